@@ -1,0 +1,272 @@
+# neap - builds the core, tests it, shows it, installs it; 'make help' lists
+# the targets. What tests and tools need and the machine lacks is installed
+# first, by tools/setup.sh; only 'make' and 'make install' install nothing.
+#
+# The rules find their files by themselves: a new file in csrc/, lua/, spec/,
+# test/ or examples/ needs no line here (a new C or Lua file needs 'make
+# rockspec', for LuaRocks wants a list). Works with GNU make 3.81 or later.
+
+# ---------------------------------------------------------------------------
+# Settings, for the command line: make CC=clang CFLAGS=-O3 PREFIX=$HOME/.local
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC ?= cc
+CFLAGS ?= -O2
+BUILD = build
+
+BREW = /opt/homebrew /usr/local /home/linuxbrew/.linuxbrew
+LUA_NAMES = lua5.4 lua54 lua-5.4 lua $(BREW:%=%/opt/lua@5.4/bin/lua)
+
+# the Lua to run things with, and where lua.h, ev.h and their libraries are;
+# empty means that the compiler finds them without being told
+ifndef LUA
+LUA := $(shell for l in $(LUA_NAMES); do \
+  $$l -e 'assert(_VERSION == "Lua 5.4")' 2>/dev/null && echo $$l && break; done)
+endif
+LUA_INCDIR ?= $(patsubst %/lua.h,%,$(firstword $(wildcard $(addsuffix /lua.h, \
+  /usr/include/lua5.4 /usr/include/lua-5.4 /usr/include/lua54 \
+  /usr/local/include/lua5.4 /usr/local/include/lua54 \
+  $(BREW:%=%/opt/lua@5.4/include/lua) $(BREW:%=%/opt/lua@5.4/include/lua5.4)))))
+LIBEV_DIR ?= $(if $(wildcard /usr/include/ev.h),,$(patsubst %/include/ev.h,%, \
+  $(firstword $(wildcard $(BREW:%=%/opt/libev/include/ev.h) \
+  $(BREW:%=%/include/ev.h)))))
+
+# plain 'make' installs nothing, but can tell what to do
+ifeq ($(filter-out all install,$(MAKECMDGOALS)),)
+ifeq ($(LUA_INCDIR)$(wildcard /usr/include/lua.h),)
+$(warning lua.h of Lua 5.4 is not to be found: try 'make setup')
+endif
+endif
+
+# only for C programs that hold a Lua of their own; the module links no Lua
+LUA_LIBS ?= $(or $(shell { pkg-config --libs lua5.4 || pkg-config --libs \
+  lua-5.4 || pkg-config --libs lua54; } 2>/dev/null),$(if $(findstring \
+  @5.4,$(LUA_INCDIR)),-L$(firstword $(subst /include, ,$(LUA_INCDIR)))/lib \
+  -llua,-llua5.4))
+
+# ---------------------------------------------------------------------------
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef \
+  -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
+# -isystem: warnings are wanted for our own headers only
+INCLUDES = $(LUA_INCDIR:%=-isystem %) $(LIBEV_DIR:%=-isystem %/include) \
+  $(patsubst %,-isystem %,$(wildcard /usr/include/libev))
+LIBS = $(foreach d,$(LIBEV_DIR),-L$d/lib -Wl,-rpath,$d/lib) -lev
+C_FLAGS = -std=c11 -D_GNU_SOURCE -fPIC -pthread $(WARNINGS) $(INCLUDES) \
+  $(CPPFLAGS) $(CFLAGS)
+
+ifeq ($(shell uname -s),Darwin)
+MODULE = -bundle -undefined dynamic_lookup
+HOST =
+else
+MODULE = -shared
+HOST = -rdynamic -ldl
+endif
+
+SRC := $(wildcard csrc/*.c)
+OBJ := $(SRC:csrc/%.c=$(BUILD)/obj/%.o)
+SO := $(BUILD)/neap/core.so
+LUA_FILES := $(wildcard lua/neap/*.lua lua/neap/*/*.lua)
+
+# C programs that hold a Lua state of their own, linked with the core: tests
+# named test/*_test.c, and examples/embed/*.c
+HOST_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard test/*_test.c))
+HOST_EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(wildcard examples/embed/*.c))
+
+# how a program finds this build; then what the user's own paths have
+OWN_PATH := $(subst ;;,;,$(or $(LUA_PATH_5_4),$(LUA_PATH)))
+OWN_CPATH := $(subst ;;,;,$(or $(LUA_CPATH_5_4),$(LUA_CPATH)))
+unexport LUA_PATH_5_4 LUA_CPATH_5_4
+NEAP_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(OWN_PATH)
+NEAP_CPATH := $(abspath $(BUILD))/?.so;$(OWN_CPATH)
+RUN_ENV := LUA_PATH='$(NEAP_PATH:;=);;' LUA_CPATH='$(NEAP_CPATH:;=);;'
+RUN = $(RUN_ENV) $(LUA)
+TEST = $(RUN_ENV) LUA='$(LUA)' BUILD='$(BUILD)'
+SETUP = @$(RUN_ENV) tools/setup.sh
+
+SANITIZE = -g -O1 -fno-omit-frame-pointer -DNEAP_DEBUG \
+  -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+PRELOAD = env UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD=$(subst \
+  $(SPACE),:,$(foreach l,asan ubsan,$(shell $(CC) -print-file-name=lib$l.so)))
+SPACE := $(subst ,, )
+VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full \
+  --errors-for-leak-kinds=definite --keep-debuginfo=yes \
+  --child-silent-after-fork=yes
+
+# one step of 'make check' each, after 'make test', in this order
+CHECKS = lint warnings examples nomem asan memcheck docs rock
+
+# 'make V=1' shows the commands
+say = $(if $(V),,@echo '$1 ($(CC) $(CFLAGS))'; )
+
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+all: $(SO) ## build the module (what plain 'make' does)
+
+help: ## this list
+	@awk -F': .*## |: ## ' '/^[a-z-]+:.* ## / \
+	  { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+# ---------------------------------------------------------------------------
+# Building
+
+$(SO): $(OBJ)
+	@mkdir -p $(@D)
+	$(call say,link $@)$(CC) $(MODULE) $(CFLAGS) $(LDFLAGS) -pthread -o $@ \
+	  $(OBJ) $(LIBS)
+
+$(BUILD)/obj/%.o: csrc/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,compile $<)$(CC) $(C_FLAGS) -MMD -MP -c -o $@ $<
+
+$(HOST_TESTS) $(HOST_EXAMPLES): $(BUILD)/%: %.c $(OBJ)
+	@mkdir -p $(@D)
+	$(call say,build $@)$(CC) $(C_FLAGS) -Icsrc $(LDFLAGS) -MMD -MP -o $@ $< \
+	  $(OBJ) $(LUA_LIBS) $(LIBS) -lm $(HOST)
+
+setup: ## install what building, testing and 'make demo' need
+	$(SETUP) build test demo
+
+hosts: $(HOST_TESTS) $(HOST_EXAMPLES)
+
+-include $(OBJ:.o=.d) $(addsuffix .d,$(HOST_TESTS) $(HOST_EXAMPLES))
+
+# ---------------------------------------------------------------------------
+# Seeing and testing. Installing comes first, and what was installed is found
+# by a second make: hence the calls of $(MAKE).
+
+demo: ## install what is missing, build, and run examples/demo.lua
+	$(SETUP) build demo
+	@$(MAKE) -s all
+	@$(MAKE) run-demo
+
+run-demo:
+	@$(RUN) bin/neap examples/demo.lua
+
+test: ## install what is missing, build, and run all specs and tests
+	$(SETUP) build test
+	@$(MAKE) -s all hosts
+	@$(MAKE) run-test
+
+run-test:
+	@$(TEST) tools/test.sh $(SPECS)
+
+check: ## everything that CI runs
+	@set -e; for step in test $(CHECKS); do $(MAKE) $$step; done
+
+lint: ## luacheck, clang-format and the rockspec's list of files
+	$(SETUP) lint
+	luacheck --no-color --quiet $(wildcard lua bench examples spec test tools bin/neap)
+	clang-format --dry-run -Werror $(wildcard csrc/*.[ch] test/*.c \
+	  bench/*.c examples/*/*.c)
+	tools/rockspec.sh --check
+
+warnings: ## build everything with gcc and with clang, warnings are errors
+	$(SETUP) build warnings
+	@$(MAKE) BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all hosts
+	@$(MAKE) BUILD=build/clang CC=clang CFLAGS='-O2 -Werror' all hosts
+
+asan: ## run the specs with gcc's address and undefined sanitizers
+	$(SETUP) build test asan
+	@$(MAKE) BUILD=build/asan CC=gcc CFLAGS='$(SANITIZE)' \
+	  LDFLAGS='-Wl,-z,nodelete' all hosts run-asan
+
+# nodelete above: a leak's stack has names only while the module is loaded
+run-asan:
+	@$(TEST) WRAP="$(PRELOAD)" tools/test.sh $(SPECS)
+
+memcheck: ## run the specs under valgrind, without those tagged #slow
+	$(SETUP) build test memcheck
+	@$(MAKE) BUILD=build/debug CFLAGS='-g -O1 -DNEAP_DEBUG' all hosts run-memcheck
+
+run-memcheck:
+	@$(TEST) WRAP='$(VALGRIND)' tools/test.sh --exclude-tags=slow $(SPECS)
+
+nomem: ## fail every allocation in turn, under the sanitizers
+	$(SETUP) build asan
+	@test -f test/nomem.c || { echo "nomem: there is no test/nomem.c"; exit 1; }
+	@$(MAKE) BUILD=build/nomem CC=gcc CFLAGS='$(SANITIZE)' run-nomem
+
+$(BUILD)/nomem: test/nomem.c $(OBJ)
+	$(call say,build $@)$(CC) $(C_FLAGS) -Icsrc $(LDFLAGS) -o $@ test/nomem.c $(OBJ) \
+	  $(LUA_LIBS) $(LIBS) -lm $(HOST)
+
+run-nomem: $(BUILD)/nomem
+	$(RUN_ENV) $(BUILD)/nomem test/nomem.lua
+
+examples: ## run every example that has an 'example-test:' line
+	$(SETUP) build examples
+	@$(MAKE) -s all hosts
+	@$(MAKE) run-examples
+
+run-examples:
+	@$(TEST) tools/examples.sh
+
+bench: ## run bench/run.lua (BENCH='...' for its arguments)
+	$(SETUP) build examples
+	@$(MAKE) -s all
+	@$(MAKE) run-bench
+
+run-bench:
+	@$(RUN) bench/run.lua $(BENCH)
+
+rock: ## install by LuaRocks into a temporary place, and use it
+	$(SETUP) build rock
+	@$(MAKE) run-rock
+
+run-rock:
+	@LUA='$(LUA)' LIBEV_DIR='$(LIBEV_DIR)' test/rock.sh
+
+# ---------------------------------------------------------------------------
+# The rest
+
+LUA_DIR = $(DESTDIR)$(PREFIX)/share/lua/5.4
+LIB_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
+
+install: all ## install below PREFIX (/usr/local); DESTDIR for packagers
+	@set -e; for f in $(LUA_FILES:lua/%=%); do \
+	  mkdir -p $(LUA_DIR)/$$(dirname $$f); \
+	  install -m 644 lua/$$f $(LUA_DIR)/$$f; \
+	done
+	@mkdir -p $(LIB_DIR)/neap $(addprefix $(DESTDIR)$(PREFIX)/,bin include)
+	install -m 755 $(SO) $(LIB_DIR)/neap/core.so
+	install -m 755 bin/neap $(DESTDIR)$(PREFIX)/bin/neap
+	install -m 644 csrc/neap.h $(DESTDIR)$(PREFIX)/include/neap.h
+
+uninstall: ## take it back
+	rm -rf $(LUA_DIR)/neap $(LIB_DIR)/neap
+	rm -f $(DESTDIR)$(PREFIX)/bin/neap $(DESTDIR)$(PREFIX)/include/neap.h
+
+docs: ## the reference in HTML, in build/docs
+	$(SETUP) docs
+	ldoc --quiet --fatalwarnings .
+
+rockspec: ## list the present C and Lua files in the rockspec
+	tools/rockspec.sh
+
+format: ## clang-format the C sources in place
+	$(SETUP) lint
+	clang-format -i $(wildcard csrc/*.[ch] test/*.c bench/*.c examples/*/*.c)
+
+print-paths: ## the LUA_PATH and LUA_CPATH of this build
+	@echo 'LUA_PATH=$(NEAP_PATH:;=);;'
+	@echo 'LUA_CPATH=$(NEAP_CPATH:;=);;'
+
+# for tools/setup.sh and .ci/run
+print-config:
+	@echo "CC='$(CC)' LUA='$(LUA)' INCLUDES='$(INCLUDES)'"
+	@echo "LIBS='$(LIBS)' LUA_LIBS='$(LUA_LIBS)'"
+
+print-checks:
+	@echo $(CHECKS)
+
+clean: ## remove what was built
+	rm -rf build
+
+.PHONY: all help setup hosts demo run-demo test run-test check lint warnings asan \
+  run-asan memcheck run-memcheck nomem run-nomem examples run-examples bench \
+  run-bench rock run-rock install uninstall docs rockspec format print-paths \
+  print-config print-checks clean

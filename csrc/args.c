@@ -1,0 +1,259 @@
+/*
+** args.c - checks of arguments; see args.h.
+*/
+
+#include "args.h"
+
+#include <string.h>
+
+
+/* push how a message shows the value at 'idx' */
+static const char *push_shown (lua_State *L, int idx) {
+  switch (lua_type(L, idx)) {
+    case LUA_TNUMBER:
+    case LUA_TBOOLEAN:
+    case LUA_TNIL: return luaL_tolstring(L, idx, NULL);
+    case LUA_TSTRING:
+      return lua_pushfstring(L, "'%s'", lua_tostring(L, idx));
+    case LUA_TNONE: return lua_pushliteral(L, "no value");
+    default: return lua_pushfstring(L, "a %s", luaL_typename(L, idx));
+  }
+}
+
+
+int arg_error (lua_State *L, int arg, const char *fname, const char *what,
+               const char *must, int idx) {
+  const char *shown = push_shown(L, idx);
+  if (arg == 0)
+    return luaL_error(L, "calling '%s' on a bad self (must be %s, got %s)",
+                      fname, must, shown);
+  return luaL_error(L, "bad argument #%d to '%s' (%s must be %s, got %s)", arg,
+                    fname, what, must, shown);
+}
+
+
+double arg_seconds (lua_State *L, int idx, int arg, const char *fname,
+                    const char *what) {
+  double s = lua_type(L, idx) == LUA_TNUMBER ? lua_tonumber(L, idx) : -1;
+  if (!(s >= 0)) arg_error(L, arg, fname, what, "a number >= 0", idx);
+  return s;
+}
+
+
+lua_Integer arg_integer (lua_State *L, int idx, int arg, const char *fname,
+                         const char *what, lua_Integer min) {
+  int whole = 0;
+  lua_Integer n = 0;
+  if (lua_type(L, idx) == LUA_TNUMBER) n = lua_tointegerx(L, idx, &whole);
+  if (!whole || n < min) {
+    const char *must = lua_pushfstring(L, "a whole number >= %I", min);
+    arg_error(L, arg, fname, what, must, idx);
+  }
+  return n;
+}
+
+
+lua_Integer arg_limit (lua_State *L, int idx, int arg, const char *fname,
+                       const char *what, lua_Integer min) {
+  int whole = 0;
+  lua_Integer n = 0;
+  if (lua_type(L, idx) == LUA_TNUMBER) {
+    if (lua_tonumber(L, idx) == HUGE_VAL) return LUA_MAXINTEGER;
+    n = lua_tointegerx(L, idx, &whole);
+  }
+  if (!whole || n < min) {
+    const char *must =
+        lua_pushfstring(L, "a whole number >= %I or math.huge", min);
+    arg_error(L, arg, fname, what, must, idx);
+  }
+  return n;
+}
+
+
+int is_callable (lua_State *L, int idx) {
+  if (lua_isfunction(L, idx)) return 1;
+  if (luaL_getmetafield(L, idx, "__call") == LUA_TNIL) return 0;
+  lua_pop(L, 1);
+  return 1;
+}
+
+
+void arg_callable (lua_State *L, int idx, int arg, const char *fname,
+                   const char *what) {
+  if (!is_callable(L, idx))
+    arg_error(L, arg, fname, what, "a function or callable", idx);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* options */
+
+
+/* what people call things elsewhere: wrong name, right name */
+static const char *const synonyms[][2] = {
+  {"retries", "attempts"},        {"max_attempts", "attempts"},
+  {"tries", "attempts"},          {"max_retries", "attempts"},
+  {"factor", "backoff"},          {"multiplier", "backoff"},
+  {"min_delay", "delay"},         {"min_timeout", "delay"},
+  {"initial_delay", "delay"},     {"interval", "delay"},
+  {"max_timeout", "max_delay"},   {"max_retry_time", "max_elapsed"},
+  {"max_time", "max_elapsed"},    {"deadline", "timeout"},
+  {"limit", "concurrency"},       {"parallelism", "concurrency"},
+  {"size", "concurrency"},        {"max_concurrent", "concurrency"},
+  {"abort_signal", "signal"},     {"should_retry", "retry_if"},
+  {"on_failed_attempt", "on_retry"}, {"timeout", "item_timeout"},
+  {"timeout", "attempt_timeout"}, {"per_second", "rate"},
+  {"interval", "per"},            {"queue", "max_queue"},
+  {"max_size", "max_queue"},      {"immediate", "leading"},
+  {"maxwait", "max_wait"},        {"fail_fast", "stop_on_error"},
+  {"progress", "on_progress"},    {"random", "rng"},
+  {"capacity", "buffer"},         {"high_water_mark", "buffer"},
+};
+
+
+static size_t least (size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+
+/* how many letters must change to make 'b' of 'a' (Levenshtein) */
+static size_t distance (const char *a, const char *b) {
+  size_t row[64], la = strlen(a), lb = strlen(b), i, j;
+  if (lb >= 64 || la >= 64) return 64;
+  for (j = 0; j <= lb; j++) row[j] = j;
+  for (i = 1; i <= la; i++) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (j = 1; j <= lb; j++) {
+      size_t change = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = least(change, 1 + least(row[j], row[j - 1]));
+    }
+  }
+  return row[lb];
+}
+
+
+static int is_one_of (const char *key, const char *const names[]) {
+  for (; *names != NULL; names++)
+    if (strcmp(key, *names) == 0) return 1;
+  return 0;
+}
+
+
+/* the option that was probably meant, or NULL */
+static const char *meant (const char *key, const char *const names[]) {
+  const char *best = NULL;
+  size_t i, least_so_far = strlen(key) / 2 + 1;
+  for (i = 0; i < sizeof synonyms / sizeof synonyms[0]; i++)
+    if (strcmp(key, synonyms[i][0]) == 0 && is_one_of(synonyms[i][1], names))
+      return synonyms[i][1];
+  for (; *names != NULL; names++) {
+    size_t d = distance(key, *names);
+    if (d < least_so_far) {
+      least_so_far = d;
+      best = *names;
+    }
+  }
+  return best;
+}
+
+
+static void bad_option (lua_State *L, const char *fname,
+                        const char *const names[]) {
+  const char *key, *hint;
+  if (lua_type(L, -2) != LUA_TSTRING)
+    luaL_error(L, "bad option %s to '%s' (options have names)",
+               push_shown(L, -2), fname);
+  key = lua_tostring(L, -2);
+  if (is_one_of(key, names)) return;
+  hint = meant(key, names);
+  if (hint != NULL)
+    luaL_error(L, "bad option '%s' to '%s' (did you mean '%s'?)", key, fname,
+               hint);
+  luaL_error(L, "bad option '%s' to '%s'", key, fname);
+}
+
+
+void arg_options (lua_State *L, int idx, int arg, const char *fname,
+                  const char *const names[]) {
+  if (lua_isnoneornil(L, idx)) {
+    if (lua_gettop(L) < idx) lua_settop(L, idx);
+    lua_newtable(L);
+    lua_replace(L, idx);
+    return;
+  }
+  if (!lua_istable(L, idx))
+    arg_error(L, arg, fname, "options", "a table", idx);
+  lua_pushnil(L);
+  while (lua_next(L, idx) != 0) {
+    bad_option(L, fname, names);
+    lua_pop(L, 1);
+  }
+}
+
+
+int arg_option (lua_State *L, int idx, const char *name) {
+  return lua_getfield(L, idx, name);
+}
+
+
+/* an option of the wrong kind */
+static void bad_value (lua_State *L, const char *fname, const char *name,
+                       const char *must) {
+  luaL_error(L, "bad option '%s' to '%s' (must be %s, got %s)", name, fname,
+             must, push_shown(L, -1));
+}
+
+
+double arg_option_seconds (lua_State *L, int idx, const char *fname,
+                           const char *name, double def) {
+  int type = lua_getfield(L, idx, name);
+  double s = type == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
+  if (type == LUA_TNIL) s = def;
+  if (!(s >= 0)) bad_value(L, fname, name, "a number >= 0");
+  lua_pop(L, 1);
+  return s;
+}
+
+
+int arg_option_boolean (lua_State *L, int idx, const char *fname,
+                        const char *name, int def) {
+  int type = lua_getfield(L, idx, name);
+  int b = type == LUA_TNIL ? def : lua_toboolean(L, -1);
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+    bad_value(L, fname, name, "a boolean");
+  lua_pop(L, 1);
+  return b;
+}
+
+
+/* neap.core.option_hint(key, names) -> string or nil: the option of the list
+   'names' that was probably meant by 'key'. For the patterns in Lua. */
+static int l_option_hint (lua_State *L) {
+  const char *names[64];
+  const char *key = luaL_checkstring(L, 1);
+  lua_Integer i, n;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  n = (lua_Integer)lua_rawlen(L, 2);
+  luaL_argcheck(L, n < 64, 2, "too many names");
+  luaL_checkstack(L, 64, NULL);
+  for (i = 0; i < n; i++) {
+    lua_rawgeti(L, 2, i + 1); /* stays on the stack as long as it is used */
+    names[i] = luaL_checkstring(L, -1);
+  }
+  names[n] = NULL;
+  lua_pushstring(L, meant(key, names));
+  return 1;
+}
+
+
+static const luaL_Reg funcs[] = {
+  {"option_hint", l_option_hint},
+  {NULL, NULL},
+};
+
+
+void args_openlib (lua_State *L) {
+  sched_funcs(L, funcs);
+}

@@ -1,0 +1,56 @@
+/*
+** args.h - checks of arguments, before anything has changed.
+**
+** Messages name the function, the argument and the value: bad argument #1 to
+** 'sleep' (seconds must be a number >= 0, got -1). Strings that look like
+** numbers are not numbers here. 'arg' is what the user counts: without self.
+*/
+
+#ifndef neap_args_h
+#define neap_args_h
+
+#include "sched.h"
+
+HIDDEN_BEGIN
+
+int arg_error (lua_State *L, int arg, const char *fname, const char *what,
+               const char *must, int idx);
+
+/* a time or a duration in seconds: a number >= 0, no NaN */
+double arg_seconds (lua_State *L, int idx, int arg, const char *fname,
+                    const char *what);
+
+/* a whole number of at least 'min' */
+lua_Integer arg_integer (lua_State *L, int idx, int arg, const char *fname,
+                         const char *what, lua_Integer min);
+
+/* the same, or math.huge, which gives LUA_MAXINTEGER */
+lua_Integer arg_limit (lua_State *L, int idx, int arg, const char *fname,
+                       const char *what, lua_Integer min);
+
+int is_callable (lua_State *L, int idx);
+void arg_callable (lua_State *L, int idx, int arg, const char *fname,
+                   const char *what);
+
+/*
+** The table of options at 'idx' (nil and none are an empty one, put in
+** place): every key must be one of 'names', which ends with NULL.
+*/
+void arg_options (lua_State *L, int idx, int arg, const char *fname,
+                  const char *const names[]);
+
+/* push the option; its type */
+int arg_option (lua_State *L, int idx, const char *name);
+
+/* an option that is a duration; 'def' if it is absent */
+double arg_option_seconds (lua_State *L, int idx, const char *fname,
+                           const char *name, double def);
+
+int arg_option_boolean (lua_State *L, int idx, const char *fname,
+                        const char *name, int def);
+
+void args_openlib (lua_State *L);
+
+HIDDEN_END
+
+#endif

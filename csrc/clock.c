@@ -1,0 +1,192 @@
+/*
+** clock.c - time for tasks: sleep, checkpoint, the choice of clock, settled.
+**
+** Three clocks: real (CLOCK_MONOTONIC), virtual (jumps to the next deadline
+** whenever nobody is ready), manual (moved by 'advance' only). Rooms ask
+** sched_now and set deadlines; only this file and the loop in run.c know that
+** there is more than one clock.
+*/
+
+#include <string.h>
+
+#include "args.h"
+#include "task.h"
+
+
+/* a sleep that is over: raise if the task was cancelled meanwhile */
+static int slept (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  (void)status;
+  if (task_cancelled(t)) return cause_raise(L, t);
+  return 0;
+}
+
+
+/* let everybody who is ready run once */
+static int pass (lua_State *L, Sched *S, Task *t) {
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  sched_pass(S, t);
+  return lua_yieldk(L, 0, (lua_KContext)t, slept);
+}
+
+
+/*** neap.sleep(seconds): waits; 0 lets every ready task run once, math.huge
+never ends unless cancelled. Suspends. */
+static int l_sleep (lua_State *L) {
+  Sched *S = sched_of(L);
+  double seconds = arg_seconds(L, 1, 1, "sleep", "seconds");
+  Task *t = sched_enter(L, "sleep");
+  if (seconds == 0 || task_cancelled(t)) return pass(L, S, t);
+  sched_park(S, t, WAIT_SLEEP, NULL, sched_now(S) + seconds);
+  return lua_yieldk(L, 0, (lua_KContext)t, slept);
+}
+
+
+/*** neap.sleep_until(t): waits until neap.now() is t; if that has passed,
+lets every ready task run once. Suspends. */
+static int l_sleep_until (lua_State *L) {
+  Sched *S = sched_of(L);
+  double at = lua_type(L, 1) == LUA_TNUMBER ? lua_tonumber(L, 1) : (double)NAN;
+  Task *t;
+  if (at != at) arg_error(L, 1, "sleep_until", "time", "a number", 1);
+  t = sched_enter(L, "sleep_until");
+  if (at <= sched_now(S) || task_cancelled(t)) return pass(L, S, t);
+  sched_park(S, t, WAIT_SLEEP, NULL, at);
+  return lua_yieldk(L, 0, (lua_KContext)t, slept);
+}
+
+
+/*** neap.checkpoint(): lets every ready task run once and raises if the
+caller is cancelled. For long computations. Suspends. */
+static int l_checkpoint (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *t = sched_enter(L, "checkpoint");
+  S->patience = 0; /* a long computation: deadlines may have passed */
+  return pass(L, S, t);
+}
+
+
+/*** neap.settled(): waits until every other task is blocked, before a virtual
+clock jumps. For tests. Suspends. */
+static int l_settled (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *t = sched_enter(L, "settled");
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  sched_park(S, t, WAIT_SETTLED, &S->settled, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)t, slept);
+}
+
+
+static int framed (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  (void)status;
+  if (task_cancelled(t)) return cause_raise(L, t);
+  lua_pushnumber(L, t->scope->S->dt);
+  return 1;
+}
+
+
+/*** neap.frame() -> dt: waits for the host's next step; the seconds between
+the last two. Suspends. */
+static int l_frame (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *t = sched_enter(L, "frame");
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  sched_park(S, t, WAIT_FRAME, &S->frame, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)t, framed);
+}
+
+
+/*** neap.now() -> seconds on the scheduler's clock, which only goes forward.
+Does not suspend. */
+static int l_now (lua_State *L) {
+  lua_pushnumber(L, sched_now(sched_of(L)));
+  return 1;
+}
+
+
+/*** neap.clock([name]) -> name: chooses the clock: "real", "virtual" or
+"manual"; the latter two begin at 0. Raises while deadlines are pending.
+Without an argument only tells. Does not suspend. */
+static int l_clock (lua_State *L) {
+  static const char *const names[] = {"real", "virtual", "manual", NULL};
+  Sched *S = sched_of(L);
+  int i;
+  if (!lua_isnoneornil(L, 1)) {
+    const char *name = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "";
+    for (i = 0; names[i] != NULL && strcmp(names[i], name) != 0;) i++;
+    if (names[i] == NULL)
+      arg_error(L, 1, "clock", "name", "'real', 'virtual' or 'manual'", 1);
+    if (S->heap.n > 0)
+      return luaL_error(L, "'clock' while %d deadlines are pending",
+                        (int)S->heap.n);
+    S->clock = (Clock)i;
+    S->time = 0;
+    S->birth = S->looked = S->stepped = sched_now(S);
+  }
+  lua_pushstring(L, names[S->clock]);
+  return 1;
+}
+
+
+/*** neap.advance(seconds): moves the manual clock; what falls due in it
+becomes ready, in order of deadline. Does not suspend, runs nothing. */
+static int l_advance (lua_State *L) {
+  Sched *S = sched_of(L);
+  double dt = arg_seconds(L, 1, 1, "advance", "seconds");
+  if (S->clock != CLOCK_BYHAND)
+    return luaL_error(L, "'advance' moves the manual clock only: call "
+                         "neap.clock('manual') first");
+  if (!(dt < NEVER))
+    arg_error(L, 1, "advance", "seconds", "a finite number", 1);
+  clock_advance(S, dt);
+  return 0;
+}
+
+
+void clock_advance (Sched *S, double dt) {
+  double end = S->time + dt;
+  while (S->heap.n > 0 && heap_earliest(&S->heap) <= end) {
+    double at = heap_earliest(&S->heap);
+    if (at > S->time) S->time = at;
+    sched_fire(S);
+  }
+  S->time = end;
+}
+
+
+static void describe_sleep (lua_State *L, Task *t, Line *line) {
+  Sched *S = t->scope->S;
+  (void)line;
+  if (t->timer == 0)
+    lua_pushliteral(L, "sleep without end");
+  else
+    lua_pushfstring(L, "sleep, %f s more",
+                    timer_at(&S->heap, t->timer) - sched_now(S));
+}
+
+
+static const WaitKind waits_sleep = {"sleep", NULL, describe_sleep, 0};
+static const WaitKind waits_settled = {"the others to settle", NULL, NULL, 0};
+static const WaitKind waits_frame = {"the next frame", NULL, NULL, 0};
+
+static const luaL_Reg funcs[] = {
+  {"advance", l_advance},
+  {"checkpoint", l_checkpoint},
+  {"clock", l_clock},
+  {"frame", l_frame},
+  {"now", l_now},
+  {"settled", l_settled},
+  {"sleep", l_sleep},
+  {"sleep_until", l_sleep_until},
+  {NULL, NULL},
+};
+
+
+void clock_openlib (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, -1);
+  sched_kind(S, WAIT_SLEEP, &waits_sleep);
+  sched_kind(S, WAIT_SETTLED, &waits_settled);
+  sched_kind(S, WAIT_FRAME, &waits_frame);
+  sched_funcs(L, funcs);
+}

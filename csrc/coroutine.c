@@ -1,0 +1,368 @@
+/*
+** coroutine.c - neap.coroutine: Lua's coroutine library, through which awaits
+** pass to the scheduler.
+**
+** Resuming a coroutine inside a task nests it (Strand in sched.h): when its
+** body awaits, the whole task waits, and the scheduler then resumes the
+** innermost coroutine directly, so an await costs the same at any depth.
+** Outside of tasks these functions do what Lua's own do.
+**
+** Coroutines made here run their body under a protected call, so that its
+** <close> variables may wait when it fails or is closed.
+*/
+
+#include <lualib.h>
+
+#include "args.h"
+#include "rooms.h"
+#include "task.h"
+
+static const char close_mark = 0; /* its address: resumed in order to close */
+
+
+static lua_State *check_thread (lua_State *L, const char *fname) {
+  lua_State *co = lua_tothread(L, 1);
+  if (co == NULL) arg_error(L, 1, fname, "co", "a coroutine", 1);
+  return co;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* bodies */
+
+
+static int body_ended (lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  return lua_gettop(L);
+}
+
+
+static int body (lua_State *L) {
+  int status =
+      lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, body_ended);
+  return body_ended(L, status, 0);
+}
+
+
+/*** neap.coroutine.create(fn) -> coroutine: as coroutine.create. */
+static int co_create (lua_State *L) {
+  lua_State *co;
+  if (!lua_isfunction(L, 1))
+    arg_error(L, 1, "create", "fn", "a function", 1);
+  co = lua_newthread(L);
+  lua_pushcfunction(co, body);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  return 1;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* resume */
+
+
+/* the coroutine left a scope of its own open behind a plain yield: it would
+   go on in the consumer. End it. */
+static void escaped (lua_State *L, Task *t, Strand *x) {
+  lua_State *co = x->co;
+  Scope *scope = x->scope;
+  sched_strand_free(t->scope->S, x);
+  lua_resetthread(co);
+  while (t->scope != scope) scope_abandon(L, t->scope);
+  luaL_error(L, "coroutine.yield out of a scope or timeout that the coroutine "
+                "has opened: yield outside of it, or send to a channel");
+}
+
+
+/* the values of 'co' are its 'n' topmost, or an error: move them to L */
+static int take_values (lua_State *L, lua_State *co, int status, int n) {
+  if (status != LUA_OK && status != LUA_YIELD) n = 1;
+  if (!lua_checkstack(L, n + 1)) {
+    lua_pop(co, n);
+    luaL_error(L, "too many results to resume");
+  }
+  lua_xmove(co, L, n);
+  return n;
+}
+
+
+/* results of 'resume' for the values from index 'first' up */
+static int resume_results (lua_State *L, int status, int first) {
+  lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
+  lua_insert(L, first);
+  return lua_gettop(L) - first + 1;
+}
+
+
+/* results of what 'wrap' made */
+static int wrap_results (lua_State *L, lua_State *co, int status, int first) {
+  if (status == LUA_OK || status == LUA_YIELD)
+    return lua_gettop(L) - first + 1;
+  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD &&
+      lua_resetthread(co) != LUA_OK) {
+    lua_settop(L, first - 1);
+    lua_xmove(co, L, 1);
+  }
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+
+/*
+** Nested resume: the arguments are above index 1 of L. Returns the status,
+** with the values above index 1, or -1 when the task waits: then the caller
+** yields with the strand as its context.
+*/
+static int nested (lua_State *L, Sched *S, Task *t, lua_State *co,
+                   Strand **strand) {
+  int nargs = lua_gettop(L) - 1, n = 0, status;
+  Strand *x;
+  sched_strand_push(L, S, t, co);
+  x = t->at.strand;
+  lua_xmove(L, co, nargs);
+  status = lua_resume(co, L, nargs, &n);
+  *strand = x;
+  if (status == LUA_YIELD && t->status != TASK_RUNNING) return -1;
+  if (t->scope != x->scope) escaped(L, t, x);
+  sched_strand_free(S, x);
+  take_values(L, co, status, n);
+  return status;
+}
+
+
+/* can it be resumed? else a message is pushed */
+static int resumable (lua_State *L, lua_State *co, int nargs) {
+  if (!lua_checkstack(co, nargs))
+    lua_pushliteral(L, "too many arguments to resume");
+  else if (lua_status(co) == LUA_YIELD && co != L)
+    return 1;
+  else if (lua_status(co) == LUA_OK && co != L) {
+    lua_Debug ar;
+    if (lua_getstack(co, 0, &ar))
+      lua_pushliteral(L, "cannot resume non-suspended coroutine");
+    else if (lua_gettop(co) > 0)
+      return 1;
+    else
+      lua_pushliteral(L, "cannot resume dead coroutine");
+  }
+  else if (co == L)
+    lua_pushliteral(L, "cannot resume non-suspended coroutine");
+  else
+    lua_pushliteral(L, "cannot resume dead coroutine");
+  return 0;
+}
+
+
+/* does the running task itself, not a plain coroutine in it, call us? */
+#define in_task(L, S) \
+  ((S)->current != NULL && (S)->co == (L) && lua_isyieldable(L))
+
+
+typedef int (*Results)(lua_State *L, lua_State *co, int status, int first);
+
+
+static int results_of_resume (lua_State *L, lua_State *co, int status,
+                              int first) {
+  (void)co;
+  return resume_results(L, status, first);
+}
+
+
+/* the scheduler has put the values above index 1 */
+static int resume_goes_on (lua_State *L, int status, lua_KContext ctx) {
+  Strand *x = (Strand *)ctx;
+  Sched *S = sched_of(L);
+  if (S->current->scope != x->scope) escaped(L, S->current, x);
+  status = x->status;
+  sched_strand_free(S, x);
+  return resume_results(L, status, 2);
+}
+
+
+static int wrap_goes_on (lua_State *L, int status, lua_KContext ctx) {
+  Strand *x = (Strand *)ctx;
+  Sched *S = sched_of(L);
+  lua_State *co = x->co;
+  if (S->current->scope != x->scope) escaped(L, S->current, x);
+  status = x->status;
+  sched_strand_free(S, x);
+  return wrap_results(L, co, status, 2);
+}
+
+
+static int resume (lua_State *L, lua_State *co, Results results,
+                   lua_KFunction then) {
+  Sched *S = sched_of(L);
+  int nargs = lua_gettop(L) - 1, n = 0, status;
+  if (!resumable(L, co, nargs)) {
+    lua_replace(L, 2);
+    lua_settop(L, 2);
+    return results(L, co, LUA_ERRRUN, 2);
+  }
+  if (in_task(L, S)) {
+    Strand *x;
+    status = nested(L, S, S->current, co, &x);
+    if (status < 0) return lua_yieldk(L, 0, (lua_KContext)x, then);
+  }
+  else {
+    lua_xmove(L, co, nargs);
+    status = lua_resume(co, L, nargs, &n);
+    take_values(L, co, status, n);
+  }
+  return results(L, co, status, 2);
+}
+
+
+/*** neap.coroutine.resume(co, ...): as coroutine.resume; inside a task the
+coroutine may await. Suspends when it does. */
+static int co_resume (lua_State *L) {
+  lua_State *co = check_thread(L, "resume");
+  if (lua_gettop(L) == 1) lua_settop(L, 1);
+  return resume(L, co, results_of_resume, resume_goes_on);
+}
+
+
+/* upvalues: scheduler, coroutine */
+static int co_wrapped (lua_State *L) {
+  lua_State *co = lua_tothread(L, lua_upvalueindex(2));
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  return resume(L, co, wrap_results, wrap_goes_on);
+}
+
+
+/*** neap.coroutine.wrap(fn) -> function: as coroutine.wrap; inside a task the
+body may await. Calling the function suspends when it does. */
+static int co_wrap (lua_State *L) {
+  co_create(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, -2);
+  lua_pushcclosure(L, co_wrapped, 2);
+  return 1;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* yield, close */
+
+
+static int yielded (lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  if (lua_gettop(L) == 1 && lua_touserdata(L, 1) == &close_mark)
+    return lua_error(L);
+  return lua_gettop(L);
+}
+
+
+/*** neap.coroutine.yield(...) -> ...: as coroutine.yield; a coroutine that
+waits here can be closed with <close> variables that await. Raises when a
+scope or timeout that the coroutine has opened would be left. */
+static int co_yield (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *t = S->current;
+  if (t != NULL && S->co == L) {
+    if (!(t->flags & T_NESTED))
+      return luaL_error(L, "coroutine.yield outside of a generator: a task "
+                           "lets others run by neap.checkpoint()");
+    if (t->scope != t->at.strand->scope)
+      return luaL_error(L, "coroutine.yield out of a scope or timeout that "
+                           "the coroutine has opened: yield outside of it, "
+                           "or send to a channel");
+  }
+  return lua_yieldk(L, lua_gettop(L), 0, yielded);
+}
+
+
+/* is it waiting in our own 'yield'? */
+static int waits_in_yield (lua_State *co) {
+  lua_Debug ar;
+  int ours;
+  if (lua_status(co) != LUA_YIELD || !lua_getstack(co, 0, &ar)) return 0;
+  if (!lua_checkstack(co, 1)) return 0;
+  lua_getinfo(co, "f", &ar);
+  ours = lua_tocfunction(co, -1) == co_yield;
+  lua_pop(co, 1);
+  return ours;
+}
+
+
+/* the body was resumed with the mark and has ended with 'status'; what it
+   left is above index 1 of L */
+static int closed (lua_State *L, lua_State *co, int status, int first) {
+  int failed = status != LUA_OK && status != LUA_YIELD &&
+               lua_touserdata(L, -1) != &close_mark;
+  (void)first;
+  if (lua_status(co) != LUA_OK) lua_resetthread(co);
+  lua_settop(co, 0);
+  lua_pushboolean(L, !failed);
+  if (!failed) return 1;
+  lua_insert(L, -2);
+  return 2;
+}
+
+
+static int close_goes_on (lua_State *L, int status, lua_KContext ctx) {
+  Strand *x = (Strand *)ctx;
+  Sched *S = sched_of(L);
+  lua_State *co = x->co;
+  if (S->current->scope != x->scope) escaped(L, S->current, x);
+  status = x->status;
+  sched_strand_free(S, x);
+  return closed(L, co, status, 2);
+}
+
+
+/*** neap.coroutine.close(co) -> true or false, err: as coroutine.close; the
+<close> variables of a body that waits in neap.coroutine.yield may await.
+Suspends when they do. */
+static int co_close (lua_State *L) {
+  Sched *S = sched_of(L);
+  lua_State *co = check_thread(L, "close");
+  lua_Debug ar;
+  int status;
+  lua_settop(L, 1);
+  if (co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)))
+    return luaL_error(L, "cannot close a running coroutine");
+  if (in_task(L, S) && waits_in_yield(co)) {
+    lua_pushlightuserdata(L, (void *)(size_t)&close_mark);
+    return resume(L, co, closed, close_goes_on);
+  }
+  status = lua_resetthread(co);
+  lua_pushboolean(L, status == LUA_OK);
+  if (status == LUA_OK) return 1;
+  lua_xmove(co, L, 1);
+  return 2;
+}
+
+
+static const luaL_Reg funcs[] = {
+  {"close", co_close},
+  {"create", co_create},
+  {"resume", co_resume},
+  {"wrap", co_wrap},
+  {"yield", co_yield},
+  {NULL, NULL},
+};
+
+
+void coroutine_openlib (lua_State *L) {
+  static const char *const others[] = {"isyieldable", "running", "status",
+                                       NULL};
+  int i;
+  lua_newtable(L);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, funcs, 1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, LUA_COLIBNAME);
+  for (i = 0; others[i] != NULL && lua_istable(L, -1); i++) {
+    lua_getfield(L, -1, others[i]);
+    lua_setfield(L, -4, others[i]);
+  }
+  lua_pop(L, 2);
+  lua_setfield(L, -3, "coroutine");
+}

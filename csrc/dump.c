@@ -1,0 +1,190 @@
+/*
+** dump.c - what all tasks are doing; see dump.h.
+**
+** The tree of scopes is walked while tables are made, so the collector is
+** stopped meanwhile: a finalizer could change what is being walked.
+*/
+
+#include "dump.h"
+
+#include "task.h"
+
+/* deeper nesting is cut off */
+#define DEPTH 100
+
+
+/* push "file:line" of the innermost Lua function of the task */
+static void push_where (lua_State *L, Task *t) {
+  lua_State *co = task_co(t);
+  lua_Debug ar;
+  int level;
+  for (level = 0; !(t->flags & T_FRESH) && lua_getstack(co, level, &ar);
+       level++) {
+    lua_getinfo(co, "Sl", &ar);
+    if (ar.currentline > 0) {
+      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+      return;
+    }
+  }
+  lua_pushliteral(L, "not started");
+}
+
+
+static void push_waiting (lua_State *L, Sched *S, Task *t) {
+  const WaitKind *kind = S->kind[t->wait];
+  if (t->status != TASK_WAITING)
+    lua_pushnil(L);
+  else if (kind->describe != NULL)
+    kind->describe(L, t, t->line);
+  else
+    lua_pushstring(L, kind->text);
+}
+
+
+static void push_children (lua_State *L, Scope *s, int depth);
+
+
+/* add the children of the task's own scopes, the outermost first */
+static void add_scopes (lua_State *L, Task *t, Scope *s, int depth) {
+  if (s->owner != t) return;
+  add_scopes(L, t, s->parent, depth);
+  push_children(L, s, depth);
+}
+
+
+/* on top the list to add to */
+static void push_children (lua_State *L, Scope *s, int depth) {
+  Link *x;
+  luaL_checkstack(L, 10, "tasks nested too deeply");
+  for (x = s->children.first; x != NULL; x = line_after(&s->children, x)) {
+    Task *t = owner_of(x, Task, sib);
+    lua_createtable(L, 0, 7);
+    task_push(L, t);
+    lua_setfield(L, -2, "task");
+    task_pushname(L, t);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, task_status_names[t->status]);
+    lua_setfield(L, -2, "status");
+    push_waiting(L, s->S, t);
+    lua_setfield(L, -2, "waiting_on");
+    if (t->status == TASK_WAITING) {
+      lua_pushnumber(L, s->S->birth + (double)t->since);
+      lua_setfield(L, -2, "since");
+    }
+    push_where(L, t);
+    lua_setfield(L, -2, "where");
+    lua_newtable(L);
+    if (depth < DEPTH) add_scopes(L, t, t->scope, depth + 1);
+    lua_setfield(L, -2, "children");
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  }
+}
+
+
+static int walk (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, 1);
+  lua_newtable(L);
+  push_children(L, S->roots, 0);
+  push_children(L, S->host, 0);
+  return 1;
+}
+
+
+void dump_tasks (lua_State *L, Sched *S) {
+  int status, running = lua_gc(L, LUA_GCISRUNNING);
+  lua_gc(L, LUA_GCSTOP);
+  lua_pushcfunction(L, walk);
+  lua_pushlightuserdata(L, S);
+  status = lua_pcall(L, 1, 1, 0);
+  if (running) lua_gc(L, LUA_GCRESTART);
+  if (status != LUA_OK) lua_error(L);
+}
+
+
+static void push_indent (lua_State *L, int depth) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (; depth > 0; depth--) luaL_addstring(&b, "  ");
+  luaL_pushresult(&b);
+}
+
+
+/* append the lines of the list at 'list' to the table of lines at 'lines' */
+static void add_lines (lua_State *L, int lines, int list, int depth,
+                       double now) {
+  lua_Integer i, n = (lua_Integer)lua_rawlen(L, list);
+  int e = lua_gettop(L) + 1; /* where an entry comes to lie */
+  luaL_checkstack(L, 12, "tasks nested too deeply");
+  for (i = 1; i <= n; i++) {
+    lua_rawgeti(L, list, i);
+    lua_getfield(L, e, "name");
+    lua_getfield(L, e, "status");
+    lua_getfield(L, e, "where");
+    lua_getfield(L, e, "waiting_on");
+    if (lua_isstring(L, -1)) {
+      lua_getfield(L, e, "since");
+      lua_pushfstring(L, " for %s, for %f s", lua_tostring(L, -2),
+                      now - lua_tonumber(L, -1));
+    }
+    else
+      lua_pushliteral(L, "");
+    push_indent(L, depth);
+    lua_pushfstring(L, "%s%s: %s%s, at %s", lua_tostring(L, -1),
+                    lua_tostring(L, e + 1), lua_tostring(L, e + 2),
+                    lua_tostring(L, -2), lua_tostring(L, e + 3));
+    lua_rawseti(L, lines, (lua_Integer)lua_rawlen(L, lines) + 1);
+    lua_settop(L, e);
+    lua_getfield(L, e, "children");
+    add_lines(L, lines, e + 1, depth + 1, now);
+    lua_settop(L, e - 1);
+  }
+}
+
+
+void dump_text (lua_State *L, Sched *S) {
+  int lines;
+  lua_Integer i, n;
+  luaL_Buffer b;
+  dump_tasks(L, S);
+  lua_newtable(L);
+  lines = lua_gettop(L);
+  add_lines(L, lines, lines - 1, 1, sched_now(S));
+  n = (lua_Integer)lua_rawlen(L, lines);
+  luaL_buffinit(L, &b);
+  for (i = 1; i <= n; i++) {
+    if (i > 1) luaL_addchar(&b, '\n');
+    lua_rawgeti(L, lines, i);
+    luaL_addvalue(&b);
+  }
+  luaL_pushresult(&b);
+  lua_replace(L, lines - 1);
+  lua_settop(L, lines - 1);
+}
+
+
+/*** neap.tasks() -> tree: a list of the live tasks, each with task, name,
+status, waiting_on, since (as neap.now()), where (file:line) and children.
+Does not suspend. */
+static int l_tasks (lua_State *L) {
+  dump_tasks(L, sched_of(L));
+  return 1;
+}
+
+
+/*** neap.dump() -> string: the same as text. Does not suspend. */
+static int l_dump (lua_State *L) {
+  dump_text(L, sched_of(L));
+  return 1;
+}
+
+
+static const luaL_Reg funcs[] = {
+  {"dump", l_dump},
+  {"tasks", l_tasks},
+  {NULL, NULL},
+};
+
+
+void dump_openlib (lua_State *L) {
+  sched_funcs(L, funcs);
+}

@@ -1,0 +1,22 @@
+/*
+** dump.h - what all tasks are doing, as a tree and as text.
+*/
+
+#ifndef neap_dump_h
+#define neap_dump_h
+
+#include "sched.h"
+
+HIDDEN_BEGIN
+
+/* push a table of all live tasks; may raise */
+void dump_tasks (lua_State *L, Sched *S);
+
+/* push the same as text, a line for each task; may raise */
+void dump_text (lua_State *L, Sched *S);
+
+void dump_openlib (lua_State *L);
+
+HIDDEN_END
+
+#endif

@@ -1,0 +1,340 @@
+/*
+** error.c - error objects, tracebacks, hooks.
+**
+** An error object is a table with 'name', 'message' and what else there is
+** to tell. Tracebacks are noted beside errors, never in them, so an error
+** value of the user's travels unchanged: by identity for tables (a weak
+** table), for anything else only that of the last one is known.
+*/
+
+#include "error.h"
+
+#include <string.h>
+
+#include "args.h"
+#include "task.h"
+
+static const char error_meta[] = "neap.error";
+
+
+static int e_tostring (lua_State *L) {
+  const char *name, *message;
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "name");
+  lua_getfield(L, 1, "message");
+  name = luaL_tolstring(L, 2, NULL);
+  message = luaL_tolstring(L, 3, NULL);
+  lua_pushfstring(L, "%s: %s", name, message);
+  return 1;
+}
+
+
+void error_new (lua_State *L, const char *name, const char *message) {
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "name");
+  lua_pushstring(L, message != NULL ? message : "This operation was aborted");
+  lua_setfield(L, -2, "message");
+  luaL_setmetatable(L, error_meta);
+}
+
+
+void error_abort (lua_State *L) {
+  const char *message = NULL;
+  if (lua_istable(L, -1)) return;
+  if (lua_type(L, -1) == LUA_TSTRING) message = lua_tostring(L, -1);
+  error_new(L, "AbortError", message);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "reason");
+}
+
+
+void error_timeout (lua_State *L) {
+  if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) return;
+  error_new(L, "TimeoutError",
+            lua_isnil(L, -1) ? "Timeout" : lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+
+int error_is (lua_State *L, int idx, const char *name) {
+  int same = 0;
+  if (lua_istable(L, idx)) {
+    idx = lua_absindex(L, idx);
+    lua_pushliteral(L, "name");
+    lua_rawget(L, idx);
+    same = lua_type(L, -1) == LUA_TSTRING &&
+           strcmp(lua_tostring(L, -1), name) == 0;
+    lua_pop(L, 1);
+  }
+  return same;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* tracebacks */
+
+
+static void get_place (lua_State *L, int ref) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+}
+
+
+void error_pushtrace (lua_State *L, Sched *S, int idx) {
+  idx = lua_absindex(L, idx);
+  if (lua_istable(L, idx)) {
+    get_place(L, S->traces);
+    lua_pushvalue(L, idx);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+    return;
+  }
+  get_place(L, S->last_error);
+  if (lua_rawequal(L, -1, idx) && !lua_isnil(L, idx))
+    get_place(L, S->last_trace);
+  else
+    lua_pushnil(L);
+  lua_remove(L, -2);
+}
+
+
+/* note the text on top for the value at 'idx'; pops it */
+static void note (lua_State *L, Sched *S, int idx) {
+  if (lua_istable(L, idx)) {
+    get_place(L, S->traces);
+    lua_pushvalue(L, idx);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+    lua_pop(L, 2);
+  }
+  else {
+    lua_rawseti(L, LUA_REGISTRYINDEX, S->last_trace);
+    lua_pushvalue(L, idx);
+    lua_rawseti(L, LUA_REGISTRYINDEX, S->last_error);
+  }
+}
+
+
+/* push a line like "task 'crawl' (main.lua:7)" */
+static void push_who (lua_State *L, Sched *S) {
+  if (S->current == NULL)
+    lua_pushliteral(L, "the main program");
+  else {
+    task_pushname(L, S->current);
+    lua_pushfstring(L, "task '%s'", lua_tostring(L, -1));
+    lua_remove(L, -2);
+  }
+}
+
+
+/* protected: error at 1; notes where it is raised */
+static int take_trace (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, 2);
+  const char *message = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1)
+                                                      : NULL;
+  luaL_traceback(L, L, message, 2);
+  note(L, S, 1);
+  return 0;
+}
+
+
+int error_handler (lua_State *L) {
+  Sched *S = sched_find(L);
+  Task *t = S->current;
+  if (t != NULL && task_cancelled(t) && cause_is(L, t, 1)) return 1;
+  if (!lua_checkstack(L, 10)) return 1;
+  error_pushtrace(L, S, 1);
+  if (lua_isnil(L, -1)) { /* not passed on from somewhere else */
+    lua_pushcfunction(L, take_trace);
+    lua_pushvalue(L, 1);
+    lua_pushlightuserdata(L, S);
+    lua_pcall(L, 2, 0, 0); /* without memory there is no traceback */
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+
+/* protected: error, scheduler, how: adds where it arrived to its traceback */
+static int add_trace (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, 2);
+  error_pushtrace(L, S, 1);
+  if (lua_isnil(L, -1)) return 0;
+  lua_pushfstring(L, "\n[%s ", (const char *)lua_touserdata(L, 3));
+  push_who(L, S);
+  lua_pushliteral(L, "]\n");
+  luaL_traceback(L, L, NULL, 2);
+  lua_concat(L, 5);
+  note(L, S, 1);
+  return 0;
+}
+
+
+void error_arrives (lua_State *L, const char *how) {
+  int error = lua_gettop(L);
+  Sched *S;
+  if (!lua_checkstack(L, 10)) return;
+  S = sched_find(L);
+  lua_pushcfunction(L, add_trace);
+  lua_pushvalue(L, error);
+  lua_pushlightuserdata(L, S);
+  lua_pushlightuserdata(L, (void *)(size_t)how);
+  lua_pcall(L, 3, 0, 0);
+  lua_settop(L, error);
+}
+
+
+/*** neap.traceback(err_or_task) -> string or nil: where an error was raised,
+across the tasks that it travelled through; for a task, where it is now, or
+where its error was raised. For errors that are not tables only that of the
+last one is known. Does not suspend. */
+static int l_traceback (lua_State *L) {
+  luaL_checkany(L, 1);
+  if (task_test(L, 1) != NULL) {
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "traceback");
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+  }
+  error_pushtrace(L, sched_of(L), 1);
+  return 1;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* hooks */
+
+
+/* protected: scheduler, name, error, what it belongs to */
+static int call_hook (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, 1);
+  const char *name = (const char *)lua_touserdata(L, 2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->hooks);
+  lua_getfield(L, -1, name);
+  if (!lua_isnil(L, -1)) {
+    lua_pushvalue(L, 3);
+    lua_pushvalue(L, 4);
+    lua_call(L, 2, 0);
+    return 0;
+  }
+  error_pushtrace(L, S, 3);
+  lua_writestringerror("neap: %s\n", luaL_tolstring(L, 3, NULL));
+  if (lua_type(L, -2) == LUA_TSTRING)
+    lua_writestringerror("%s\n", lua_tostring(L, -2));
+  return 0;
+}
+
+
+void error_hook (lua_State *L, Sched *S, const char *name, int n) {
+  invariant(n == 2);
+  lua_pushcfunction(L, call_hook);
+  lua_insert(L, -1 - n);
+  lua_pushlightuserdata(L, S);
+  lua_insert(L, -1 - n);
+  lua_pushlightuserdata(L, (void *)(size_t)name);
+  lua_insert(L, -1 - n);
+  if (lua_pcall(L, n + 2, 0, 0) != LUA_OK) {
+    /* a hook that fails must not hide what it was told of */
+    const char *message = lua_tostring(L, -1);
+    lua_writestringerror("neap: error in hook '%s': ", name);
+    lua_writestringerror("%s\n", message != NULL ? message : "(no string)");
+    lua_pop(L, 1);
+  }
+}
+
+
+/*** neap.hooks{ on_suppressed = fn, on_unhandled = fn }: sets who is told of
+errors that are not raised anywhere: on_suppressed(err, scope) of those that
+came second in a scope, on_unhandled(err, task) of those of host tasks. By
+default they are written to stderr with their traceback. false brings the
+default back; absent names stay as they are. The hooks cannot suspend. */
+static int l_hooks (lua_State *L) {
+  static const char *const names[] = {"on_suppressed", "on_unhandled", NULL};
+  Sched *S = sched_of(L);
+  int i;
+  if (!lua_istable(L, 1)) arg_error(L, 1, "hooks", "hooks", "a table", 1);
+  arg_options(L, 1, 1, "hooks", names);
+  for (i = 0; names[i] != NULL; i++) {
+    lua_getfield(L, 1, names[i]);
+    if (!lua_isnil(L, -1) && !(lua_isboolean(L, -1) && !lua_toboolean(L, -1)))
+      arg_callable(L, -1, 1, "hooks", names[i]);
+    lua_pop(L, 1);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->hooks);
+  for (i = 0; names[i] != NULL; i++) {
+    if (lua_getfield(L, 1, names[i]) == LUA_TBOOLEAN) {
+      lua_pop(L, 1);
+      lua_pushnil(L);
+    }
+    else if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    lua_setfield(L, -2, names[i]);
+  }
+  return 0;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* error objects for Lua */
+
+
+/*** neap.error(name, message, fields) -> error: makes an error object;
+'fields' are copied into it. Does not raise it. */
+static int l_error (lua_State *L) {
+  if (lua_type(L, 1) != LUA_TSTRING)
+    arg_error(L, 1, "error", "name", "a string", 1);
+  if (lua_type(L, 2) != LUA_TSTRING && !lua_isnoneornil(L, 2))
+    arg_error(L, 2, "error", "message", "a string", 2);
+  if (!lua_istable(L, 3) && !lua_isnoneornil(L, 3))
+    arg_error(L, 3, "error", "fields", "a table", 3);
+  lua_settop(L, 3);
+  error_new(L, lua_tostring(L, 1), luaL_optstring(L, 2, ""));
+  if (lua_istable(L, 3)) {
+    lua_pushnil(L);
+    while (lua_next(L, 3) != 0) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, 4);
+    }
+  }
+  return 1;
+}
+
+
+/*** neap.is_abort(err) -> boolean: is it an AbortError? */
+static int l_is_abort (lua_State *L) {
+  lua_pushboolean(L, error_is(L, 1, "AbortError"));
+  return 1;
+}
+
+
+/*** neap.is_timeout(err) -> boolean: is it a TimeoutError? */
+static int l_is_timeout (lua_State *L) {
+  lua_pushboolean(L, error_is(L, 1, "TimeoutError"));
+  return 1;
+}
+
+
+static const luaL_Reg funcs[] = {
+  {"error", l_error},
+  {"hooks", l_hooks},
+  {"is_abort", l_is_abort},
+  {"is_timeout", l_is_timeout},
+  {"traceback", l_traceback},
+  {NULL, NULL},
+};
+
+
+void error_openlib (lua_State *L) {
+  if (luaL_newmetatable(L, error_meta)) {
+    lua_pushcfunction(L, e_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushstring(L, error_meta);
+    lua_setfield(L, -2, "__name");
+  }
+  lua_pop(L, 1);
+  sched_funcs(L, funcs);
+}

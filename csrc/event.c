@@ -1,0 +1,260 @@
+/*
+** event.c - events and futures: lines that are woken as a whole.
+**
+** An event can be set and cleared again; a future is settled once, with any
+** number of values or with an error. Whoever was woken has passed, whatever
+** happens before it runs.
+*/
+
+#include <string.h>
+
+#include "args.h"
+#include "error.h"
+#include "rooms.h"
+#include "task.h"
+
+typedef struct Event {
+  Line line;
+  int set;
+} Event;
+
+enum { PENDING, RESOLVED, REJECTED };
+
+typedef struct Future {
+  Line line;
+  int state;
+  int n; /* values: one in user value 1, several in a table there */
+} Future;
+
+
+static int passed (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  (void)status;
+  if (t->why == WHY_CANCEL) return cause_raise(L, t);
+  return 0;
+}
+
+
+static Event *check_event (lua_State *L, const char *fname) {
+  Event *e = (Event *)sched_object(L, 1);
+  if (e == NULL) arg_error(L, 0, fname, "self", "an event", 1);
+  return e;
+}
+
+
+/*** event:set(): wakes all who wait, in order, and lets everybody pass until
+it is cleared. Does not suspend. */
+static int e_set (lua_State *L) {
+  Event *e = check_event(L, "set");
+  e->set = 1;
+  sched_wake_all(sched_of(L), &e->line, WHY_DONE);
+  return 0;
+}
+
+
+/*** event:clear(): who waits from now on waits for the next set. */
+static int e_clear (lua_State *L) {
+  check_event(L, "clear")->set = 0;
+  return 0;
+}
+
+
+/*** event:is_set() -> boolean. */
+static int e_is_set (lua_State *L) {
+  lua_pushboolean(L, check_event(L, "is_set")->set);
+  return 1;
+}
+
+
+/*** event:wait(): waits until the event is set. Suspends. */
+static int e_wait (lua_State *L) {
+  Sched *S = sched_of(L);
+  Event *e = check_event(L, "wait");
+  Task *t = sched_enter(L, "wait");
+  SCHED_DETOUR(L, S, t, e_wait);
+  if (e->set) return 0;
+  sched_park(S, t, WAIT_EVENT, &e->line, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)t, passed);
+}
+
+
+/*** neap.event() -> event: not set. Does not suspend. */
+static int l_event (lua_State *L) {
+  Event *e = (Event *)lua_newuserdatauv(L, sizeof(Event), 0);
+  memset(e, 0, sizeof(Event));
+  luaL_setmetatable(L, "neap.event");
+  return 1;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* futures */
+
+
+static Future *check_future (lua_State *L, const char *fname) {
+  Future *f = (Future *)sched_object(L, 1);
+  if (f == NULL) arg_error(L, 0, fname, "self", "a future", 1);
+  return f;
+}
+
+
+/* the upvalues of resolve and reject: scheduler, future */
+static int settle (lua_State *L, int state) {
+  Future *f = (Future *)lua_touserdata(L, lua_upvalueindex(2));
+  int n = state == REJECTED ? 1 : lua_gettop(L);
+  if (f->state != PENDING) return 0;
+  if (n == 1)
+    lua_settop(L, 1);
+  else if (n > 1) {
+    int i;
+    lua_createtable(L, n, 0);
+    lua_insert(L, 1);
+    for (i = n; i >= 1; i--) lua_rawseti(L, 1, i);
+  }
+  else
+    lua_pushnil(L);
+  if (f->state != PENDING) return 0; /* a finalizer was faster */
+  lua_setiuservalue(L, lua_upvalueindex(2), 1);
+  f->n = n;
+  f->state = state;
+  sched_wake_all(sched_of(L), &f->line, WHY_DONE);
+  return 0;
+}
+
+
+static int resolve (lua_State *L) {
+  return settle(L, RESOLVED);
+}
+
+
+static int reject (lua_State *L) {
+  return settle(L, REJECTED);
+}
+
+
+/* push the values; how many */
+static int push_values (lua_State *L, Future *f) {
+  int i;
+  if (f->n == 0) return 0;
+  lua_getiuservalue(L, 1, 1);
+  if (f->n == 1) return 1;
+  luaL_checkstack(L, f->n, "too many values");
+  for (i = 1; i <= f->n; i++) lua_rawgeti(L, 2, i);
+  return f->n;
+}
+
+
+static int deliver (lua_State *L, int status, lua_KContext ctx) {
+  Future *f = (Future *)lua_touserdata(L, 1);
+  Task *t = (Task *)ctx;
+  int n;
+  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
+  n = push_values(L, f);
+  return f->state == REJECTED ? lua_error(L) : n;
+}
+
+
+static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
+  Future *f = (Future *)lua_touserdata(L, 1);
+  Task *t = (Task *)ctx;
+  int n;
+  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
+  n = push_values(L, f);
+  luaL_checkstack(L, 1, "too many values");
+  lua_pushboolean(L, f->state == RESOLVED);
+  lua_insert(L, -n - 1);
+  return n + 1;
+}
+
+
+static int join (lua_State *L, const char *fname, lua_CFunction self,
+                 lua_KFunction then) {
+  Sched *S = sched_of(L);
+  Future *f = check_future(L, fname);
+  Task *t = sched_enter(L, fname);
+  SCHED_DETOUR(L, S, t, self);
+  lua_settop(L, 1);
+  if (f->state != PENDING) return then(L, LUA_OK, (lua_KContext)t);
+  sched_park(S, t, WAIT_FUTURE, &f->line, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)t, then);
+}
+
+
+/*** future:await() -> ...: waits until it is settled; returns its values or
+raises its error. Suspends. */
+static int f_await (lua_State *L) {
+  return join(L, "await", f_await, deliver);
+}
+
+
+/*** future:pawait() -> true, ... or false, err: the same without raising its
+error. Suspends. */
+static int f_pawait (lua_State *L) {
+  return join(L, "pawait", f_pawait, deliver_protected);
+}
+
+
+/*** future:is_done() -> boolean: has it been settled? */
+static int f_is_done (lua_State *L) {
+  lua_pushboolean(L, check_future(L, "is_done")->state != PENDING);
+  return 1;
+}
+
+
+/*** neap.future() -> future, resolve, reject: resolve(...) settles it with
+values, reject(err) with an error; the first settlement stays. Both work from
+anywhere, also outside of tasks. Does not suspend. */
+static int l_future (lua_State *L) {
+  Future *f = (Future *)lua_newuserdatauv(L, sizeof(Future), 1);
+  memset(f, 0, sizeof(Future));
+  luaL_setmetatable(L, "neap.future");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, resolve, 2);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, reject, 2);
+  return 3;
+}
+
+
+static const WaitKind waits_event = {"event", NULL, NULL, 0};
+static const WaitKind waits_future = {"future", NULL, NULL, 0};
+
+static const luaL_Reg event_methods[] = {
+  {"clear", e_clear},
+  {"is_set", e_is_set},
+  {"set", e_set},
+  {"wait", e_wait},
+  {NULL, NULL},
+};
+
+static const luaL_Reg future_methods[] = {
+  {"await", f_await},
+  {"is_done", f_is_done},
+  {"pawait", f_pawait},
+  {NULL, NULL},
+};
+
+static const luaL_Reg future_meta[] = {
+  {"__neap_await", f_await},
+  {NULL, NULL},
+};
+
+static const luaL_Reg funcs[] = {
+  {"event", l_event},
+  {"future", l_future},
+  {NULL, NULL},
+};
+
+
+void event_openlib (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, -1);
+  sched_kind(S, WAIT_EVENT, &waits_event);
+  sched_kind(S, WAIT_FUTURE, &waits_future);
+  sched_funcs(L, funcs);
+  sched_class(L, "neap.event", event_methods, NULL);
+  lua_pop(L, 1);
+  sched_class(L, "neap.future", future_methods, future_meta);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,63 @@
+/*
+** interrupt.c - SIGINT through a pipe.
+**
+** A signal belongs to the process, so this is the one place with state at
+** file level: the pipe that the handler writes to. Only a program that owns
+** the process asks for it (bin/neap does); a library user's signals are
+** never touched. libev's own signal watchers are not used: they abort when
+** two loops want the same signal, and their handler outlives the module.
+*/
+
+#include "interrupt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t pipe_in = -1;
+static struct sigaction before;
+
+
+static void on_sigint (int sig) {
+  int saved = errno;
+  ssize_t n = write(pipe_in, "", 1);
+  (void)sig, (void)n;
+  errno = saved;
+}
+
+
+int interrupt_open (void) {
+  struct sigaction sa;
+  int fd[2];
+  if (pipe_in >= 0) {
+    errno = EBUSY; /* another state has it */
+    return -1;
+  }
+  if (pipe(fd) != 0) return -1;
+  fcntl(fd[0], F_SETFD, FD_CLOEXEC);
+  fcntl(fd[1], F_SETFD, FD_CLOEXEC);
+  fcntl(fd[0], F_SETFL, O_NONBLOCK);
+  fcntl(fd[1], F_SETFL, O_NONBLOCK);
+  pipe_in = fd[1];
+  sa.sa_handler = on_sigint;
+  sigemptyset(&sa.sa_mask);
+  sa.sa_flags = (int)SA_RESETHAND; /* a second Ctrl-C kills */
+  sigaction(SIGINT, &sa, &before);
+  return fd[0];
+}
+
+
+int interrupt_read (int fd) {
+  char buffer[16];
+  return read(fd, buffer, sizeof buffer) > 0;
+}
+
+
+void interrupt_close (int fd) {
+  sigaction(SIGINT, &before, NULL);
+  close(pipe_in);
+  close(fd);
+  pipe_in = -1;
+}

@@ -1,0 +1,486 @@
+/*
+** loop.c - waiting for the outside world, over libev; see loop.h.
+**
+** Callbacks only move tasks to the ready line; Lua never runs inside ev_run,
+** so no error can unwind through it.
+**
+** libev aborts the process when a descriptor that it was told to watch turns
+** out to be closed. So it is told of a change only right before a poll, when
+** the descriptor has been checked and no Lua can run in between ('changed');
+** and a few of those that are watched are checked at each poll, since the
+** kernel says nothing of a descriptor that this process itself has closed.
+*/
+
+#include "loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <ev.h>
+
+#include "args.h"
+#include "error.h"
+#include "interrupt.h"
+#include "mirror.h"
+#include "task.h"
+
+/* watched descriptors that are checked at each poll */
+#define CHECKED 4
+
+/* longest wait while not all have been checked, in seconds */
+#define CHECK_WAIT 0.05
+
+typedef struct Io {
+  ev_io watcher;
+  Sched *S;
+  Line readers;
+  Line writers;
+  Link change; /* place among those whose watcher is out of date */
+  int active;  /* place among the watched, from 1; 0 if it is not */
+} Io;
+
+struct Loop {
+  struct ev_loop *ev;
+  ev_timer timer;
+  ev_io interrupt;
+  Line changed;
+  Io **io;     /* by descriptor */
+  int size;    /* of 'io' */
+  Io **active; /* the watched ones; as large as 'io' */
+  int nactive;
+  int cursor;  /* the next one to check */
+  int unchecked; /* watched ones not checked since Lua last ran */
+  int mirror;    /* what neap.fd gave away (mirror.h), or -1 */
+};
+
+/* woken because the descriptor was closed */
+#define WHY_CLOSED WHY_TIME
+
+
+/* ---------------------------------------------------------------------- */
+/* descriptors */
+
+
+static void wake_line (Io *io, Line *line, int closed) {
+  while (line->first != NULL) {
+    Task *t = owner_of(line->first, Task, link);
+    io->S->external--;
+    sched_wake(io->S, t, WHY_DONE);
+    if (closed) t->why = WHY_CLOSED;
+  }
+}
+
+
+static void note_change (Io *io) {
+  if (io->change.next == NULL)
+    line_join(&io->S->loop->changed, &io->change);
+}
+
+
+static void on_io (struct ev_loop *ev, ev_io *w, int events) {
+  Io *io = owner_of(w, Io, watcher);
+  (void)ev;
+  if (events & EV_ERROR) {
+    wake_line(io, &io->readers, 1);
+    wake_line(io, &io->writers, 1);
+  }
+  if (events & EV_READ) wake_line(io, &io->readers, 0);
+  if (events & EV_WRITE) wake_line(io, &io->writers, 0);
+  note_change(io);
+}
+
+
+static void deactivate (Loop *loop, Io *io) {
+  Io *last = loop->active[--loop->nactive];
+  loop->active[io->active - 1] = last;
+  last->active = io->active;
+  io->active = 0;
+}
+
+
+static int is_open (int fd) {
+  return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
+}
+
+
+/* bring the watcher of one descriptor up to date */
+static void update (Loop *loop, Io *io) {
+  int events = (io->readers.first != NULL ? EV_READ : 0) |
+               (io->writers.first != NULL ? EV_WRITE : 0);
+  int fd = io->watcher.fd;
+  if (events != 0 && !is_open(fd)) {
+    wake_line(io, &io->readers, 1);
+    wake_line(io, &io->writers, 1);
+    events = 0;
+  }
+  ev_io_stop(loop->ev, &io->watcher);
+  if (loop->mirror >= 0)
+    mirror_set(loop->mirror, fd, events & EV_READ, events & EV_WRITE);
+  if (events != 0) {
+    /* setting it anew makes libev tell the kernel again, which matters when
+       the number stands for another file now */
+    ev_io_set(&io->watcher, fd, events);
+    ev_io_start(loop->ev, &io->watcher);
+    if (io->active == 0) {
+      loop->active[loop->nactive++] = io;
+      io->active = loop->nactive;
+    }
+  }
+  else if (io->active != 0)
+    deactivate(loop, io);
+}
+
+
+static void update_all (Loop *loop) {
+  while (loop->changed.first != NULL) {
+    Io *io = owner_of(loop->changed.first, Io, change);
+    line_leave(&loop->changed, &io->change);
+    update(loop, io);
+  }
+}
+
+
+/* check a few of the watched for having been closed */
+static void check_some (Loop *loop) {
+  int n;
+  for (n = 0; n < CHECKED && loop->unchecked > 0 && loop->nactive > 0; n++) {
+    Io *io;
+    loop->cursor = (loop->cursor + 1) % loop->nactive;
+    io = loop->active[loop->cursor];
+    loop->unchecked--;
+    if (!is_open(io->watcher.fd)) update(loop, io);
+  }
+}
+
+
+static void on_time (struct ev_loop *ev, ev_timer *w, int events) {
+  (void)ev, (void)w, (void)events; /* it has only to end the wait */
+}
+
+
+static void on_interrupt (struct ev_loop *ev, ev_io *w, int events) {
+  Sched *S = (Sched *)w->data;
+  (void)ev, (void)events;
+  S->interrupts += interrupt_read(w->fd);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* waiting */
+
+
+static void sleep_for (double seconds) {
+  struct timespec ts;
+  if (seconds > 1e6) seconds = 1e6;
+  ts.tv_sec = (time_t)seconds;
+  ts.tv_nsec = (long)((seconds - (double)ts.tv_sec) * 1e9);
+  nanosleep(&ts, NULL); /* a signal ends it early: the caller asks again */
+}
+
+
+void loop_poll (Sched *S, double wait) {
+  Loop *loop = S->loop;
+  if (loop == NULL) {
+    if (wait > 0) sleep_for(wait);
+    return;
+  }
+  if (S->pid != (int)getpid()) { /* this is the child of a fork */
+    S->pid = (int)getpid();
+    ev_loop_fork(loop->ev);
+  }
+  update_all(loop);
+  loop->unchecked = loop->nactive;
+  for (;;) {
+    double w = wait;
+    check_some(loop);
+    if (sched_busy(S)) w = 0; /* somebody's descriptor was closed */
+    if (w > 0 && loop->unchecked > 0 && w > CHECK_WAIT) w = CHECK_WAIT;
+    if (w > 0 && w < NEVER) {
+      ev_now_update(loop->ev); /* else it counts from the last poll */
+      ev_timer_set(&loop->timer, w, 0.);
+      ev_timer_start(loop->ev, &loop->timer);
+    }
+    ev_run(loop->ev, w > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
+    ev_timer_stop(loop->ev, &loop->timer);
+    if (w == wait || sched_busy(S) || S->interrupts > 0) return;
+    wait -= w;
+  }
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the loop */
+
+
+void loop_open (lua_State *L, Sched *S) {
+  Loop *loop;
+  if (S->loop != NULL) return;
+  loop = (Loop *)sched_new(L, S, sizeof(Loop));
+  loop->ev = ev_loop_new(EVFLAG_NOENV | EVFLAG_NOSIGMASK);
+  if (loop->ev == NULL) {
+    sched_alloc(S, loop, sizeof(Loop), 0);
+    luaL_error(L, "cannot make an event loop: %s", strerror(errno));
+  }
+  ev_timer_init(&loop->timer, on_time, 0., 0.);
+  loop->mirror = -1;
+  S->pid = (int)getpid();
+  S->loop = loop;
+}
+
+
+/* room for descriptor 'fd'; may raise, then nothing has changed */
+static void grow (lua_State *L, Sched *S, int fd) {
+  Loop *loop = S->loop;
+  int size = loop->size == 0 ? 64 : loop->size;
+  size_t bytes, old = (size_t)loop->size * sizeof(Io *);
+  Io **io, **active;
+  while (size <= fd) size *= 2;
+  bytes = (size_t)size * sizeof(Io *);
+  io = (Io **)sched_new(L, S, bytes);
+  active = (Io **)sched_alloc(S, NULL, 0, bytes);
+  if (active == NULL) {
+    sched_alloc(S, io, bytes, 0);
+    luaL_error(L, "not enough memory");
+  }
+  if (old > 0) {
+    memcpy(io, loop->io, old);
+    memcpy(active, loop->active, old);
+    sched_alloc(S, loop->io, old, 0);
+    sched_alloc(S, loop->active, old, 0);
+  }
+  loop->io = io;
+  loop->active = active;
+  loop->size = size;
+}
+
+
+Line *loop_line (lua_State *L, Sched *S, int fd, int what) {
+  Io *io;
+  loop_open(L, S);
+  if (fd >= S->loop->size) grow(L, S, fd);
+  io = S->loop->io[fd];
+  if (io == NULL) {
+    io = (Io *)sched_new(L, S, sizeof(Io));
+    ev_io_init(&io->watcher, on_io, fd, EV_READ);
+    io->S = S;
+    S->loop->io[fd] = io;
+  }
+  return what == IO_READ ? &io->readers : &io->writers;
+}
+
+
+void loop_watch (Sched *S, int fd) {
+  S->external++;
+  note_change(S->loop->io[fd]);
+}
+
+
+int loop_forget (Sched *S, int fd) {
+  Io *io;
+  if (S->loop == NULL || fd < 0 || fd >= S->loop->size) return 0;
+  io = S->loop->io[fd];
+  if (io == NULL || (io->readers.first == NULL && io->writers.first == NULL))
+    return 0;
+  wake_line(io, &io->readers, 1);
+  wake_line(io, &io->writers, 1);
+  ev_io_stop(S->loop->ev, &io->watcher);
+  if (S->loop->mirror >= 0) mirror_set(S->loop->mirror, fd, 0, 0);
+  if (io->active != 0) deactivate(S->loop, io);
+  return 1;
+}
+
+
+int loop_fd (lua_State *L, Sched *S) {
+  Loop *loop;
+  int i;
+  loop_open(L, S);
+  loop = S->loop;
+  loop_poll(S, 0); /* so that all watchers are up to date */
+  if (loop->mirror >= 0) return loop->mirror;
+  loop->mirror = mirror_open();
+  if (loop->mirror < 0)
+    luaL_error(L, "cannot make a descriptor for the host: %s",
+               strerror(errno));
+  for (i = 0; i < loop->nactive; i++) {
+    ev_io *w = &loop->active[i]->watcher;
+    mirror_set(loop->mirror, w->fd, w->events & EV_READ, w->events & EV_WRITE);
+  }
+  return loop->mirror;
+}
+
+
+void loop_interrupts (lua_State *L, Sched *S) {
+  Loop *loop;
+  int fd;
+  loop_open(L, S);
+  loop = S->loop;
+  if (ev_is_active(&loop->interrupt)) return;
+  fd = interrupt_open();
+  if (fd < 0) luaL_error(L, "cannot watch for Ctrl-C: %s", strerror(errno));
+  ev_io_init(&loop->interrupt, on_interrupt, fd, EV_READ);
+  loop->interrupt.data = S;
+  ev_io_start(loop->ev, &loop->interrupt);
+}
+
+
+void loop_free (Sched *S) {
+  Loop *loop = S->loop;
+  size_t bytes;
+  int i;
+  if (loop == NULL) return;
+  if (ev_is_active(&loop->interrupt)) interrupt_close(loop->interrupt.fd);
+  bytes = (size_t)loop->size * sizeof(Io *);
+  for (i = 0; i < loop->size; i++)
+    if (loop->io[i] != NULL) sched_alloc(S, loop->io[i], sizeof(Io), 0);
+  if (bytes > 0) {
+    sched_alloc(S, loop->io, bytes, 0);
+    sched_alloc(S, loop->active, bytes, 0);
+  }
+  if (loop->mirror >= 0) close(loop->mirror);
+  ev_loop_destroy(loop->ev);
+  sched_alloc(S, loop, sizeof(Loop), 0);
+  S->loop = NULL;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the Lua side */
+
+
+static void left (Sched *S, Task *t, Line *line) {
+  Io *io = t->wait == WAIT_READABLE ? owner_of(line, Io, readers)
+                                    : owner_of(line, Io, writers);
+  S->external--;
+  note_change(io);
+}
+
+
+static void describe (lua_State *L, Task *t, Line *line) {
+  if (t->wait == WAIT_READABLE)
+    lua_pushfstring(L, "fd %d to be readable",
+                    owner_of(line, Io, readers)->watcher.fd);
+  else
+    lua_pushfstring(L, "fd %d to be writable",
+                    owner_of(line, Io, writers)->watcher.fd);
+}
+
+
+/* the descriptor at index 1: a number, a file, or an object that knows */
+static int check_fd (lua_State *L, const char *fname) {
+  lua_Integer fd = -1;
+  luaL_Stream *file = (luaL_Stream *)luaL_testudata(L, 1, LUA_FILEHANDLE);
+  int type = lua_type(L, 1);
+  if (file != NULL)
+    fd = file->closef == NULL ? -1 : fileno(file->f);
+  else if (type == LUA_TNUMBER)
+    fd = lua_isinteger(L, 1) ? lua_tointeger(L, 1) : -1;
+  else if (type == LUA_TUSERDATA || type == LUA_TTABLE) {
+    if (lua_getfield(L, 1, "getfd") == LUA_TNIL) {
+      lua_pop(L, 1);
+      lua_getfield(L, 1, "fileno");
+    }
+    if (!is_callable(L, -1))
+      arg_error(L, 1, fname, "fd",
+                "a descriptor, or an object with getfd() or fileno()", 1);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    fd = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
+    lua_pop(L, 1);
+  }
+  if (fd < 0 || fd > 0x0fffffff || !is_open((int)fd))
+    arg_error(L, 1, fname, "fd", "an open file descriptor", 1);
+  return (int)fd;
+}
+
+
+static int is_ready (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  (void)status;
+  if (t->why == WHY_CANCEL) return cause_raise(L, t);
+  if (t->why == WHY_CLOSED) {
+    error_new(L, "ClosedError", "the file descriptor was closed");
+    return lua_error(L);
+  }
+  return 0;
+}
+
+
+static int wait_for (lua_State *L, const char *fname, int what) {
+  Sched *S = sched_of(L);
+  Task *t = sched_enter(L, fname);
+  int fd = check_fd(L, fname);
+  Line *line;
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  line = loop_line(L, S, fd, what);
+  sched_park(S, t, what == IO_READ ? WAIT_READABLE : WAIT_WRITABLE, line,
+             NEVER);
+  loop_watch(S, fd);
+  return lua_yieldk(L, 0, (lua_KContext)t, is_ready);
+}
+
+
+/*** neap.readable(fd): waits until fd can be read without blocking. fd is a
+number, a file, or an object with getfd() or fileno(). Raises a ClosedError
+when the descriptor is closed meanwhile. Suspends. */
+static int l_readable (lua_State *L) {
+  return wait_for(L, "readable", IO_READ);
+}
+
+
+/*** neap.writable(fd): the same for writing. Suspends. */
+static int l_writable (lua_State *L) {
+  return wait_for(L, "writable", IO_WRITE);
+}
+
+
+/*** neap.forget(fd) -> boolean: tells that a descriptor number is being
+closed: who waits for it gets a ClosedError. Did anybody wait? Does not
+suspend. */
+static int l_forget (lua_State *L) {
+  lua_Integer fd = arg_integer(L, 1, 1, "forget", "fd", 0);
+  int waited = fd <= 0x0fffffff && loop_forget(sched_of(L), (int)fd);
+  lua_pushboolean(L, waited);
+  return 1;
+}
+
+
+/*** neap.fd() -> integer: a descriptor that becomes readable when one that a
+task waits for is ready: call 'step' then. When to call it for the sake of
+time, 'step' itself returns. Does not suspend. */
+static int l_fd (lua_State *L) {
+  Sched *S = sched_of(L);
+  lua_pushinteger(L, loop_fd(L, S));
+  return 1;
+}
+
+
+/* neap.core.interrupts(): from now on Ctrl-C cancels the root task; a second
+   one ends the process as always. For bin/neap. */
+static int l_interrupts (lua_State *L) {
+  loop_interrupts(L, sched_of(L));
+  return 0;
+}
+
+
+static const WaitKind waits = {"file descriptor", left, describe, 0};
+
+static const luaL_Reg funcs[] = {
+  {"fd", l_fd},
+  {"forget", l_forget},
+  {"interrupts", l_interrupts},
+  {"readable", l_readable},
+  {"writable", l_writable},
+  {NULL, NULL},
+};
+
+
+void io_openlib (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, -1);
+  sched_kind(S, WAIT_READABLE, &waits);
+  sched_kind(S, WAIT_WRITABLE, &waits);
+  sched_funcs(L, funcs);
+}

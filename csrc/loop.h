@@ -1,0 +1,46 @@
+/*
+** loop.h - the outside world: waiting for time and for file descriptors.
+**
+** The only room that knows libev. Nothing of libev exists until a file
+** descriptor is first waited for; a state that only deals in time never
+** opens one.
+*/
+
+#ifndef neap_loop_h
+#define neap_loop_h
+
+#include "sched.h"
+
+HIDDEN_BEGIN
+
+enum { IO_READ = 1, IO_WRITE = 2 };
+
+/* make the loop if there is none yet; may raise */
+void loop_open (lua_State *L, Sched *S);
+
+/* wait up to 'wait' seconds (NEVER: without end) for something to happen */
+void loop_poll (Sched *S, double wait);
+
+/* the line of those who wait for this, made if need be; may raise */
+Line *loop_line (lua_State *L, Sched *S, int fd, int what);
+
+/* somebody joined the line: watch the descriptor */
+void loop_watch (Sched *S, int fd);
+
+/* wake all who wait for 'fd' with ClosedError, and forget about it */
+int loop_forget (Sched *S, int fd);
+
+/* a descriptor that is readable when one that is waited for is ready; made
+   when it is first asked for; may raise */
+int loop_fd (lua_State *L, Sched *S);
+
+/* from now on SIGINT is counted in S->interrupts; may raise */
+void loop_interrupts (lua_State *L, Sched *S);
+
+void loop_free (Sched *S);
+
+void io_openlib (lua_State *L);
+
+HIDDEN_END
+
+#endif

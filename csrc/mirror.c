@@ -1,0 +1,69 @@
+/*
+** mirror.c - epoll or kqueue, seen from outside; see mirror.h.
+**
+** A descriptor that was closed leaves both by itself, and a change that the
+** kernel refuses only costs a wake-up: the host also calls 'step' for time.
+*/
+
+#include "mirror.h"
+
+#include <errno.h>
+#include <string.h>
+
+#if defined(__linux__)
+
+#include <sys/epoll.h>
+
+
+int mirror_open (void) {
+  return epoll_create1(EPOLL_CLOEXEC);
+}
+
+
+void mirror_set (int mirror, int fd, int reading, int writing) {
+  struct epoll_event e;
+  memset(&e, 0, sizeof e);
+  e.events = (reading ? (unsigned)EPOLLIN : 0u) |
+             (writing ? (unsigned)EPOLLOUT : 0u);
+  e.data.fd = fd;
+  if (!reading && !writing)
+    epoll_ctl(mirror, EPOLL_CTL_DEL, fd, &e);
+  else if (epoll_ctl(mirror, EPOLL_CTL_MOD, fd, &e) != 0 && errno == ENOENT)
+    epoll_ctl(mirror, EPOLL_CTL_ADD, fd, &e);
+}
+
+#elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || \
+    defined(__OpenBSD__) || defined(__DragonFly__)
+
+#include <sys/types.h>
+
+#include <sys/event.h>
+
+
+int mirror_open (void) {
+  return kqueue();
+}
+
+
+void mirror_set (int mirror, int fd, int reading, int writing) {
+  struct kevent e;
+  EV_SET(&e, fd, EVFILT_READ, reading ? EV_ADD : EV_DELETE, 0, 0, NULL);
+  kevent(mirror, &e, 1, NULL, 0, NULL);
+  EV_SET(&e, fd, EVFILT_WRITE, writing ? EV_ADD : EV_DELETE, 0, 0, NULL);
+  kevent(mirror, &e, 1, NULL, 0, NULL);
+}
+
+#else
+
+
+int mirror_open (void) {
+  errno = ENOSYS;
+  return -1;
+}
+
+
+void mirror_set (int mirror, int fd, int reading, int writing) {
+  (void)mirror, (void)fd, (void)reading, (void)writing;
+}
+
+#endif

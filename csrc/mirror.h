@@ -1,0 +1,24 @@
+/*
+** mirror.h - one descriptor that is readable when one of many is ready.
+**
+** For hosts that poll for themselves (neap.fd): libev does not tell its own
+** descriptor, so what is watched is watched a second time, in an epoll or
+** kqueue that is only ever looked at from outside.
+*/
+
+#ifndef neap_mirror_h
+#define neap_mirror_h
+
+#include "hidden.h"
+
+HIDDEN_BEGIN
+
+/* -1 and errno when there is none to be had */
+int mirror_open (void);
+
+/* from now on 'fd' counts if it can be read, or written, or (both 0) never */
+void mirror_set (int mirror, int fd, int reading, int writing);
+
+HIDDEN_END
+
+#endif

@@ -1,0 +1,594 @@
+/*
+** pool.c - at most so many at a time, over any source of items.
+**
+** N workers, not a task for each item: a worker pulls an item, runs it, keeps
+** the result and comes back for more, so live memory grows with the
+** concurrency only, and a slot is free exactly when its work has stopped.
+** Workers are born as long as there are items for them.
+**
+** Each item is a scope of its own. The pool is a scope too, so the first
+** error cancels the others and is raised when all have unwound without a
+** line of code here. On the stack of a worker, and in part of the caller:
+*/
+
+#include <string.h>
+
+#include "args.h"
+#include "error.h"
+#include "rooms.h"
+#include "task.h"
+
+enum { AT_POOL = 1, AT_ITEMS, AT_FN, AT_RESULTS, AT_WORKER, AT_HANDLER, AT_KEY };
+
+typedef enum Source { SOURCE_LIST, SOURCE_KEYS, SOURCE_CALL } Source;
+
+typedef struct Pool {
+  Scope *scope;
+  Line turn;           /* workers that wait to read the source */
+  Source source;
+  int pulling;         /* somebody reads the source */
+  int exhausted;       /* no further item is taken */
+  int ended;           /* the source has ended or raised: do not close it */
+  int stop_on_error;
+  int progress;        /* there is a callback */
+  int skips;           /* items were left out */
+  lua_Integer idle;    /* workers in 'turn' */
+  lua_Integer born;    /* workers there ever were */
+  lua_Integer limit;   /* workers there may be */
+  lua_Integer next;    /* index of the last item taken */
+  lua_Integer total;   /* items of a table; -1 if it is not known */
+  lua_Integer done;    /* items that have ended */
+  lua_Integer stop;    /* index of the item that said STOP, or the maximum */
+  lua_Integer nerrors; /* errors kept, when not stopping on them */
+  double item_timeout;
+} Pool;
+
+/* user values of the pool */
+enum { POOL_WORK = 1, POOL_PROGRESS, POOL_ERRORS, POOL_KEY, POOL_VALUES = 4 };
+
+/* user value 2 of a worker's task, so that 'stop' finds it */
+typedef struct Worker {
+  Pool *pool;
+  lua_Integer index; /* of its item; 0: none */
+} Worker;
+
+/* values that stand for themselves */
+static const char skip_mark = 0, stop_mark = 0, nil_mark = 0;
+
+#define push_mark(L, m) lua_pushlightuserdata(L, (void *)(size_t)&(m))
+#define is_mark(L, m) (lua_touserdata(L, -1) == (const void *)&(m))
+
+static int go_on (lua_State *L, Worker *w);
+
+
+/* ---------------------------------------------------------------------- */
+/* workers */
+
+
+/* one more, with what it needs on its stack; may raise for memory */
+static void bear (lua_State *L, Pool *p) {
+  Worker *w = (Worker *)lua_newuserdatauv(L, sizeof(Worker), 0);
+  int worker = lua_gettop(L);
+  Task *t;
+  w->pool = p;
+  w->index = 0;
+  lua_getiuservalue(L, AT_POOL, POOL_WORK);
+  lua_pushvalue(L, AT_POOL);
+  lua_pushvalue(L, AT_ITEMS);
+  lua_pushvalue(L, AT_FN);
+  lua_pushvalue(L, AT_RESULTS);
+  lua_pushvalue(L, worker);
+  lua_pushcfunction(L, error_handler);
+  lua_pushnil(L);
+  t = task_new(L, p->scope, 7, 0);
+  task_push_raw(L, t);
+  lua_insert(L, worker);
+  lua_setiuservalue(L, worker, USERVALUE_VALUE);
+  lua_settop(L, worker - 1);
+  p->born++;
+}
+
+
+/* protected: what is at AT_POOL ... AT_RESULTS, and how many */
+static int bear_all (lua_State *L) {
+  Pool *p = (Pool *)lua_touserdata(L, AT_POOL);
+  lua_Integer n = lua_tointeger(L, AT_RESULTS + 1);
+  for (; n > 0; n--) bear(L, p);
+  return 0;
+}
+
+
+/* nothing is taken any more: those who wait for an item go home */
+static void no_more (Sched *S, Pool *p) {
+  p->exhausted = 1;
+  p->idle = 0;
+  sched_wake_all(S, &p->turn, WHY_DONE);
+}
+
+
+/* let the next one read the source */
+static void pass_turn (Sched *S, Pool *p) {
+  if (p->turn.first == NULL)
+    p->pulling = 0;
+  else { /* 'pulling' stays: it has the turn before it runs */
+    p->idle--;
+    sched_wake(S, owner_of(p->turn.first, Task, link), WHY_DONE);
+  }
+}
+
+
+static void left_turn (Sched *S, Task *t, Line *line) {
+  (void)S, (void)t;
+  owner_of(line, Pool, turn)->idle--;
+}
+
+
+/* item 'w->index' said STOP: those behind it are dropped, whoever runs them
+   or waits for one is cancelled; those before it finish */
+static void stop (lua_State *L, Sched *S, Pool *p, Worker *me) {
+  Link *x;
+  if (me->index < p->stop) p->stop = me->index;
+  no_more(S, p);
+  for (x = p->scope->children.first; x != NULL;
+       x = line_after(&p->scope->children, x)) {
+    Task *t = owner_of(x, Task, sib);
+    Worker *w;
+    task_push_raw(L, t);
+    lua_getiuservalue(L, -1, USERVALUE_VALUE);
+    w = (Worker *)lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (w != NULL && w != me && (w->index == 0 || w->index > p->stop)) {
+      lua_pushnil(L);
+      lua_setiuservalue(L, -2, USERVALUE_VALUE);
+      task_cancel(L, t, lua_gettop(L), 0);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* results */
+
+
+/* the result, or a mark, is on top; pops it */
+static void keep_result (lua_State *L, Pool *p, lua_Integer index) {
+  if (is_mark(L, skip_mark) || is_mark(L, stop_mark)) {
+    p->skips = 1;
+    if (p->source == SOURCE_KEYS) {
+      lua_pop(L, 1);
+      return;
+    }
+    lua_pop(L, 1);
+    push_mark(L, skip_mark);
+  }
+  if (p->source == SOURCE_KEYS) {
+    lua_pushvalue(L, AT_KEY);
+    lua_insert(L, -2);
+    lua_rawset(L, AT_RESULTS);
+  }
+  else
+    lua_rawseti(L, AT_RESULTS, index);
+}
+
+
+/* the error is on top, kept for the AggregateError; pops it */
+static void keep_error (lua_State *L, Pool *p, lua_Integer index) {
+  if (lua_getiuservalue(L, AT_POOL, POOL_ERRORS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, AT_POOL, POOL_ERRORS);
+  }
+  lua_insert(L, -2);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    push_mark(L, nil_mark);
+  }
+  lua_rawseti(L, -2, index);
+  lua_pop(L, 1);
+  p->nerrors++;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* an item ends */
+
+
+static int told (lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return go_on(L, (Worker *)ctx);
+}
+
+
+/*
+** The item's scope was left with what is above AT_KEY. Raises the error of
+** the item if that ends the pool.
+*/
+static void item_ended (lua_State *L, Worker *w, int ending) {
+  Pool *p = w->pool;
+  Sched *S = sched_of(L);
+  lua_Integer index = w->index;
+  if (ending < END_EXPIRED) {
+    lua_settop(L, AT_KEY + 1);
+    if (is_mark(L, stop_mark)) stop(L, S, p, w);
+    keep_result(L, p, index);
+  }
+  else {
+    Task *t = S->current;
+    if (task_cancelled(t) && cause_is(L, t, -1)) lua_error(L);
+    if (index > p->stop) { /* dropped */
+      lua_pushnil(L);
+      error_hook(L, S, "on_suppressed", 2);
+    }
+    else if (p->stop_on_error)
+      lua_error(L);
+    else
+      keep_error(L, p, index);
+  }
+  w->index = 0;
+  p->done++;
+  if (p->progress) {
+    lua_getiuservalue(L, AT_POOL, POOL_PROGRESS);
+    lua_pushinteger(L, p->done);
+    if (p->total >= 0)
+      lua_pushinteger(L, p->total);
+    else
+      lua_pushnil(L);
+    lua_callk(L, 2, 0, (lua_KContext)w, told);
+  }
+}
+
+
+static int item_left (lua_State *L, int ending, int base) {
+  Worker *w = (Worker *)lua_touserdata(L, AT_WORKER);
+  (void)base;
+  item_ended(L, w, ending);
+  return go_on(L, w);
+}
+
+
+/* the item's body has ended; 0 if it must be waited for */
+static int body_ended (lua_State *L, Worker *w, int status) {
+  Scope *s = sched_of(L)->current->scope;
+  int failed = status != LUA_OK && status != LUA_YIELD;
+  if (!scope_body_ended(L, s, failed, AT_KEY)) return 0;
+  item_ended(L, w, scope_finish(L, s));
+  return 1;
+}
+
+
+static int body_returned (lua_State *L, int status, lua_KContext ctx) {
+  Worker *w = (Worker *)ctx;
+  if (!body_ended(L, w, status))
+    return scope_wait(L, sched_of(L)->current->scope, item_left);
+  return go_on(L, w);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* an item begins */
+
+
+/* the item on top is taken: run it; 0 if it must be waited for */
+static int run_item (lua_State *L, Sched *S, Worker *w) {
+  Pool *p = w->pool;
+  Task *t = S->current;
+  Scope *s;
+  int status;
+  w->index = ++p->next;
+  if (!p->exhausted && p->idle == 0 && p->born < p->limit) bear(L, p);
+  s = scope_open(L, t);
+  if (p->item_timeout < NEVER) scope_arm(s, p->item_timeout);
+  lua_pushvalue(L, AT_FN);
+  lua_insert(L, -2);
+  if (p->source == SOURCE_KEYS)
+    lua_pushvalue(L, AT_KEY);
+  else
+    lua_pushinteger(L, w->index);
+  status = lua_pcallk(L, 2, LUA_MULTRET, AT_HANDLER, (lua_KContext)w,
+                      body_returned);
+  return body_ended(L, w, status);
+}
+
+
+/* take the next item of a table; 0 if there is none */
+static int take (lua_State *L, Pool *p) {
+  if (p->source == SOURCE_LIST) {
+    if (p->next >= p->total) return 0;
+    lua_rawgeti(L, AT_ITEMS, p->next + 1);
+    return 1;
+  }
+  lua_getiuservalue(L, AT_POOL, POOL_KEY);
+  if (!lua_next(L, AT_ITEMS)) return 0;
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, AT_POOL, POOL_KEY);
+  lua_pushvalue(L, -2);
+  lua_replace(L, AT_KEY);
+  lua_remove(L, -2);
+  return 1;
+}
+
+
+/* the source was read: the item, the end or its error is on top; 0: the
+   worker's work is over */
+static int was_pulled (lua_State *L, Sched *S, Worker *w, int status) {
+  Pool *p = w->pool;
+  Task *t = S->current;
+  if (status != LUA_OK && status != LUA_YIELD) {
+    if (!(task_cancelled(t) && cause_is(L, t, -1))) p->ended = 1;
+    lua_error(L);
+  }
+  if (lua_isnil(L, -1)) {
+    p->ended = 1;
+    no_more(S, p);
+    return 0;
+  }
+  pass_turn(S, p);
+  if (task_cancelled(t)) cause_raise(L, t);
+  return 1;
+}
+
+
+static int pulled (lua_State *L, int status, lua_KContext ctx) {
+  Worker *w = (Worker *)ctx;
+  Sched *S = sched_of(L);
+  if (!was_pulled(L, S, w, status)) return 0;
+  if (!run_item(L, S, w)) return scope_wait(L, S->current->scope, item_left);
+  return go_on(L, w);
+}
+
+
+static int got_turn (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = sched_of(L)->current;
+  (void)status;
+  if (t->why == WHY_CANCEL) return cause_raise(L, t);
+  return go_on(L, (Worker *)ctx);
+}
+
+
+static int passed (lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return go_on(L, (Worker *)ctx);
+}
+
+
+/* the worker's loop; also where it comes back after each wait */
+static int go_on (lua_State *L, Worker *w) {
+  Pool *p = w->pool;
+  Sched *S = sched_of(L);
+  Task *t = S->current;
+  int has_turn = t->wait == WAIT_SOURCE; /* it was woken in the line */
+  t->wait = WAIT_NOTHING;
+  for (;;) {
+    lua_settop(L, AT_KEY);
+    if (task_cancelled(t)) return cause_raise(L, t);
+    if (p->exhausted) return 0;
+    if (!has_turn && --S->fuel < 0) {
+      sched_pass(S, t);
+      return lua_yieldk(L, 0, (lua_KContext)w, passed);
+    }
+    if (p->source != SOURCE_CALL) {
+      if (!take(L, p)) {
+        no_more(S, p);
+        return 0;
+      }
+    }
+    else {
+      int status;
+      if (p->pulling && !has_turn) {
+        p->idle++;
+        sched_park(S, t, WAIT_SOURCE, &p->turn, NEVER);
+        return lua_yieldk(L, 0, (lua_KContext)w, got_turn);
+      }
+      has_turn = 0;
+      p->pulling = 1;
+      lua_pushvalue(L, AT_ITEMS);
+      status = lua_pcallk(L, 0, 1, AT_HANDLER, (lua_KContext)w, pulled);
+      if (!was_pulled(L, S, w, status)) return 0;
+    }
+    if (!run_item(L, S, w)) return scope_wait(L, t->scope, item_left);
+  }
+}
+
+
+static int work (lua_State *L) {
+  return go_on(L, (Worker *)lua_touserdata(L, AT_WORKER));
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the end of the pool, in the caller; above AT_RESULTS an error, if any */
+
+
+/* the error for those that were kept, in the order of the input */
+static int raise_errors (lua_State *L, Pool *p) {
+  lua_Integer i, n = 0;
+  lua_getiuservalue(L, AT_POOL, POOL_ERRORS);
+  error_new(L, "AggregateError",
+            lua_pushfstring(L, "%I of %I items failed", p->nerrors, p->done));
+  lua_remove(L, -2);
+  lua_createtable(L, 0, 1);
+  for (i = 1; i <= p->next; i++) {
+    lua_rawgeti(L, -3, i);
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    if (is_mark(L, nil_mark)) {
+      lua_pop(L, 1);
+      lua_pushnil(L);
+    }
+    lua_rawseti(L, -2, ++n);
+  }
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+  lua_setfield(L, -2, "errors");
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+  return lua_error(L);
+}
+
+
+/* close the gaps of items left out, cut what is behind STOP, set 'n' */
+static void pack_results (lua_State *L, Pool *p) {
+  lua_Integer i, n = 0, last = p->next;
+  if (p->source == SOURCE_KEYS) return;
+  if (p->stop <= last || p->skips) {
+    for (i = 1; i <= last; i++) {
+      lua_rawgeti(L, AT_RESULTS, i);
+      if (i < p->stop && !is_mark(L, skip_mark)) {
+        if (++n != i) lua_rawseti(L, AT_RESULTS, n);
+        else lua_pop(L, 1);
+      }
+      else
+        lua_pop(L, 1);
+    }
+    for (i = n + 1; i <= last; i++) {
+      lua_pushnil(L);
+      lua_rawseti(L, AT_RESULTS, i);
+    }
+    last = n;
+  }
+  lua_pushinteger(L, last);
+  lua_setfield(L, AT_RESULTS, "n");
+}
+
+
+/* source closed (with 'status', its error on top); an error of the pool, if
+   there is one, is above AT_RESULTS */
+static int source_closed (lua_State *L, int status, lua_KContext failed) {
+  Pool *p = (Pool *)lua_touserdata(L, AT_POOL);
+  int close_failed = status != LUA_OK && status != LUA_YIELD;
+  if (failed) {
+    if (close_failed) { /* the pool's own error wins */
+      lua_pushnil(L);
+      error_hook(L, sched_of(L), "on_suppressed", 2);
+    }
+    lua_settop(L, AT_RESULTS + 1);
+    return lua_error(L);
+  }
+  if (close_failed) return lua_error(L);
+  lua_settop(L, AT_RESULTS);
+  if (p->nerrors > 0) return raise_errors(L, p);
+  pack_results(L, p);
+  return 1;
+}
+
+
+static int pool_left (lua_State *L, int ending, int base) {
+  Pool *p = (Pool *)lua_touserdata(L, AT_POOL);
+  int failed = ending >= END_EXPIRED, status = LUA_OK;
+  p->scope = NULL;
+  if (!failed) lua_settop(L, base);
+  if (p->source == SOURCE_CALL && !p->ended &&
+      luaL_getmetafield(L, AT_ITEMS, "__neap_close") != LUA_TNIL) {
+    lua_pushvalue(L, AT_ITEMS);
+    status = lua_pcallk(L, 1, 0, 0, (lua_KContext)failed, source_closed);
+  }
+  return source_closed(L, status, (lua_KContext)failed);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the beginning */
+
+
+static Source source_of (lua_State *L, int idx, const char *fname,
+                         lua_Integer *total) {
+  *total = -1;
+  if (lua_isfunction(L, idx)) return SOURCE_CALL;
+  if (is_callable(L, idx)) return SOURCE_CALL;
+  if (!lua_istable(L, idx))
+    arg_error(L, 1, fname, "items", "a table, an iterator or a stream", idx);
+  if (lua_getfield(L, idx, "n") == LUA_TNUMBER && lua_isinteger(L, -1) &&
+      lua_tointeger(L, -1) >= 0) {
+    *total = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return SOURCE_LIST;
+  }
+  lua_pop(L, 1);
+  *total = (lua_Integer)lua_rawlen(L, idx);
+  if (*total > 0) return SOURCE_LIST;
+  lua_pushnil(L);
+  if (!lua_next(L, idx)) return SOURCE_LIST; /* empty */
+  lua_pop(L, 2);
+  for (*total = 0, lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) ++*total;
+  return SOURCE_KEYS;
+}
+
+
+static const char *const option_names[] = {"stop_on_error", "item_timeout",
+                                           "on_progress", NULL};
+
+
+/*** neap.pool(items, concurrency, fn [, options]) -> results: calls
+fn(item, index) for every item, at most 'concurrency' (>= 1 or math.huge) at a
+time; results in input order, with n. Items: a table, an iterator or a stream,
+read one item when there is room for it. fn may return neap.SKIP (leave this
+item out) or neap.STOP (take no further items, drop the later ones).
+Options: stop_on_error (default true; false runs all, then raises one
+AggregateError), item_timeout (seconds), on_progress(done, total or nil).
+The first error is raised when all have unwound. Suspends. */
+static int l_pool (lua_State *L) {
+  Pool *p;
+  Task *t;
+  lua_Integer total, limit, n;
+  double item_timeout;
+  int stop_on_error, status, i;
+  Source source = source_of(L, 1, "pool", &total);
+  limit = arg_limit(L, 2, 2, "pool", "concurrency", 1);
+  arg_callable(L, 3, 3, "pool", "fn");
+  arg_options(L, 4, 4, "pool", option_names);
+  stop_on_error = arg_option_boolean(L, 4, "pool", "stop_on_error", 1);
+  item_timeout = arg_option_seconds(L, 4, "pool", "item_timeout", NEVER);
+  arg_option(L, 4, "on_progress");
+  if (!lua_isnil(L, -1)) arg_callable(L, -1, 4, "pool", "on_progress");
+  t = sched_enter(L, "pool");
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  lua_settop(L, 5); /* items, concurrency, fn, options, on_progress */
+  p = (Pool *)lua_newuserdatauv(L, sizeof(Pool), POOL_VALUES);
+  memset(p, 0, sizeof(Pool));
+  p->source = source;
+  p->total = total;
+  p->limit = limit;
+  p->stop = LUA_MAXINTEGER;
+  p->stop_on_error = stop_on_error;
+  p->item_timeout = item_timeout;
+  p->progress = !lua_isnil(L, 5);
+  lua_pushvalue(L, 5);
+  lua_setiuservalue(L, -2, POOL_PROGRESS);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, work, 1);
+  lua_setiuservalue(L, -2, POOL_WORK);
+  lua_insert(L, 1); /* pool, items, concurrency, fn, ... */
+  lua_remove(L, 3);
+  lua_settop(L, AT_FN);
+  lua_createtable(L, total > 0 && total < 1 << 24 ? (int)total : 0, 1);
+  p->scope = scope_open(L, t);
+  n = source == SOURCE_CALL ? 1 : total < limit ? total : limit;
+  lua_pushcfunction(L, bear_all); /* in the scope, so its errors are too */
+  for (i = AT_POOL; i <= AT_RESULTS; i++) lua_pushvalue(L, i);
+  lua_pushinteger(L, n);
+  status = lua_pcall(L, 5, 0, 0);
+  return scope_leave(L, p->scope, status != LUA_OK, AT_RESULTS, pool_left);
+}
+
+
+static const WaitKind waits = {"its turn to read the source", left_turn, NULL,
+                               0};
+
+
+void pool_openlib (lua_State *L) {
+  static const luaL_Reg funcs[] = {
+    {"pool", l_pool},
+    {NULL, NULL},
+  };
+  Sched *S = (Sched *)lua_touserdata(L, -1);
+  sched_kind(S, WAIT_SOURCE, &waits);
+  sched_funcs(L, funcs);
+  push_mark(L, skip_mark);
+  lua_setfield(L, -3, "SKIP");
+  push_mark(L, stop_mark);
+  lua_setfield(L, -3, "STOP");
+}

@@ -1,0 +1,23 @@
+/*
+** rooms.h - the rooms that no other room calls, for core.c to open.
+**
+** Each is called with the module's table and the scheduler on the stack, and
+** leaves them there.
+*/
+
+#ifndef neap_rooms_h
+#define neap_rooms_h
+
+#include "sched.h"
+
+HIDDEN_BEGIN
+
+void channel_openlib (lua_State *L);
+void coroutine_openlib (lua_State *L);
+void event_openlib (lua_State *L);
+void pool_openlib (lua_State *L);
+void semaphore_openlib (lua_State *L);
+
+HIDDEN_END
+
+#endif

@@ -1,0 +1,212 @@
+/*
+** run.c - driving the scheduler: run, step, deadlocks, what hosts need.
+**
+** 'run' goes round until its root task has ended; between rounds, when nobody
+** is ready, 'wait' decides what time it is next: it jumps, sleeps, or finds
+** that nothing can ever wake anybody.
+*/
+
+#include "args.h"
+#include "dump.h"
+#include "error.h"
+#include "loop.h"
+#include "task.h"
+
+/* coroutines and scopes that are kept for the next run */
+#define KEPT 32
+
+
+/* a state that may run the loop; raises if it is running already */
+static void enter_loop (lua_State *L, Sched *S, const char *fname) {
+  if (S->closed) luaL_error(L, "'%s': the Lua state is being closed", fname);
+  if (S->from != NULL)
+    luaL_error(L,
+               "'%s' inside a task: the scheduler is running already; call "
+               "the function directly, or use neap.scope",
+               fname);
+  luaL_checkstack(L, 40, NULL);
+  S->from = L;
+}
+
+
+/*
+** Nobody is ready: let time pass until somebody is. 0 if nothing that could
+** wake anybody is left.
+*/
+static int wait (Sched *S) {
+  double next = S->heap.n > 0 ? heap_earliest(&S->heap) : NEVER;
+  if (S->settled.first != NULL) {
+    sched_wake_all(S, &S->settled, WHY_DONE);
+    return 1;
+  }
+  if (S->clock == CLOCK_VIRTUAL) {
+    if (S->external > 0) sched_look(S, next < NEVER ? 0 : NEVER);
+    if (sched_busy(S)) return 1;
+    if (next < NEVER) {
+      S->time = next;
+      sched_look(S, 0);
+      return 1;
+    }
+  }
+  else if (S->clock == CLOCK_REAL && next < NEVER) {
+    double now = sched_now(S);
+    sched_look(S, next > now ? next - now : 0);
+    return 1;
+  }
+  else if (S->external > 0) {
+    sched_look(S, NEVER);
+    return 1;
+  }
+  return S->external > 0;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* run */
+
+
+/* protected: push a DeadlockError that shows who waits for what */
+static int deadlock_error (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, 1);
+  error_new(L, "DeadlockError", "");
+  dump_tasks(L, S);
+  lua_setfield(L, -2, "tasks");
+  lua_pushfstring(L, "%d task(s) wait for what cannot happen%s:\n",
+                  (int)S->live,
+                  S->clock == CLOCK_BYHAND ? " (the clock is manual)" : "");
+  dump_text(L, S);
+  lua_concat(L, 2);
+  lua_setfield(L, -2, "message");
+  return 1;
+}
+
+
+/*
+** Nothing can wake the root task. The first time it is cancelled with the
+** DeadlockError, so that clean-up runs; if it goes on waiting, in a shield,
+** it is ended by force. The error stays on top of L; 1 if by force.
+*/
+static int deadlock (lua_State *L, Sched *S, Task *root) {
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, deadlock_error);
+  lua_pushlightuserdata(L, S);
+  lua_pcall(L, 1, 1, 0);
+  if (root->flags & T_CANCEL) {
+    task_kill_below(L, S, S->roots);
+    return 1;
+  }
+  task_push_raw(L, root);
+  task_cancel(L, root, top + 2, top + 1);
+  lua_settop(L, top);
+  return 0;
+}
+
+
+/* Ctrl-C */
+static void interrupted (lua_State *L, Sched *S, Task *root) {
+  S->interrupts = 0;
+  task_push_raw(L, root);
+  lua_pushliteral(L, "interrupted");
+  task_cancel(L, root, lua_gettop(L) - 1, lua_gettop(L));
+  lua_pop(L, 2);
+}
+
+
+static void tidy (lua_State *L, Sched *S) {
+  S->from = NULL;
+  task_trim(L, S, KEPT);
+  scope_trim(L, S, KEPT);
+  scope_report(L, S->host);
+}
+
+
+/*** neap.run(fn, ...) -> ...: runs fn(...) as the root task until it and all
+that it spawned have ended. Returns its results or raises its error. Raises a
+DeadlockError when tasks remain and nothing can ever wake them. Blocks the
+caller; raises inside a task. */
+static int l_run (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *root;
+  int n;
+  arg_callable(L, 1, 1, "run", "fn");
+  enter_loop(L, S, "run");
+  S->from = NULL; /* making the task may raise */
+  root = task_new(L, S->roots, lua_gettop(L) - 1, T_EXPOSED);
+  S->from = L;
+  task_push(L, root);
+  while (root->status < TASK_DONE) {
+    sched_round(S, L, NEVER);
+    if (root->status >= TASK_DONE) break;
+    if (S->interrupts > 0) interrupted(L, S, root);
+    if (!sched_busy(S) && !wait(S) && deadlock(L, S, root)) {
+      tidy(L, S);
+      return lua_error(L);
+    }
+  }
+  tidy(L, S);
+  n = task_outcome(L, 1, root);
+  if (root->status != TASK_DONE) return lua_error(L);
+  return n;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* step */
+
+
+/* run for about 'budget' seconds, or one round; see l_step */
+static double run_step (lua_State *L, Sched *S, double budget) {
+  double now = sched_now(S), until = sched_real() + budget;
+  S->dt = now - S->stepped;
+  S->stepped = now;
+  sched_wake_all(S, &S->frame, WHY_DONE);
+  sched_look(S, 0);
+  if (!sched_busy(S) && S->clock == CLOCK_VIRTUAL) wait(S);
+  while (sched_busy(S)) {
+    if (!sched_round(S, L, until)) break;
+    if (budget == NEVER || sched_real() >= until) break;
+    sched_look(S, 0);
+  }
+  if (!sched_busy(S)) sched_wake_all(S, &S->settled, WHY_DONE);
+  if (sched_busy(S)) return 0;
+  if (S->heap.n > 0) {
+    double left = heap_earliest(&S->heap) - sched_now(S);
+    return left > 0 ? left : 0;
+  }
+  return S->live > 0 ? NEVER : -1;
+}
+
+
+/*** neap.step([budget]) -> delay: for hosts with a loop of their own: runs
+what is ready and due without blocking, for at most about 'budget' seconds
+(default: one round). Returns the seconds until it wants to run again: 0 now,
+math.huge when tasks wait but not for time, nil when none remain. Raises
+inside a task. */
+static int l_step (lua_State *L) {
+  Sched *S = sched_of(L);
+  double budget = NEVER, delay;
+  if (!lua_isnoneornil(L, 1))
+    budget = arg_seconds(L, 1, 1, "step", "budget");
+  enter_loop(L, S, "step");
+  delay = run_step(L, S, budget);
+  S->from = NULL;
+  if (delay < 0) {
+    tidy(L, S);
+    lua_pushnil(L);
+  }
+  else
+    lua_pushnumber(L, delay);
+  return 1;
+}
+
+
+static const luaL_Reg funcs[] = {
+  {"run", l_run},
+  {"step", l_step},
+  {NULL, NULL},
+};
+
+
+void run_openlib (lua_State *L) {
+  sched_funcs(L, funcs);
+}

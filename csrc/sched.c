@@ -1,0 +1,497 @@
+/*
+** sched.c - the ready line, park and wake, and the one place where Lua is
+** resumed; see sched.h.
+**
+** Rounds: what becomes ready during a round runs in the next one, and the
+** outside world is looked at between rounds. So two tasks that wake each
+** other can hide neither timers nor files, and everybody who was ready has
+** run before anybody runs twice.
+*/
+
+#include "sched.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "loop.h"
+#include "task.h"
+
+/* operations that need not wait, in a row, before others are let run */
+#define FUEL 256
+
+/* steps between two looks at the world, at most */
+#define PATIENCE 64
+
+static const char sched_key = 0; /* its address is the key in the registry */
+
+
+Sched *sched_find (lua_State *L) {
+  Sched *S;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &sched_key);
+  S = (Sched *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return S;
+}
+
+
+void *sched_alloc (void *ud, void *p, size_t osize, size_t nsize) {
+  Sched *S = (Sched *)ud;
+  return S->alloc(S->alloc_ud, p, osize, nsize);
+}
+
+
+void *sched_new (lua_State *L, Sched *S, size_t size) {
+  void *p = sched_alloc(S, NULL, 0, size);
+  if (p == NULL) {
+    lua_gc(L, LUA_GCCOLLECT); /* as Lua does for its own memory */
+    p = sched_alloc(S, NULL, 0, size);
+    if (p == NULL) luaL_error(L, "not enough memory");
+  }
+  memset(p, 0, size);
+  return p;
+}
+
+
+void sched_kind (Sched *S, Wait wait, const WaitKind *kind) {
+  S->kind[wait] = kind;
+}
+
+
+double sched_real (void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+
+double sched_now (Sched *S) {
+  return S->clock == CLOCK_REAL ? sched_real() : S->time;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* entering a suspending function */
+
+
+Task *sched_enter (lua_State *L, const char *fname) {
+  Sched *S = sched_of(L);
+  if (S->co == L && S->current != NULL && lua_isyieldable(L))
+    return S->current;
+  if (S->closed)
+    luaL_error(L, "'%s' cannot wait: the Lua state is being closed", fname);
+  if (S->current == NULL)
+    luaL_error(L,
+               "'%s' must be called in a task: put the program into "
+               "neap.run(function () ... end)",
+               fname);
+  if (S->co != L && lua_isyieldable(L))
+    luaL_error(L,
+               "'%s' cannot wait inside a plain coroutine: use "
+               "neap.coroutine instead of coroutine to make it, or "
+               "neap.generator",
+               fname);
+  luaL_error(L,
+             "'%s' cannot wait here: Lua cannot suspend in a comparator of "
+             "table.sort, a callback of string.gsub, a loader called by "
+             "require, a finalizer, __tostring or a hook; do the waiting "
+             "before or after it",
+             fname);
+  return NULL;
+}
+
+
+static int run_again (lua_State *L, int status, lua_KContext self) {
+  (void)status;
+  return ((lua_CFunction)self)(L);
+}
+
+
+static int raise_now (lua_State *L, int status, lua_KContext t) {
+  (void)status;
+  return cause_raise(L, (Task *)t);
+}
+
+
+int sched_raise_later (lua_State *L, Task *t) {
+  sched_pass(sched_of(L), t);
+  return lua_yieldk(L, 0, (lua_KContext)t, raise_now);
+}
+
+
+int sched_detour (lua_State *L, Sched *S, Task *t, lua_CFunction self) {
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  S->patience = 0; /* it ran for long: deadlines may have passed */
+  sched_pass(S, t);
+  return lua_yieldk(L, 0, (lua_KContext)self, run_again);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* park and wake */
+
+
+int task_cancelled_ (const Task *t) {
+  /* scopes of its own show a cancelled task's cause, unless shielded */
+  return t->scope->owner != t;
+}
+
+
+void sched_park (Sched *S, Task *t, Wait wait, Line *line, double deadline) {
+  invariant(S->current == t && t->status == TASK_RUNNING && t->line == NULL);
+  t->status = TASK_WAITING;
+  t->wait = (uint8_t)wait;
+  t->line = line;
+  if (line != NULL) line_join(line, &t->link);
+  if (deadline < NEVER) timer_set(&S->heap, &t->timer, TIMER_TASK, deadline);
+  t->since = (float)((S->clock == CLOCK_REAL ? S->looked : S->time) - S->birth);
+}
+
+
+static void make_ready (Sched *S, Task *t) {
+  t->status = TASK_READY;
+  t->line = &S->next;
+  line_join(&S->next, &t->link);
+}
+
+
+void sched_pass (Sched *S, Task *t) {
+  t->why = WHY_DONE;
+  t->wait = WAIT_NOTHING;
+  make_ready(S, t);
+}
+
+
+void sched_wake (Sched *S, Task *t, Why why) {
+  Line *line = t->line;
+  const WaitKind *kind = S->kind[t->wait];
+  invariant(t->status == TASK_WAITING);
+  if (line != NULL) line_leave(line, &t->link);
+  timer_clear(&S->heap, &t->timer);
+  t->why = (uint8_t)why;
+  make_ready(S, t);
+  if (why != WHY_DONE && kind != NULL && kind->leave != NULL)
+    kind->leave(S, t, line);
+}
+
+
+void sched_wake_with (Sched *S, Task *t, lua_State *L) {
+  /* a waiting C function has room for a few values more */
+  lua_xmove(L, task_co(t), 1);
+  t->flags |= T_ARG;
+  sched_wake(S, t, WHY_DONE);
+}
+
+
+void sched_wake_all (Sched *S, Line *line, Why why) {
+  while (line->first != NULL)
+    sched_wake(S, owner_of(line->first, Task, link), why);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* running */
+
+
+void sched_strand_push (lua_State *L, Sched *S, Task *t, lua_State *co) {
+  Strand *x = S->free_strands;
+  if (x != NULL)
+    S->free_strands = x->outer;
+  else
+    x = (Strand *)sched_new(L, S, sizeof(Strand));
+  x->outer = t->flags & T_NESTED ? t->at.strand : NULL;
+  x->outer_co = L;
+  x->co = co;
+  x->scope = t->scope;
+  t->at.strand = x;
+  t->flags |= T_NESTED;
+  S->co = co;
+}
+
+
+/* the innermost coroutine has yielded or ended: the one around it goes on */
+static void strand_pop (Sched *S, Task *t) {
+  Strand *x = t->at.strand;
+  S->co = x->outer_co;
+  if (x->outer != NULL)
+    t->at.strand = x->outer;
+  else {
+    t->flags &= (uint8_t)~T_NESTED;
+    t->at.co = x->outer_co;
+  }
+}
+
+
+void sched_strand_free (Sched *S, Strand *x) {
+  Task *t = S->current;
+  if (t != NULL && t->flags & T_NESTED && t->at.strand == x) strand_pop(S, t);
+  x->outer = S->free_strands;
+  S->free_strands = x;
+}
+
+
+/*
+** Give the values that the inner coroutine yielded, returned or died of to
+** the coroutine around it; the number of values, -1 if there is no room.
+*/
+static int hand_over (lua_State *inner, lua_State *outer, int status, int n) {
+  if (status != LUA_OK && status != LUA_YIELD) n = 1;
+  if (!lua_checkstack(outer, n + 1)) {
+    lua_pop(inner, n);
+    return -1;
+  }
+  lua_xmove(inner, outer, n);
+  return n;
+}
+
+
+/*
+** The one place where Lua runs. Resumes the innermost coroutine of the task;
+** when that one emits a value or ends, hands the values to the coroutine
+** around it, without a trip through the ready line.
+*/
+static void step (Sched *S, lua_State *L, Task *t) {
+  lua_State *co = task_co(t);
+  int nargs, n = 0, status;
+  if (t->flags & T_FRESH)
+    nargs = lua_gettop(co) - 1;
+  else
+    nargs = t->flags & T_ARG ? 1 : 0;
+  t->flags &= (uint8_t) ~(T_FRESH | T_ARG);
+  t->status = TASK_RUNNING;
+  t->line = NULL;
+  S->current = t;
+  S->fuel = FUEL;
+  S->steps++;
+  for (;;) {
+    S->co = co;
+    status = lua_resume(co, L, nargs, &n);
+    if (status == LUA_YIELD && t->status != TASK_RUNNING) break; /* waits */
+    if (t->flags & T_NESTED) {
+      Strand *x = t->at.strand;
+      nargs = hand_over(co, x->outer_co, status, n);
+      x->status = nargs < 0 ? LUA_ERRMEM : status;
+      if (nargs < 0) nargs = 0;
+      strand_pop(S, t);
+      co = x->outer_co;
+    }
+    else {
+      S->current = NULL;
+      S->co = NULL;
+      task_ended(L, t, co, status, n);
+      return;
+    }
+  }
+  S->current = NULL;
+  S->co = NULL;
+}
+
+
+/*
+** Look at the world every so many steps: often enough that a deadline is not
+** late by much, seldom enough that reading the clock costs little. The
+** number adapts to how long a step takes.
+*/
+static void look_if_due (Sched *S) {
+  double before;
+  if (--S->patience > 0) return;
+  if (S->heap.n == 0 && S->external == 0 && S->loop == NULL) {
+    S->patience = PATIENCE;
+    return;
+  }
+  before = S->looked;
+  sched_look(S, 0);
+  if (S->clock == CLOCK_REAL) {
+    double took = S->looked - before;
+    if (took > 100e-6 && S->patience_max > 1)
+      S->patience_max /= 2;
+    else if (took < 20e-6 && S->patience_max < PATIENCE)
+      S->patience_max *= 2;
+  }
+  S->patience = S->patience_max;
+}
+
+
+int sched_round (Sched *S, lua_State *L, double until) {
+  if (S->now.first == NULL) line_append(&S->now, &S->next);
+  while (S->now.first != NULL) {
+    Task *t = owner_of(S->now.first, Task, link);
+    line_leave(&S->now, &t->link);
+    step(S, L, t);
+    S->patience--;
+    if (until < NEVER && S->now.first != NULL && sched_real() >= until)
+      return 0;
+  }
+  look_if_due(S);
+  return 1;
+}
+
+
+void sched_fire (Sched *S) {
+  Timer *timer = heap_first(&S->heap);
+  switch (heap_first_type(&S->heap)) {
+    case TIMER_TASK:
+      sched_wake(S, owner_of(timer, Task, timer), WHY_TIME);
+      break;
+    case TIMER_SCOPE:
+      timer_clear(&S->heap, timer);
+      scope_expired(S, timer);
+      break;
+  }
+}
+
+
+void sched_look (Sched *S, double wait) {
+  if (S->loop != NULL || wait > 0) loop_poll(S, wait);
+  S->looked = sched_now(S);
+  while (S->heap.n > 0 && heap_earliest(&S->heap) <= S->looked)
+    sched_fire(S);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* what Lua sees of a room */
+
+
+void sched_funcs (lua_State *L, const luaL_Reg *funcs) {
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, funcs, 1);
+  lua_pop(L, 1);
+}
+
+
+/* add functions to the table on top */
+static void set_methods (lua_State *L, int meta, const luaL_Reg *funcs) {
+  lua_pushvalue(L, meta - 1); /* the scheduler */
+  lua_pushvalue(L, meta);
+  luaL_setfuncs(L, funcs, 2);
+}
+
+
+void sched_class (lua_State *L, const char *name, const luaL_Reg *methods,
+                  const luaL_Reg *meta) {
+  int top;
+  if (!luaL_newmetatable(L, name)) return; /* objects of it may exist */
+  top = lua_gettop(L);
+  lua_newtable(L);
+  set_methods(L, top, methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, top, "methods"); /* for an __index of the room's own */
+  lua_setfield(L, top, "__index");
+  if (meta != NULL) set_methods(L, top, meta);
+}
+
+
+void *sched_object (lua_State *L, int idx) {
+  void *p = lua_touserdata(L, idx);
+  int same;
+  if (p == NULL || !lua_getmetatable(L, idx)) return NULL;
+  same = lua_rawequal(L, -1, lua_upvalueindex(2));
+  lua_pop(L, 1);
+  return same ? p : NULL;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* life of the scheduler */
+
+
+static Scope *top_scope (Task *t) {
+  Scope *s = t->scope;
+  while (s->parent != NULL) s = s->parent;
+  return s;
+}
+
+
+void task_kill_below (lua_State *L, Sched *S, Scope *top) {
+  uint32_t i;
+  for (i = S->nslots; i > 0; i--) { /* the young first: children */
+    Task *t;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+    lua_rawgeti(L, -1, (lua_Integer)i);
+    t = (Task *)lua_touserdata(L, -1);
+    if (t != NULL && t->status < TASK_DONE && t->sib.next != NULL &&
+        (top == NULL || top_scope(t) == top))
+      task_kill(L, t);
+    lua_pop(L, 2);
+  }
+}
+
+
+static int sched_gc (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, 1);
+  if (S->closed || S->main == NULL) return 0;
+  S->closed = 1;
+  task_kill_below(L, S, NULL);
+  loop_free(S);
+  while (S->free_scopes != NULL) {
+    Scope *s = S->free_scopes;
+    S->free_scopes = s->stacked;
+    sched_alloc(S, s, sizeof(Scope), 0);
+  }
+  while (S->free_strands != NULL) {
+    Strand *x = S->free_strands;
+    S->free_strands = x->outer;
+    sched_alloc(S, x, sizeof(Strand), 0);
+  }
+  if (S->host != NULL) sched_alloc(S, S->host, sizeof(Scope), 0);
+  if (S->roots != NULL) sched_alloc(S, S->roots, sizeof(Scope), 0);
+  S->host = S->roots = NULL;
+  heap_free(&S->heap, sched_alloc, S);
+  return 0;
+}
+
+
+static int new_table (lua_State *L, const char *mode) {
+  lua_newtable(L);
+  if (mode != NULL) {
+    lua_newtable(L);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+
+static int new_place (lua_State *L) {
+  lua_pushboolean(L, 0);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+
+Sched *sched_open (lua_State *L) {
+  Sched *S;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &sched_key);
+  S = (Sched *)lua_touserdata(L, -1);
+  if (S != NULL) return S; /* opened before in this state */
+  lua_pop(L, 1);
+  S = (Sched *)lua_newuserdatauv(L, sizeof(Sched), 0);
+  memset(S, 0, sizeof(Sched)); /* 'main' is NULL: not yet whole */
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, sched_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  S->alloc = lua_getallocf(L, &S->alloc_ud);
+  S->anchors = new_table(L, NULL);
+  S->idle = new_table(L, NULL);
+  S->reasons = new_table(L, NULL);
+  S->names = new_table(L, "k");
+  S->traces = new_table(L, "k");
+  S->hooks = new_table(L, NULL);
+  S->last_error = new_place(L);
+  S->last_trace = new_place(L);
+  S->patience = S->patience_max = 1;
+  S->pid = (int)getpid();
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  S->main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  S->birth = S->looked = sched_now(S);
+  S->host = scope_toplevel(L, S);
+  S->roots = scope_toplevel(L, S);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &sched_key);
+  return S;
+}

@@ -1,0 +1,296 @@
+/*
+** sched.h - the scheduler: tasks, the ready line, park, wake.
+**
+** Every blocking thing is the same thing: a task stands in a line, and
+** something moves it to the ready line. Links, timer and reason for waking
+** live inside the task, so park and wake allocate nothing and never fail.
+**
+** Invariants: a live task is running, in a ready line, in one waiting line,
+** or asleep (the last two with or without a timer). Lua is resumed in one
+** place only, 'step' in sched.c. All state hangs off one Sched for each main
+** lua_State; nothing is kept at file level.
+*/
+
+#ifndef neap_sched_h
+#define neap_sched_h
+
+#include <math.h>
+#include <stdint.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "hidden.h"
+#include "line.h"
+#include "timer.h"
+
+
+typedef struct Sched Sched;
+typedef struct Task Task;
+typedef struct Scope Scope;
+typedef struct Loop Loop;
+
+#if defined(NEAP_DEBUG)
+#include <assert.h>
+#define invariant(c) assert(c)
+#else
+#define invariant(c) ((void)0)
+#endif
+
+HIDDEN_BEGIN
+
+/* what a task can wait for; each room describes its own (sched_kind) */
+typedef enum Wait {
+  WAIT_NOTHING,
+  WAIT_SLEEP,
+  WAIT_TASK,
+  WAIT_CHILDREN,
+  WAIT_PERMITS,
+  WAIT_PERMIT,
+  WAIT_EVENT,
+  WAIT_SEND,
+  WAIT_RECV,
+  WAIT_FUTURE,
+  WAIT_READABLE,
+  WAIT_WRITABLE,
+  WAIT_SETTLED,
+  WAIT_SOURCE,
+  WAIT_ABORT,
+  WAIT_TURN,
+  WAIT_FRAME,
+  WAIT_KINDS
+} Wait;
+
+typedef struct WaitKind {
+  const char *text; /* "semaphore": for dumps, if 'describe' is NULL */
+  /* the task left the line without having got what it waited for */
+  void (*leave)(Sched *S, Task *t, Line *line);
+  /* push a text: what is waited for; may raise */
+  void (*describe)(lua_State *L, Task *t, Line *line);
+  int uncancellable; /* it ends by itself when the work below is cancelled */
+} WaitKind;
+
+typedef enum Status {
+  TASK_READY,
+  TASK_RUNNING,
+  TASK_WAITING,
+  TASK_DONE,
+  TASK_FAILED,
+  TASK_CANCELLED
+} Status;
+
+typedef enum Why { WHY_DONE, WHY_TIME, WHY_CANCEL } Why;
+
+enum {
+  T_EXPOSED = 1,    /* Lua may hold a handle: never reused for other work */
+  T_FRESH = 2,      /* has not run yet */
+  T_CANCEL = 4,     /* cancelled by 'task:cancel'; the reason is user value 2 */
+  T_NESTED = 8,     /* runs inside a coroutine of its own: 'at' is a strand */
+  T_ARG = 16,       /* one value was pushed for the continuation */
+  T_ASYNC = 32,     /* its error goes to those who await it */
+  T_OBSERVED = 64,  /* somebody has seen its error */
+  T_CORPSE = 128    /* several results: they stay on its coroutine */
+};
+
+/*
+** A coroutine that runs inside another one of the same task: a generator's
+** body, or one made by neap.coroutine. The innermost is resumed directly.
+*/
+typedef struct Strand {
+  struct Strand *outer; /* NULL if the task's base coroutine is around it */
+  lua_State *outer_co;
+  lua_State *co;
+  Scope *scope; /* innermost scope when it was resumed */
+  int status;   /* of the last lua_resume, when the scheduler made it */
+} Strand;
+
+/*
+** 80 bytes: a million sleeping tasks are a million of these, so nothing here
+** is a convenience. User value 1 is the coroutine as long as the task lives,
+** user value 2 first the reason of a cancel, then the result or the error.
+*/
+struct Task {
+  Link link; /* place in the ready line or in the line it waits in */
+  union {
+    lua_State *co;
+    Strand *strand;
+  } at;
+  Scope *scope;  /* the innermost one that it is in */
+  Link sib;      /* place among the children of the scope it was born in */
+  Line awaiters; /* tasks that await this one */
+  Line *line;    /* where 'link' is, if anywhere */
+  Timer timer;
+  uint32_t slot;   /* where the scheduler keeps it from the collector */
+  float since;     /* when it began to wait, in seconds since the start */
+  uint8_t wait;    /* what for (Wait) */
+  uint8_t status;  /* Status */
+  uint8_t why;     /* why it was last woken (Why) */
+  uint8_t flags;
+};
+
+#define USERVALUE_CO 1
+#define USERVALUE_VALUE 2
+
+typedef enum Clock { CLOCK_REAL, CLOCK_VIRTUAL, CLOCK_BYHAND } Clock;
+
+struct Sched {
+  lua_State *main;
+  lua_State *from;    /* the state that runs the loop, NULL when none does */
+  Task *current;      /* the running task */
+  lua_State *co;      /* its innermost coroutine */
+  int fuel;           /* steps without waiting until others are let run */
+  int patience;       /* steps until the world is looked at again */
+  int patience_max;   /* adapts to how long steps take */
+  double looked;      /* when the world was last looked at */
+  Line now;           /* ready in this round */
+  Line next;          /* ready for the next round */
+  Line settled;       /* waiting until nobody is ready */
+  Line frame;         /* waiting for the host's next step */
+  Heap heap;          /* all deadlines */
+  Clock clock;
+  double time;        /* virtual and manual clock */
+  double birth;       /* when the clock was chosen: base of Task.since */
+  double stepped;     /* when the host last called step */
+  double dt;          /* time between the last two steps */
+  lua_Alloc alloc;
+  void *alloc_ud;
+  Loop *loop;         /* made when something first needs the system */
+  int external;       /* tasks that wait for the outside world */
+  Scope *host;        /* where tasks spawned outside any task live */
+  Scope *roots;       /* where the root tasks of 'run' live */
+  Scope *free_scopes;
+  Strand *free_strands;
+  Line spares;        /* tasks without a handle, with their coroutines */
+  uint32_t live;      /* tasks that have not ended */
+  uint32_t nspares;
+  uint32_t nidle;     /* coroutines in the table 'idle' */
+  uint32_t ncos;      /* coroutines that exist */
+  uint32_t idle_size; /* places in the table 'idle' */
+  uint32_t free_slot;
+  uint32_t nslots;
+  uint64_t steps;     /* resumes ever made */
+  int anchors;        /* registry references of tables: live tasks, ... */
+  int idle;           /* ... idle coroutines, ... */
+  int reasons;        /* ... reasons of cancelled scopes, ... */
+  int names;          /* ... names of tasks (weak), ... */
+  int traces;         /* ... tracebacks of error objects (weak), */
+  int hooks;          /* ... neap.hooks */
+  int task_meta;      /* registry reference of the metatable of tasks */
+  int last_error;     /* the last error that is no table, ... */
+  int last_trace;     /* ... and its traceback */
+  int pid;            /* to notice a fork */
+  int interrupts;     /* Ctrl-C seen and not yet acted on */
+  int closed;
+  const WaitKind *kind[WAIT_KINDS];
+};
+
+/* the scheduler of the running C function (its first upvalue) */
+#define sched_of(L) ((Sched *)lua_touserdata(L, lua_upvalueindex(1)))
+
+/* the scheduler, when there is no upvalue; NULL if there is none */
+Sched *sched_find (lua_State *L);
+
+#define task_co(t) ((t)->flags & T_NESTED ? (t)->at.strand->co : (t)->at.co)
+
+void *sched_alloc (void *S, void *p, size_t osize, size_t nsize);
+
+/* memory or a Lua error */
+void *sched_new (lua_State *L, Sched *S, size_t size);
+
+void sched_kind (Sched *S, Wait wait, const WaitKind *kind);
+
+/* make the scheduler of this state, or find it; pushes it */
+Sched *sched_open (lua_State *L);
+
+/* seconds of CLOCK_MONOTONIC */
+double sched_real (void);
+
+/* seconds on the scheduler's clock */
+double sched_now (Sched *S);
+
+/*
+** The running task, if this function may suspend it now. Else a Lua error
+** that says what to do. Nothing has changed when it raises.
+*/
+Task *sched_enter (lua_State *L, const char *fname);
+
+/*
+** Each suspending function, when its arguments are checked, asks 'detour'
+** whether it must first let others run: because the task is cancelled (then
+** it raises when it comes back), or because it has run for long without
+** waiting (then 'self' runs again from its beginning).
+*/
+#define SCHED_DETOUR(L, S, t, self) \
+  if (--(S)->fuel < 0 || task_cancelled(t)) return sched_detour(L, S, t, self)
+
+int sched_detour (lua_State *L, Sched *S, Task *t, lua_CFunction self);
+
+/* the same for functions that cannot begin anew: only if cancelled */
+int sched_raise_later (lua_State *L, Task *t);
+
+/*
+** Let the running task wait in 'line' (or in none) until somebody wakes it
+** or 'deadline' passes. The caller yields next.
+*/
+void sched_park (Sched *S, Task *t, Wait wait, Line *line, double deadline);
+
+/* let the running task stand in the ready line; the caller yields next */
+void sched_pass (Sched *S, Task *t);
+
+/* leave line and timer, become ready; never runs Lua */
+void sched_wake (Sched *S, Task *t, Why why);
+
+/* the same, with the value on top of L for its continuation; pops it */
+void sched_wake_with (Sched *S, Task *t, lua_State *L);
+
+/* wake everybody in the line, in order */
+void sched_wake_all (Sched *S, Line *line, Why why);
+
+/* a deadline that never comes stands for none */
+#define NEVER HUGE_VAL
+
+/* what a timer of type TIMER_SCOPE does */
+void scope_expired (Sched *S, Timer *timer);
+
+int task_cancelled_ (const Task *t);
+#define task_cancelled(t) \
+  ((t)->scope->cause != NULL || ((t)->flags & T_CANCEL && task_cancelled_(t)))
+
+/* one round of all that is ready; 0 when the budget cut it short */
+int sched_round (Sched *S, lua_State *L, double until);
+
+/* fire what is due and look at the outside world, waiting up to 'wait' */
+void sched_look (Sched *S, double wait);
+
+/* fire the earliest deadline */
+void sched_fire (Sched *S);
+
+/* move the manual clock; what falls due becomes ready, in order */
+void clock_advance (Sched *S, double dt);
+
+#define sched_busy(S) ((S)->now.first != NULL || (S)->next.first != NULL)
+
+void sched_strand_push (lua_State *L, Sched *S, Task *t, lua_State *co);
+void sched_strand_free (Sched *S, Strand *x);
+
+/*
+** What opens a room finds the module's table and the scheduler on the stack.
+** This adds functions to the table, with the scheduler as their upvalue.
+*/
+void sched_funcs (lua_State *L, const luaL_Reg *funcs);
+
+/* a metatable for objects of a room, made once for each state: methods (as
+   __index) and metamethods with the scheduler and the metatable itself as
+   upvalues. Pushes it. */
+void sched_class (lua_State *L, const char *name, const luaL_Reg *methods,
+                  const luaL_Reg *meta);
+
+/* in a method: the object at 'idx', if it is of the method's class */
+void *sched_object (lua_State *L, int idx);
+
+void run_openlib (lua_State *L);
+void clock_openlib (lua_State *L);
+
+HIDDEN_END
+
+#endif

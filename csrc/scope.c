@@ -1,0 +1,629 @@
+/*
+** scope.c - scopes and cancellation; see scope.h.
+**
+** Invariants: the scopes that a task has opened form a chain from
+** 'task->scope' upwards to the scope it was born in. 'cause' of a scope is
+** that of its parent, its own if it was cancelled itself and no outer one
+** was, or NULL behind a shield. A scope that was left has no children, no
+** timer and no place in anybody's chain.
+*/
+
+#include "scope.h"
+
+#include <string.h>
+
+#include "error.h"
+#include "task.h"
+
+/* what 'raw' says of the reason of a cancelled scope */
+enum { RAW_NONE, RAW_VALUE, RAW_MADE };
+
+/* how a body ended; CANCELLED: with the error that cancelled it */
+enum { BODY_RETURNED, BODY_FAILED, BODY_CANCELLED };
+
+
+/* ---------------------------------------------------------------------- */
+/* making scopes */
+
+
+static void set_reason (lua_State *L, Scope *s) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->S->reasons);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, s->reason); /* the place exists: cannot fail */
+  lua_pop(L, 1);
+}
+
+
+static void push_reason (lua_State *L, Scope *s) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->S->reasons);
+  lua_rawgeti(L, -1, s->reason);
+  lua_remove(L, -2);
+}
+
+
+static Scope *make (lua_State *L, Sched *S) {
+  Scope *s;
+  int reason;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->reasons);
+  lua_pushboolean(L, 0);
+  reason = luaL_ref(L, -2);
+  s = (Scope *)sched_alloc(S, NULL, 0, sizeof(Scope));
+  if (s == NULL || !heap_reserve(&S->heap, sched_alloc, S)) {
+    if (s != NULL) sched_alloc(S, s, sizeof(Scope), 0);
+    luaL_unref(L, -1, reason);
+    luaL_error(L, "not enough memory");
+  }
+  lua_pop(L, 1);
+  memset(s, 0, sizeof(Scope));
+  s->S = S;
+  s->reason = reason;
+  s->deadline = NEVER;
+  return s;
+}
+
+
+Scope *scope_toplevel (lua_State *L, Sched *S) {
+  return make(L, S);
+}
+
+
+static void release (lua_State *L, Scope *s) {
+  Sched *S = s->S;
+  int reason = s->reason;
+  timer_clear(&S->heap, &s->timer);
+  if (s->raw != RAW_NONE) { /* let go of the reason */
+    lua_pushboolean(L, 0);
+    set_reason(L, s);
+  }
+  if (s->signal != NULL) line_leave(s->signal, &s->listener);
+  memset(s, 0, sizeof(Scope));
+  s->S = S;
+  s->reason = reason;
+  s->deadline = NEVER;
+  s->stacked = S->free_scopes;
+  S->free_scopes = s;
+}
+
+
+Scope *scope_open (lua_State *L, Task *t) {
+  Sched *S = t->scope->S;
+  Scope *s = S->free_scopes;
+  if (s != NULL)
+    S->free_scopes = s->stacked;
+  else
+    s = make(L, S);
+  s->stacked = NULL;
+  s->parent = t->scope;
+  s->owner = t;
+  s->cause = t->scope->cause;
+  t->scope = s;
+  return s;
+}
+
+
+Scope *scope_of_body (lua_State *L, Task *t) {
+  Scope *s;
+  if (t->scope->owner == t) return t->scope;
+  s = scope_open(L, t);
+  s->body = 1;
+  if (s->cause == NULL && t->flags & T_CANCEL) {
+    s->cause = s;
+    s->kind = CANCEL_TASK;
+  }
+  return s;
+}
+
+
+void scope_deadline (Scope *s, double at) {
+  Sched *S = s->S;
+  timer_clear(&S->heap, &s->timer);
+  s->deadline = at;
+  if (s->own || !(at < NEVER)) return;
+  timer_set(&S->heap, &s->timer, TIMER_SCOPE, at);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* cancelling */
+
+
+static Task *first_child (const Scope *s) {
+  Link *x = s->children.first;
+  return x == NULL ? NULL : owner_of(x, Task, sib);
+}
+
+
+/*
+** Task 't', somewhere below 'outer', is hit: wake it if it waits, and mark
+** and stack the scopes that it has opened inside 'outer', the outermost on
+** top, up to the first shield. Returns the new top of the stack.
+*/
+static Scope *hit (Task *t, Scope *outer, Scope *cause, Scope *top) {
+  Scope *s, *from = t->scope;
+  Sched *S = outer->S;
+  int hidden = 0;
+  for (s = t->scope; s != outer; s = s->parent) {
+    if (s->shield) {
+      hidden = 1;
+      from = s->parent;
+    }
+  }
+  if (!hidden && t->status == TASK_WAITING &&
+      !S->kind[t->wait]->uncancellable)
+    sched_wake(S, t, WHY_CANCEL);
+  for (s = from; s != outer; s = s->parent) {
+    s->cause = cause;
+    s->cursor = first_child(s);
+    s->stacked = top;
+    top = s;
+  }
+  return top;
+}
+
+
+/*
+** Push the cancellation of 's' down over everything below it: its owner
+** first, then the children depth first, in the order of their creation. The
+** stack of what is still to do runs through the scopes, so that no depth of
+** nesting can overflow anything.
+*/
+static void push_down (Scope *s) {
+  Scope *top = s;
+  s->cause = s;
+  s->stacked = NULL;
+  s->cursor = first_child(s);
+  if (s->owner != NULL) top = hit(s->owner, s, s, s);
+  while (top != NULL) {
+    Task *t = top->cursor;
+    if (t == NULL)
+      top = top->stacked;
+    else {
+      Link *next = line_after(&top->children, &t->sib);
+      top->cursor = next == NULL ? NULL : owner_of(next, Task, sib);
+      top = hit(t, top, s, top);
+    }
+  }
+}
+
+
+static void cancel (Scope *s, Cancel kind) {
+  s->own = 1;
+  s->kind = (unsigned char)kind;
+  timer_clear(&s->S->heap, &s->timer);
+  push_down(s);
+}
+
+
+void scope_cancel (lua_State *L, Scope *s, Cancel kind, int idx) {
+  int given = idx != 0 && !lua_isnil(L, idx);
+  if (s->cause != NULL || s->own) return;
+  if (given || s->raw != RAW_NONE) { /* takes the place of a message */
+    if (given)
+      lua_pushvalue(L, idx);
+    else
+      lua_pushboolean(L, 0);
+    set_reason(L, s);
+  }
+  s->raw = RAW_NONE;
+  if (given) s->raw = kind == CANCEL_RAISE ? RAW_MADE : RAW_VALUE;
+  cancel(s, kind);
+}
+
+
+void scope_message (lua_State *L, Scope *s) {
+  if (lua_isnil(L, -1))
+    lua_pop(L, 1);
+  else {
+    s->raw = lua_type(L, -1) == LUA_TSTRING ? RAW_VALUE : RAW_MADE;
+    set_reason(L, s);
+  }
+}
+
+
+void scope_expired (Sched *S, Timer *timer) {
+  (void)S;
+  scope_cancel_expired(owner_of(timer, Scope, timer));
+}
+
+
+void scope_cancel_expired (Scope *s) {
+  if (s->cause == NULL) cancel(s, CANCEL_DEADLINE);
+}
+
+
+void scope_arm (Scope *s, double seconds) {
+  if (!(seconds < NEVER)) return;
+  if (seconds > 0)
+    scope_deadline(s, sched_now(s->S) + seconds);
+  else {
+    s->deadline = sched_now(s->S);
+    scope_cancel_expired(s);
+  }
+}
+
+
+void task_cancel (lua_State *L, Task *t, int self, int idx) {
+  Scope *s = t->scope, *outermost = NULL;
+  int hidden = 0;
+  Sched *S = s->S;
+  if (t->status >= TASK_DONE || t->flags & T_CANCEL) return;
+  if (idx != 0) {
+    lua_pushvalue(L, idx);
+    lua_setiuservalue(L, self, USERVALUE_VALUE);
+  }
+  t->flags |= T_CANCEL;
+  for (; s->owner == t; s = s->parent) {
+    outermost = s;
+    if (s->shield) hidden = 1;
+  }
+  if (s->cause != NULL) return; /* all around it is cancelled already */
+  if (outermost != NULL && !outermost->shield) {
+    outermost->kind = CANCEL_TASK; /* in place of a cause of its own */
+    push_down(outermost);
+  }
+  else if (!hidden && t->status == TASK_WAITING &&
+           !S->kind[t->wait]->uncancellable)
+    sched_wake(S, t, WHY_CANCEL);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the error that a cancelled task raises */
+
+
+/* push the reason of scope 's', made into an error object the first time */
+static void push_error (lua_State *L, Scope *s) {
+  push_reason(L, s);
+  if (s->raw == RAW_MADE) return;
+  if (s->raw == RAW_NONE) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  if (s->kind == CANCEL_DEADLINE)
+    error_timeout(L);
+  else if (s->kind == CANCEL_FAILED) {
+    error_new(L, "AbortError", NULL);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "reason");
+  }
+  else
+    error_abort(L);
+  lua_pushvalue(L, -1);
+  set_reason(L, s);
+  s->raw = RAW_MADE;
+}
+
+
+/* push the error of a task that was cancelled by itself */
+static void push_own_error (lua_State *L, Task *t) {
+  task_push_raw(L, t);
+  lua_getiuservalue(L, -1, USERVALUE_VALUE);
+  if (!lua_istable(L, -1)) {
+    error_abort(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, -3, USERVALUE_VALUE);
+  }
+  lua_remove(L, -2);
+}
+
+
+void cause_push (lua_State *L, Task *t) {
+  Scope *c = t->scope->cause;
+  if (c == NULL)
+    push_own_error(L, t);
+  else if (c->kind == CANCEL_TASK)
+    push_own_error(L, c->owner);
+  else {
+    push_error(L, c);
+    c->felt = 1;
+  }
+}
+
+
+/* is the value at 'idx' what the cancelled task 't' raises? */
+static int own_error_is (lua_State *L, Task *t, int idx) {
+  int same;
+  task_push_raw(L, t);
+  lua_getiuservalue(L, -1, USERVALUE_VALUE);
+  same = lua_istable(L, -1) && lua_rawequal(L, -1, idx);
+  lua_pop(L, 2);
+  return same;
+}
+
+
+static int scope_error_is (lua_State *L, Scope *s, int idx) {
+  int same;
+  if (s->raw != RAW_MADE) return 0;
+  push_reason(L, s);
+  same = lua_rawequal(L, -1, idx);
+  lua_pop(L, 1);
+  return same;
+}
+
+
+/*
+** An error may also be that of an inner scope, raised before an outer one
+** was cancelled too, so all cancelled scopes around the task are asked; the
+** one in force first, since it nearly always is the one.
+*/
+int cause_is (lua_State *L, Task *t, int idx) {
+  Scope *s, *c = t->scope->cause;
+  idx = lua_absindex(L, idx);
+  if (c != NULL && c->own && scope_error_is(L, c, idx)) return 1;
+  if (t->flags & T_CANCEL && own_error_is(L, t, idx)) return 1;
+  for (s = t->scope; s != NULL && s->cause != NULL; s = s->parent) {
+    if (s->own && scope_error_is(L, s, idx)) return 1;
+    if (s->owner != NULL && s->owner != t && s->owner->flags & T_CANCEL &&
+        own_error_is(L, s->owner, idx))
+      return 1;
+  }
+  return 0;
+}
+
+
+int cause_raise (lua_State *L, Task *t) {
+  cause_push(L, t);
+  return lua_error(L);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* leaving */
+
+
+/*
+** Tell of an error that is not raised. Arguments: scope, error, what Lua has
+** of the scope or nil.
+*/
+static int suppress (lua_State *L) {
+  Scope *s = (Scope *)lua_touserdata(L, 1);
+  if (s->object != NULL) {
+    scope_object_suppressed(L, 3);
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+  }
+  error_hook(L, s->S, "on_suppressed", 2);
+  return 0;
+}
+
+
+/* the error on top lost against an earlier one; pops it */
+static void suppressed (lua_State *L, Scope *s) {
+  lua_pushcfunction(L, suppress);
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, s);
+  lua_insert(L, -2);
+  if (s->object != NULL)
+    lua_pushvalue(L, s->base - 1);
+  else
+    lua_pushnil(L);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory for it */
+}
+
+
+/* push the error of the ended child 't' and let go of the child */
+static void take_error (lua_State *L, Scope *s, Task *t) {
+  line_leave(&s->zombies, &t->sib);
+  task_push_raw(L, t);
+  lua_getiuservalue(L, -1, USERVALUE_VALUE);
+  lua_remove(L, -2);
+  task_observe(L, t);
+}
+
+
+/*
+** Find the error that the scope raises: of the body's and those of children
+** that had to succeed the first in time; if there is none, the first that
+** nobody has seen. The others are suppressed. On return it is alone above
+** 'base'; 0 if there is none.
+*/
+static int settle_errors (lua_State *L, Scope *s) {
+  int failed = s->ended == BODY_FAILED;
+  Task *t = s->first;
+  if (s->zombies.first == NULL) return failed;
+  lua_settop(L, s->base + failed);
+  if (!failed || !s->body_first) {
+    if (t == NULL) t = owner_of(s->zombies.first, Task, sib);
+    take_error(L, s, t);
+    error_arrives(L, "child of a scope of");
+    if (failed) {
+      lua_insert(L, -2);
+      suppressed(L, s); /* the body's */
+    }
+  }
+  while (s->zombies.first != NULL) {
+    take_error(L, s, owner_of(s->zombies.first, Task, sib));
+    suppressed(L, s);
+  }
+  return 1;
+}
+
+
+/* the scope's own cancellation decides how it ends */
+static int own_ending (const Scope *s) {
+  switch (s->kind) {
+    case CANCEL_QUIET:
+      return s->ended == BODY_CANCELLED ? END_QUIET : END_VALUES;
+    case CANCEL_DEADLINE: return s->felt ? END_EXPIRED : END_VALUES;
+    case CANCEL_RAISE: return s->felt ? END_ERROR : END_VALUES;
+    default: return END_VALUES;
+  }
+}
+
+
+int scope_finish (lua_State *L, Scope *s) {
+  Task *t = s->owner;
+  int base = s->base, ending = END_VALUES, outer = 0;
+  invariant(s->children.first == NULL && t->scope == s);
+  if (settle_errors(L, s))
+    ending = END_ERROR;
+  else if (s->cause == s && s->kind != CANCEL_TASK) {
+    ending = own_ending(s);
+    if (ending != END_VALUES) lua_settop(L, base);
+    if (ending > END_QUIET) push_reason(L, s);
+  }
+  else
+    outer = s->cause != NULL && (s->ended == BODY_CANCELLED || s->touched);
+  if (s->object != NULL) scope_object_detach(s);
+  t->scope = s->parent;
+  release(L, s);
+  if (outer) { /* what was done inside is not whole */
+    lua_settop(L, base);
+    cause_push(L, t);
+    ending = END_ERROR;
+  }
+  return ending;
+}
+
+
+static int emptied_now (lua_State *L, int status, lua_KContext ctx) {
+  Scope *s = (Scope *)ctx;
+  ScopeThen then = s->then;
+  int base = s->base;
+  (void)status;
+  return then(L, scope_finish(L, s), base);
+}
+
+
+int scope_body_ended (lua_State *L, Scope *s, int failed, int base) {
+  s->base = base;
+  if (failed && cause_is(L, s->owner, base + 1))
+    s->ended = BODY_CANCELLED;
+  else if (failed) {
+    s->ended = BODY_FAILED;
+    s->body_first = s->first == NULL;
+    scope_cancel(L, s, CANCEL_FAILED, base + 1);
+  }
+  return s->children.first == NULL;
+}
+
+
+int scope_wait (lua_State *L, Scope *s, ScopeThen then) {
+  s->then = then;
+  sched_park(s->S, s->owner, WAIT_CHILDREN, NULL, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)s, emptied_now);
+}
+
+
+int scope_leave (lua_State *L, Scope *s, int failed, int base, ScopeThen then) {
+  if (!scope_body_ended(L, s, failed, base)) return scope_wait(L, s, then);
+  return then(L, scope_finish(L, s), base);
+}
+
+
+int scope_return (lua_State *L, int ending, int base) {
+  if (ending >= END_EXPIRED) return lua_error(L);
+  return lua_gettop(L) - base;
+}
+
+
+static int called (lua_State *L, int status, lua_KContext ctx) {
+  Scope *s = (Scope *)ctx;
+  return scope_leave(L, s, status != LUA_OK && status != LUA_YIELD, s->base,
+                     s->then);
+}
+
+
+int scope_call (lua_State *L, Scope *s, int base, ScopeThen then) {
+  int status;
+  s->base = base;
+  s->then = then;
+  lua_pushcfunction(L, error_handler);
+  lua_replace(L, base);
+  status = lua_pcallk(L, lua_gettop(L) - base - 1, LUA_MULTRET, base,
+                      (lua_KContext)s, called);
+  return called(L, status, (lua_KContext)s);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* children */
+
+
+/* the last of them has gone */
+static void emptied (lua_State *L, Scope *s) {
+  Task *t = s->owner;
+  if (t != NULL) {
+    if (t->status == TASK_WAITING && t->wait == WAIT_CHILDREN && t->scope == s)
+      sched_wake(s->S, t, WHY_DONE);
+  }
+  else if (s->parent != NULL) { /* abandoned */
+    while (s->zombies.first != NULL) {
+      take_error(L, s, owner_of(s->zombies.first, Task, sib));
+      lua_pushnil(L);
+      error_hook(L, s->S, "on_suppressed", 2);
+    }
+    release(L, s);
+  }
+}
+
+
+/* tell the host of a task of its own that failed */
+static void report (lua_State *L, Scope *s, Task *t) {
+  line_leave(&s->zombies, &t->sib);
+  task_push(L, t);
+  lua_getiuservalue(L, -1, USERVALUE_VALUE);
+  lua_insert(L, -2);
+  task_observe(L, t);
+  error_hook(L, s->S, "on_unhandled", 2);
+}
+
+
+void scope_report (lua_State *L, Scope *s) {
+  while (s->zombies.first != NULL)
+    report(L, s, owner_of(s->zombies.first, Task, sib));
+}
+
+
+static void child_failed (lua_State *L, Scope *s, Task *t) {
+  Sched *S = s->S;
+  int must_succeed = !(t->flags & T_ASYNC) && s != S->host;
+  if (s == S->roots) return; /* 'run' raises it */
+  if (t->flags & T_OBSERVED && !must_succeed) return;
+  line_join(&s->zombies, &t->sib);
+  if (must_succeed) {
+    if (s->first == NULL) s->first = t;
+    task_push_raw(L, t);
+    lua_getiuservalue(L, -1, USERVALUE_VALUE);
+    scope_cancel(L, s, CANCEL_FAILED, lua_gettop(L));
+    lua_pop(L, 2);
+  }
+  else if (!(t->flags & T_ASYNC))
+    report(L, s, t);
+}
+
+
+void scope_child_ended (lua_State *L, Task *t) {
+  Scope *s = t->scope;
+  line_leave(&s->children, &t->sib);
+  if (t->status == TASK_FAILED)
+    child_failed(L, s, t);
+  else if (t->status == TASK_CANCELLED && s->cause != NULL)
+    s->touched = 1;
+  if (s->children.first == NULL) emptied(L, s);
+}
+
+
+void scope_abandon (lua_State *L, Scope *s) {
+  s->owner->scope = s->parent;
+  if (s->object != NULL) scope_object_detach(s);
+  s->owner = NULL;
+  scope_cancel(L, s, CANCEL_QUIET, 0);
+  if (s->children.first == NULL) emptied(L, s);
+}
+
+
+void scope_trim (lua_State *L, Sched *S, unsigned keep) {
+  Scope **p = &S->free_scopes;
+  for (; *p != NULL && keep > 0; keep--) p = &(*p)->stacked;
+  while (*p != NULL) {
+    Scope *s = *p;
+    *p = s->stacked;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, S->reasons);
+    luaL_unref(L, -1, s->reason);
+    lua_pop(L, 1);
+    heap_unreserve(&S->heap, sched_alloc, S);
+    sched_alloc(S, s, sizeof(Scope), 0);
+  }
+}

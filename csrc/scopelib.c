@@ -1,0 +1,314 @@
+/*
+** scopelib.c - what Lua sees of scopes: neap.scope, shield, pcall, timeouts.
+**
+** A scope object is a window on a scope: it keeps what may be read after the
+** end, and knows whether the scope is still there.
+*/
+
+#include <string.h>
+
+#include "args.h"
+#include "error.h"
+#include "task.h"
+
+typedef struct ScopeObject {
+  Scope *s; /* NULL when it has ended */
+  double deadline;
+  int cancelled;
+} ScopeObject;
+
+
+void scope_object_detach (Scope *s) {
+  ScopeObject *o = s->object;
+  o->deadline = s->deadline;
+  o->cancelled = s->own && s->kind != CANCEL_FAILED;
+  o->s = NULL;
+  s->object = NULL;
+}
+
+
+void scope_object_suppressed (lua_State *L, int idx) {
+  if (lua_getiuservalue(L, idx, 1) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, idx, 1);
+}
+
+
+static ScopeObject *check_scope (lua_State *L, const char *fname) {
+  ScopeObject *o = (ScopeObject *)sched_object(L, 1);
+  if (o == NULL) arg_error(L, 0, fname, "self", "a scope", 1);
+  return o;
+}
+
+
+static int spawn_in (lua_State *L, const char *fname, int flags) {
+  ScopeObject *o = check_scope(L, fname);
+  Task *t;
+  arg_callable(L, 2, 1, fname, "fn");
+  if (o->s == NULL)
+    return luaL_error(L, "'%s' in a scope that has ended", fname);
+  t = task_new(L, o->s, lua_gettop(L) - 2, T_EXPOSED | flags);
+  task_push_raw(L, t);
+  return 1;
+}
+
+
+/*** scope:spawn(fn, ...) -> Task: like neap.spawn, in this scope. */
+static int s_spawn (lua_State *L) {
+  return spawn_in(L, "spawn", 0);
+}
+
+
+/*** scope:async(fn, ...) -> Task: like neap.async, in this scope. */
+static int s_async (lua_State *L) {
+  return spawn_in(L, "async", T_ASYNC);
+}
+
+
+/*** scope:cancel([reason]): enough: everything inside is cancelled and
+unwound, then the scope returns quietly. Does not suspend. */
+static int s_cancel (lua_State *L) {
+  ScopeObject *o = check_scope(L, "cancel");
+  lua_settop(L, 2);
+  if (o->s != NULL) scope_cancel(L, o->s, CANCEL_QUIET, 2);
+  return 0;
+}
+
+
+static int s_index (lua_State *L) {
+  ScopeObject *o = check_scope(L, "scope");
+  const char *key = lua_tostring(L, 2);
+  if (key == NULL)
+    lua_pushnil(L);
+  else if (strcmp(key, "cancelled") == 0)
+    lua_pushboolean(L, o->s != NULL
+                           ? o->s->own && o->s->kind != CANCEL_FAILED
+                           : o->cancelled);
+  else if (strcmp(key, "deadline") == 0)
+    lua_pushnumber(L, o->s != NULL ? o->s->deadline : o->deadline);
+  else if (strcmp(key, "suppressed") == 0)
+    scope_object_suppressed(L, 1);
+  else {
+    lua_getfield(L, lua_upvalueindex(2), "methods");
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+  }
+  return 1;
+}
+
+
+static int s_newindex (lua_State *L) {
+  ScopeObject *o = check_scope(L, "scope");
+  double at;
+  if (lua_type(L, 2) != LUA_TSTRING ||
+      strcmp(lua_tostring(L, 2), "deadline") != 0)
+    return luaL_error(L, "a scope has no field '%s' to set; only 'deadline'",
+                      luaL_tolstring(L, 2, NULL));
+  at = arg_seconds(L, 3, 1, "deadline", "deadline");
+  if (o->s != NULL) scope_deadline(o->s, at);
+  return 0;
+}
+
+
+/*** neap.scope([opts,] fn) -> ...: calls fn(scope), waits for everything
+spawned inside and returns fn's results. The first failure, of fn or of a
+child, cancels the rest and is raised when all have unwound. Options: name,
+signal, timeout (seconds). Suspends, unless nothing was spawned. */
+static int l_scope (lua_State *L) {
+  static const char *const names[] = {"name", "signal", "timeout", NULL};
+  double timeout = NEVER;
+  Task *t;
+  Scope *s;
+  ScopeObject *o;
+  int fn = lua_isfunction(L, 1) || lua_gettop(L) < 2 ? 1 : 2;
+  if (fn == 2) {
+    arg_options(L, 1, 1, "scope", names);
+    timeout = arg_option_seconds(L, 1, "scope", "timeout", NEVER);
+  }
+  arg_callable(L, fn, fn, "scope", "fn");
+  t = sched_enter(L, "scope");
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  lua_settop(L, fn);
+  if (fn == 1) {
+    lua_pushnil(L);
+    lua_insert(L, 1);
+  }
+  /* options, fn -> options, object, handler, fn, object */
+  o = (ScopeObject *)lua_newuserdatauv(L, sizeof(ScopeObject), 1);
+  memset(o, 0, sizeof(ScopeObject));
+  o->deadline = NEVER;
+  luaL_setmetatable(L, "neap.scope");
+  lua_insert(L, 2);
+  lua_pushnil(L);
+  lua_insert(L, 3);
+  lua_pushvalue(L, 2);
+  s = scope_open(L, t);
+  s->object = o;
+  o->s = s;
+  scope_arm(s, timeout);
+  return scope_call(L, s, 3, scope_return);
+}
+
+
+/*** neap.shield(fn, ...) -> ...: runs fn(...) unaffected by cancellation from
+outside; scopes and timeouts inside still work. For clean-up that must wait.
+Suspends; not itself a cancellation point. */
+static int l_shield (lua_State *L) {
+  Task *t;
+  Scope *s;
+  arg_callable(L, 1, 1, "shield", "fn");
+  t = sched_enter(L, "shield");
+  lua_pushnil(L);
+  lua_insert(L, 1);
+  s = scope_open(L, t);
+  s->shield = 1;
+  s->cause = NULL;
+  return scope_call(L, s, 1, scope_return);
+}
+
+
+static int pcall_ended (lua_State *L, int status, lua_KContext ctx) {
+  Sched *S = (Sched *)ctx;
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L);
+  if (S->current != NULL && task_cancelled(S->current) &&
+      cause_is(L, S->current, -1))
+    return lua_error(L);
+  lua_pushboolean(L, 0);
+  lua_insert(L, -2);
+  return 2;
+}
+
+
+/*** neap.pcall(fn, ...) -> true, ... or false, err: like pcall, but lets the
+cancellation of the caller's own scope pass. fn may suspend. */
+static int l_pcall (lua_State *L) {
+  Sched *S = sched_of(L);
+  int status;
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, 1);
+  lua_insert(L, 1);
+  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, (lua_KContext)S,
+                      pcall_ended);
+  return pcall_ended(L, status, (lua_KContext)S);
+}
+
+
+/*** neap.cancelled() -> boolean: is the running task cancelled? Does not
+suspend. */
+static int l_cancelled (lua_State *L) {
+  Task *t = sched_of(L)->current;
+  lua_pushboolean(L, t != NULL && task_cancelled(t));
+  return 1;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* timeouts */
+
+
+static int moved_on (lua_State *L, int ending, int base) {
+  if (ending == END_ERROR) return lua_error(L);
+  if (ending == END_EXPIRED) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  lua_pushboolean(L, 1);
+  lua_insert(L, base + 1);
+  return lua_gettop(L) - base;
+}
+
+
+/*
+** The function is at 'fn', its arguments are above; what is below has been
+** read. At fn - 1 there is place for the message handler.
+*/
+static int timed (lua_State *L, Task *t, int fn, double seconds, int message,
+                  ScopeThen then) {
+  Scope *s = scope_open(L, t);
+  if (message != 0) {
+    lua_pushvalue(L, message);
+    scope_message(L, s);
+  }
+  scope_arm(s, seconds);
+  return scope_call(L, s, fn - 1, then);
+}
+
+
+/*** neap.timeout(fn, seconds [, message, ...]) -> ...: runs fn(...) with a
+deadline. When it passes, the work is cancelled and unwound, then a
+TimeoutError with 'message' is raised (a string, or any error value to raise
+as it is; default "Timeout"). 0 runs to the first suspension point; math.huge
+is no deadline. Given a Task or a future instead of fn, it stops waiting and
+leaves it running. Suspends. */
+static int l_timeout (lua_State *L) {
+  double seconds;
+  Task *t;
+  int awaitable = !is_callable(L, 1) && lua_isuserdata(L, 1) &&
+                  luaL_getmetafield(L, 1, "__neap_await") != LUA_TNIL;
+  if (awaitable) lua_pop(L, 1);
+  if (!awaitable && !is_callable(L, 1))
+    arg_error(L, 1, "timeout", "fn", "a function, a task or a future", 1);
+  seconds = arg_seconds(L, 2, 2, "timeout", "seconds");
+  t = sched_enter(L, "timeout");
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  if (lua_gettop(L) < 3) lua_settop(L, 3);
+  if (awaitable) { /* its 'await', called on itself */
+    lua_settop(L, 3);
+    luaL_getmetafield(L, 1, "__neap_await");
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    lua_insert(L, 4);
+    return timed(L, t, 5, seconds, 3, scope_return);
+  }
+  /* fn, seconds, message, ... -> seconds, message, fn, ...: the handler's
+     place is that of the message, which is read before */
+  lua_pushvalue(L, 1);
+  lua_insert(L, 4);
+  lua_remove(L, 1);
+  return timed(L, t, 3, seconds, 2, scope_return);
+}
+
+
+/*** neap.move_on_after(seconds, fn, ...) -> true, ... or false: the same, but
+an expired deadline gives false instead of an error. Suspends. */
+static int l_move_on_after (lua_State *L) {
+  double seconds = arg_seconds(L, 1, 1, "move_on_after", "seconds");
+  Task *t;
+  arg_callable(L, 2, 2, "move_on_after", "fn");
+  t = sched_enter(L, "move_on_after");
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  return timed(L, t, 2, seconds, 0, moved_on);
+}
+
+
+static const luaL_Reg methods[] = {
+  {"spawn", s_spawn},
+  {"async", s_async},
+  {"cancel", s_cancel},
+  {NULL, NULL},
+};
+
+static const luaL_Reg meta[] = {
+  {"__index", s_index},
+  {"__newindex", s_newindex},
+  {NULL, NULL},
+};
+
+static const luaL_Reg funcs[] = {
+  {"cancelled", l_cancelled},
+  {"move_on_after", l_move_on_after},
+  {"pcall", l_pcall},
+  {"scope", l_scope},
+  {"shield", l_shield},
+  {"timeout", l_timeout},
+  {NULL, NULL},
+};
+
+
+void scope_openlib (lua_State *L) {
+  sched_funcs(L, funcs);
+  sched_class(L, "neap.scope", methods, meta);
+  lua_pop(L, 1);
+}

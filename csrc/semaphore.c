@@ -1,0 +1,371 @@
+/*
+** semaphore.c - weighted semaphore, served first come, first served.
+**
+** Invariant: whoever is first in line wants more permits than are free.
+** Every change of 'free' or of the head of the line ends in 'serve', which
+** restores it. A permit is handed over before its new owner runs, so nobody
+** gets in between.
+*/
+
+#include <string.h>
+
+#include "args.h"
+#include "error.h"
+#include "rooms.h"
+#include "task.h"
+
+typedef struct Sem {
+  Line line;
+  lua_Integer size;    /* permits there are */
+  lua_Integer largest; /* the most that there ever were */
+  lua_Integer taken;   /* permits that are out; may exceed a reduced size */
+  lua_Integer waiting; /* tasks in the line */
+  int closed;          /* user value 1 is the error to raise */
+} Sem;
+
+typedef struct Permit {
+  Sem *sem; /* user value 1 keeps it */
+  lua_Integer n;
+} Permit;
+
+#define free_of(s) ((s)->size - (s)->taken)
+
+
+/*
+** What a waiting task wants stands on its own stack: the second argument of
+** 'acquire' and 'permit', nothing where it is always one.
+*/
+static lua_Integer wanted (Task *t) {
+  return t->wait == WAIT_PERMIT ? 1 : lua_tointeger(task_co(t), 2);
+}
+
+
+/*
+** Hand free permits to those who wait, in order. Stops at the first one that
+** does not fit even if a later one would: letting small requests pass would
+** starve a large one for ever.
+*/
+static void serve (Sched *S, Sem *s) {
+  while (s->line.first != NULL) {
+    Task *t = owner_of(s->line.first, Task, link);
+    lua_Integer n = wanted(t);
+    if (n > free_of(s)) break;
+    s->taken += n;
+    s->waiting--;
+    sched_wake(S, t, WHY_DONE);
+  }
+}
+
+
+static void left (Sched *S, Task *t, Line *line) {
+  Sem *s = owner_of(line, Sem, line);
+  (void)t;
+  s->waiting--;
+  serve(S, s);
+}
+
+
+static Sem *check_sem (lua_State *L, const char *fname) {
+  Sem *s = (Sem *)sched_object(L, 1);
+  if (s == NULL) arg_error(L, 0, fname, "self", "a semaphore", 1);
+  return s;
+}
+
+
+/* the number of permits at index 2, default 1; put there as an integer */
+static lua_Integer check_count (lua_State *L, Sem *s, const char *fname) {
+  lua_Integer n = 1;
+  if (!lua_isnoneornil(L, 2)) n = arg_integer(L, 2, 1, fname, "n", 0);
+  if (s != NULL && n > s->largest) {
+    const char *must = lua_pushfstring(
+        L, "at most %I, the size of the semaphore", s->largest);
+    arg_error(L, 1, fname, "n", must, 2);
+  }
+  lua_settop(L, 2);
+  lua_pushinteger(L, n);
+  lua_replace(L, 2);
+  return n;
+}
+
+
+static int raise_closed (lua_State *L) {
+  lua_getiuservalue(L, 1, 1);
+  return lua_error(L);
+}
+
+
+/* nothing is at index 1 but the semaphore; 0 if it must wait */
+static int take (Sem *s, lua_Integer n) {
+  if (s->line.first != NULL || n > free_of(s)) return n == 0;
+  s->taken += n;
+  return 1;
+}
+
+
+static int acquired (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  (void)status;
+  if (t->why == WHY_CANCEL) return cause_raise(L, t);
+  if (t->why == WHY_TIME) return raise_closed(L); /* see s_close */
+  return 0;
+}
+
+
+/*** sem:acquire([n]): takes n permits (default 1), waiting in line for them.
+Raises what 'close' was given when the semaphore is closed. Suspends. */
+static int s_acquire (lua_State *L) {
+  Sched *S = sched_of(L);
+  Sem *s = check_sem(L, "acquire");
+  lua_Integer n = check_count(L, s, "acquire");
+  Task *t = sched_enter(L, "acquire");
+  SCHED_DETOUR(L, S, t, s_acquire);
+  if (s->closed) return raise_closed(L);
+  if (take(s, n)) return 0;
+  s->waiting++;
+  sched_park(S, t, WAIT_PERMITS, &s->line, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)t, acquired);
+}
+
+
+/*** sem:try_acquire([n]) -> boolean: takes n permits if they are free and
+nobody is in line. Does not suspend. */
+static int s_try_acquire (lua_State *L) {
+  Sem *s = check_sem(L, "try_acquire");
+  lua_Integer n = check_count(L, s, "try_acquire");
+  if (s->closed) return raise_closed(L);
+  lua_pushboolean(L, take(s, n));
+  return 1;
+}
+
+
+static void give (Sched *S, Sem *s, lua_Integer n) {
+  s->taken -= n;
+  serve(S, s);
+}
+
+
+/*** sem:release([n]): gives n permits back (default 1) and hands them to those
+who wait. Raises if that is more than are taken. Does not suspend. */
+static int s_release (lua_State *L) {
+  Sem *s = check_sem(L, "release");
+  lua_Integer n = check_count(L, NULL, "release");
+  if (n > s->taken) {
+    const char *must = lua_pushfstring(L, "at most the %I taken", s->taken);
+    arg_error(L, 1, "release", "n", must, 2);
+  }
+  give(sched_of(L), s, n);
+  return 0;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* with_permit */
+
+
+static int permit_used (lua_State *L, int status, lua_KContext ctx) {
+  Sem *s = (Sem *)ctx;
+  give(sched_of(L), s, 1);
+  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  return lua_gettop(L) - 2;
+}
+
+
+static int use_permit (lua_State *L, Sem *s) {
+  int status;
+  lua_pushcfunction(L, error_handler);
+  lua_insert(L, 2);
+  status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, (lua_KContext)s,
+                      permit_used);
+  return permit_used(L, status, (lua_KContext)s);
+}
+
+
+static int got_permit (lua_State *L, int status, lua_KContext ctx) {
+  acquired(L, status, ctx);
+  return use_permit(L, (Sem *)lua_touserdata(L, 1));
+}
+
+
+/*** sem:with_permit(fn, ...) -> ...: calls fn(...) with one permit, released
+when it returns, fails or is cancelled. Suspends. */
+static int s_with_permit (lua_State *L) {
+  Sched *S = sched_of(L);
+  Sem *s = check_sem(L, "with_permit");
+  Task *t;
+  arg_callable(L, 2, 1, "with_permit", "fn");
+  t = sched_enter(L, "with_permit");
+  SCHED_DETOUR(L, S, t, s_with_permit);
+  if (s->closed) return raise_closed(L);
+  if (take(s, 1)) return use_permit(L, s);
+  s->waiting++;
+  sched_park(S, t, WAIT_PERMIT, &s->line, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)t, got_permit);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* permits as objects */
+
+
+static int got_object (lua_State *L, int status, lua_KContext ctx) {
+  Permit *p = (Permit *)lua_touserdata(L, 3);
+  acquired(L, status, ctx);
+  p->n = lua_tointeger(L, 2);
+  return 1;
+}
+
+
+/*** sem:permit([n]) -> permit: acquires n permits (default 1) as an object
+that gives them back once: by permit:release(), or as a <close> variable.
+Suspends. */
+static int s_permit (lua_State *L) {
+  Sched *S = sched_of(L);
+  Sem *s = check_sem(L, "permit");
+  lua_Integer n = check_count(L, s, "permit");
+  Task *t = sched_enter(L, "permit");
+  Permit *p;
+  SCHED_DETOUR(L, S, t, s_permit);
+  if (s->closed) return raise_closed(L);
+  p = (Permit *)lua_newuserdatauv(L, sizeof(Permit), 1);
+  p->sem = s;
+  p->n = 0;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  luaL_setmetatable(L, "neap.permit");
+  if (take(s, n)) {
+    p->n = n;
+    return 1;
+  }
+  s->waiting++;
+  sched_park(S, t, WAIT_PERMITS, &s->line, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)t, got_object);
+}
+
+
+/*** permit:release(): gives the permits back; again does nothing. Does not
+suspend. */
+static int p_release (lua_State *L) {
+  Permit *p = (Permit *)sched_object(L, 1);
+  lua_Integer n;
+  if (p == NULL) arg_error(L, 0, "release", "self", "a permit", 1);
+  n = p->n;
+  p->n = 0;
+  if (n > 0) give(sched_of(L), p->sem, n);
+  return 0;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* state */
+
+
+/*** sem:available() -> integer: the permits that are free. */
+static int s_available (lua_State *L) {
+  Sem *s = check_sem(L, "available");
+  lua_pushinteger(L, free_of(s) > 0 ? free_of(s) : 0);
+  return 1;
+}
+
+
+/*** sem:waiting() -> integer: how many tasks wait. */
+static int s_waiting (lua_State *L) {
+  lua_pushinteger(L, check_sem(L, "waiting")->waiting);
+  return 1;
+}
+
+
+/*** sem:resize(n): there are n permits now. Fewer than are taken lets nobody
+in until enough have come back; 0 pauses. Does not suspend. */
+static int s_resize (lua_State *L) {
+  Sem *s = check_sem(L, "resize");
+  s->size = arg_integer(L, 2, 1, "resize", "n", 0);
+  if (s->size > s->largest) s->largest = s->size;
+  serve(sched_of(L), s);
+  return 0;
+}
+
+
+/*** sem:close([err]): raises err (default a ClosedError) in all who wait and
+in whoever acquires later; releases still count. A second close does nothing.
+Does not suspend. */
+static int s_close (lua_State *L) {
+  Sched *S = sched_of(L);
+  Sem *s = check_sem(L, "close");
+  if (s->closed) return 0;
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2)) {
+    error_new(L, "ClosedError", "the semaphore is closed");
+    lua_replace(L, 2);
+  }
+  lua_setiuservalue(L, 1, 1);
+  s->closed = 1;
+  while (s->line.first != NULL) {
+    Task *t = owner_of(s->line.first, Task, link);
+    s->waiting--;
+    sched_wake(S, t, WHY_DONE);
+    t->why = WHY_TIME; /* not WHY_DONE: it got no permit */
+  }
+  return 0;
+}
+
+
+/*** neap.semaphore(permits) -> semaphore: strictly first come, first served;
+permits is a whole number >= 0. Does not suspend. */
+static int l_semaphore (lua_State *L) {
+  lua_Integer n = arg_integer(L, 1, 1, "semaphore", "permits", 0);
+  Sem *s = (Sem *)lua_newuserdatauv(L, sizeof(Sem), 1);
+  memset(s, 0, sizeof(Sem));
+  s->size = s->largest = n;
+  luaL_setmetatable(L, "neap.semaphore");
+  return 1;
+}
+
+
+static void describe (lua_State *L, Task *t, Line *line) {
+  Sem *s = owner_of(line, Sem, line);
+  lua_pushfstring(L, "semaphore: %I wanted, %I of %I free", wanted(t),
+                  free_of(s) > 0 ? free_of(s) : 0, s->size);
+}
+
+
+static const WaitKind waits = {"semaphore", left, describe, 0};
+
+static const luaL_Reg methods[] = {
+  {"acquire", s_acquire},
+  {"available", s_available},
+  {"close", s_close},
+  {"permit", s_permit},
+  {"release", s_release},
+  {"resize", s_resize},
+  {"try_acquire", s_try_acquire},
+  {"waiting", s_waiting},
+  {"with_permit", s_with_permit},
+  {NULL, NULL},
+};
+
+static const luaL_Reg permit_methods[] = {
+  {"release", p_release},
+  {NULL, NULL},
+};
+
+static const luaL_Reg permit_meta[] = {
+  {"__close", p_release},
+  {NULL, NULL},
+};
+
+static const luaL_Reg funcs[] = {
+  {"semaphore", l_semaphore},
+  {NULL, NULL},
+};
+
+
+void semaphore_openlib (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, -1);
+  sched_kind(S, WAIT_PERMITS, &waits);
+  sched_kind(S, WAIT_PERMIT, &waits);
+  sched_funcs(L, funcs);
+  sched_class(L, "neap.semaphore", methods, NULL);
+  lua_pop(L, 1);
+  sched_class(L, "neap.permit", permit_methods, permit_meta);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,691 @@
+/*
+** task.c - the life of tasks: spawn, await, cancel, end.
+**
+** A body runs under a protected call at the bottom of its coroutine, so that
+** its <close> variables run, and may wait, whatever happens. Coroutines are
+** used again; tasks that Lua has a handle of are not, so an old handle never
+** reaches a new task. Tasks without a handle keep their coroutine and are
+** used again as a pair.
+*/
+
+#include "task.h"
+
+#include <string.h>
+
+#include "args.h"
+#include "error.h"
+
+/* what 'wait' says of an ended task: how many results it left */
+enum { OUTCOME_NONE, OUTCOME_ONE, OUTCOME_MANY };
+
+const char *const task_status_names[] = {"ready", "running", "waiting",
+                                         "done",  "failed",  "cancelled"};
+
+
+void task_push_raw (lua_State *L, Task *t) {
+  Sched *S = t->scope->S;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+  lua_rawgeti(L, -1, (lua_Integer)t->slot);
+  lua_remove(L, -2);
+}
+
+
+void task_push (lua_State *L, Task *t) {
+  task_push_raw(L, t);
+  t->flags |= T_EXPOSED;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the body */
+
+
+/* at index 1 the task, 2 the message handler; values above */
+static int body_left (lua_State *L, int ending, int base) {
+  Task *t = (Task *)lua_touserdata(L, 1);
+  t->why = TASK_DONE; /* from here on: how it ends */
+  if (ending < END_EXPIRED) return lua_gettop(L) - base;
+  t->why = TASK_FAILED;
+  if (task_cancelled(t) && cause_is(L, t, -1)) t->why = TASK_CANCELLED;
+  return 1;
+}
+
+
+static int body_ended (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  int failed = status != LUA_OK && status != LUA_YIELD;
+  if (t->scope->owner == t) /* it has spawned children */
+    return scope_leave(L, t->scope, failed, 2, body_left);
+  return body_left(L, failed ? END_ERROR : END_VALUES, 2);
+}
+
+
+static int body (lua_State *L) {
+  Task *t = (Task *)lua_touserdata(L, 1);
+  int status;
+  if (task_cancelled(t)) { /* before it began: it never does */
+    lua_settop(L, 2);
+    cause_push(L, t);
+    return body_left(L, END_ERROR, 2);
+  }
+  status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, (lua_KContext)t,
+                      body_ended);
+  return body_ended(L, status, (lua_KContext)t);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* beginning */
+
+
+/* push a coroutine for a new task: an idle one, or a new one */
+static lua_State *push_coroutine (lua_State *L, Sched *S) {
+  if (S->nidle == 0) {
+    lua_State *co = lua_newthread(L); /* may run finalizers */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
+    if (S->ncos == S->idle_size) { /* so that it can always come back */
+      lua_pushboolean(L, 0);
+      lua_rawseti(L, -2, (lua_Integer)S->idle_size + 1);
+      S->idle_size++;
+    }
+    lua_pop(L, 1);
+    lua_sethook(co, NULL, 0, 0); /* not that of whoever made it */
+    return co;
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
+  lua_rawgeti(L, -1, (lua_Integer)S->nidle);
+  lua_remove(L, -2);
+  return lua_tothread(L, -1);
+}
+
+
+static void no_memory (lua_State *L) {
+  luaL_error(L, "not enough memory");
+}
+
+
+/* a task with its coroutine, anchored; may raise, then nothing has changed */
+static Task *make (lua_State *L, Sched *S) {
+  int top = lua_gettop(L), idle;
+  lua_State *co;
+  Task *t = (Task *)lua_newuserdatauv(L, sizeof(Task), 2);
+  memset(t, 0, sizeof(Task));
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
+  lua_setmetatable(L, -2);
+  co = push_coroutine(L, S);
+  idle = S->nidle > 0;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+  if (S->free_slot == 0) {
+    lua_pushinteger(L, 0);
+    lua_rawseti(L, -2, (lua_Integer)S->nslots + 1);
+    S->free_slot = ++S->nslots;
+  }
+  if (!heap_reserve(&S->heap, sched_alloc, S)) no_memory(L);
+  /* nothing raises from here on */
+  t->slot = S->free_slot;
+  lua_rawgeti(L, -1, (lua_Integer)t->slot);
+  S->free_slot = (uint32_t)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  lua_pushvalue(L, top + 1);
+  lua_rawseti(L, -2, (lua_Integer)t->slot);
+  lua_pop(L, 1);
+  lua_setiuservalue(L, -2, USERVALUE_CO);
+  lua_pop(L, 1);
+  if (idle)
+    S->nidle--;
+  else
+    S->ncos++;
+  t->at.co = co;
+  return t;
+}
+
+
+static void unmake (lua_State *L, Task *t, lua_State *co);
+
+
+Task *task_new (lua_State *L, Scope *scope, int nargs, int flags) {
+  Sched *S = scope->S;
+  Task *t;
+  lua_State *co;
+  if (S->closed) luaL_error(L, "the Lua state is being closed");
+  luaL_checkstack(L, 6, NULL);
+  if (!(flags & T_EXPOSED) && S->spares.first != NULL) {
+    t = owner_of(S->spares.first, Task, link);
+    line_leave(&S->spares, &t->link);
+    S->nspares--;
+  }
+  else
+    t = make(L, S);
+  co = t->at.co;
+  t->scope = scope;
+  if (!lua_checkstack(co, nargs + 6)) {
+    unmake(L, t, co);
+    luaL_error(L, "too many arguments");
+  }
+  lua_pushcfunction(co, body);
+  lua_pushlightuserdata(co, t);
+  lua_pushcfunction(co, error_handler);
+  lua_xmove(L, co, nargs + 1);
+  line_join(&scope->children, &t->sib);
+  t->flags = (uint8_t)(T_FRESH | flags);
+  t->status = TASK_READY;
+  t->wait = WAIT_NOTHING;
+  t->line = &S->next;
+  line_join(&S->next, &t->link);
+  S->live++;
+  return t;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* ending */
+
+
+static void free_slot (lua_State *L, Sched *S, Task *t) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+  lua_pushinteger(L, (lua_Integer)S->free_slot);
+  lua_rawseti(L, -2, (lua_Integer)t->slot);
+  lua_pop(L, 1);
+  S->free_slot = t->slot;
+  t->slot = 0;
+}
+
+
+/* the coroutine is free for other work */
+static void give_back (lua_State *L, Sched *S, lua_State *co) {
+  lua_settop(co, 0);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  lua_rawseti(L, -2, (lua_Integer)++S->nidle);
+  lua_pop(L, 1);
+}
+
+
+/* nobody needs the task any more: neither children's lines nor waiters */
+static void unmake (lua_State *L, Task *t, lua_State *co) {
+  Sched *S = t->scope->S;
+  if (t->flags & T_EXPOSED) {
+    if (co != NULL) give_back(L, S, co);
+    heap_unreserve(&S->heap, sched_alloc, S);
+    free_slot(L, S, t);
+    t->scope = NULL;
+  }
+  else {
+    t->flags = 0;
+    line_join(&S->spares, &t->link);
+    S->nspares++;
+  }
+}
+
+
+void task_observe (lua_State *L, Task *t) {
+  if (t->flags & T_OBSERVED && t->sib.next == NULL && t->slot == 0) return;
+  t->flags |= T_OBSERVED;
+  if (t->scope == NULL) return;
+  if (t->sib.next != NULL) {
+    if (!(t->flags & T_ASYNC)) return; /* its scope will raise it */
+    line_leave(&t->scope->zombies, &t->sib);
+  }
+  free_slot(L, t->scope->S, t);
+  t->scope = NULL;
+}
+
+
+/*
+** Keep the outcome: 'n' values on top of 'from', which is the coroutine or,
+** with at most one value, L. Nothing here allocates: one value goes into the
+** task, several stay where they are and keep the coroutine. Returns the
+** coroutine if it is free now.
+*/
+static lua_State *keep (lua_State *L, Task *t, lua_State *co, lua_State *from,
+                        int n) {
+  Sched *S = t->scope->S;
+  t->wait = n == 0 ? OUTCOME_NONE : OUTCOME_ONE;
+  if (n == 1 && from != L) lua_xmove(from, L, 1);
+  task_push_raw(L, t);
+  if (n == 1)
+    lua_insert(L, -2);
+  else
+    lua_pushnil(L);
+  lua_setiuservalue(L, -2, USERVALUE_VALUE);
+  if (n > 1 && t->flags & T_EXPOSED) {
+    t->wait = OUTCOME_MANY;
+    t->flags |= T_CORPSE;
+    t->at.co = co;
+    S->ncos--;
+    co = NULL;
+  }
+  else if (t->flags & T_EXPOSED) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, USERVALUE_CO);
+  }
+  lua_pop(L, 1);
+  return co;
+}
+
+
+/* let go of what it was given to keep */
+static void forget_value (lua_State *L, Task *t) {
+  task_push_raw(L, t);
+  lua_pushnil(L);
+  lua_setiuservalue(L, -2, USERVALUE_VALUE);
+  lua_pop(L, 1);
+}
+
+
+static void finish (lua_State *L, Task *t, lua_State *co, lua_State *from,
+                    int n, Status how) {
+  Sched *S = t->scope->S;
+  t->status = (uint8_t)how;
+  S->live--;
+  if (how == TASK_FAILED) t->flags |= T_EXPOSED; /* it may be told of */
+  if (!(t->flags & T_EXPOSED)) { /* nobody can ask for its outcome */
+    lua_settop(co, 0);
+    if (from == L) lua_pop(L, n);
+    forget_value(L, t);
+    scope_child_ended(L, t);
+    unmake(L, t, co);
+    return;
+  }
+  if (t->awaiters.first != NULL) t->flags |= T_OBSERVED;
+  co = keep(L, t, co, from, n);
+  sched_wake_all(S, &t->awaiters, WHY_DONE);
+  if (co != NULL) give_back(L, S, co);
+  heap_unreserve(&S->heap, sched_alloc, S);
+  scope_child_ended(L, t);
+  if (t->slot != 0 && t->sib.next == NULL) { /* no error to tell */
+    free_slot(L, S, t);
+    t->scope = NULL;
+  }
+}
+
+
+/* end the coroutine; its <close> variables run, but they cannot wait */
+static void force (lua_State *L, Task *t, lua_State *co) {
+  lua_resetthread(co);
+  while (t->scope->owner == t) scope_abandon(L, t->scope);
+}
+
+
+static int yielded_error (lua_State *L) {
+  lua_pushliteral(L,
+                  "coroutine.yield outside of a generator: a task lets others "
+                  "run by neap.checkpoint()");
+  return 1;
+}
+
+
+void task_ended (lua_State *L, Task *t, lua_State *co, int status, int n) {
+  if (status == LUA_OK)
+    finish(L, t, co, co, n, (Status)t->why);
+  else if (status == LUA_YIELD) {
+    lua_pushcfunction(L, yielded_error);
+    lua_pcall(L, 0, 1, 0);
+    force(L, t, co);
+    finish(L, t, co, L, 1, TASK_FAILED);
+  }
+  else { /* out of memory outside of the protected call */
+    lua_xmove(co, L, 1);
+    force(L, t, co);
+    finish(L, t, co, L, 1, TASK_FAILED);
+  }
+}
+
+
+static int killed_error (lua_State *L) {
+  error_new(L, "AbortError", "killed");
+  return 1;
+}
+
+
+void task_kill (lua_State *L, Task *t) {
+  Sched *S = t->scope->S;
+  lua_State *co;
+  if (t->line != NULL) line_leave(t->line, &t->link);
+  timer_clear(&S->heap, &t->timer);
+  if (t->status == TASK_WAITING && S->kind[t->wait] != NULL &&
+      S->kind[t->wait]->leave != NULL)
+    S->kind[t->wait]->leave(S, t, t->line);
+  t->line = NULL;
+  t->status = TASK_RUNNING;
+  while (t->flags & T_NESTED) {
+    Strand *x = t->at.strand;
+    lua_resetthread(x->co);
+    if (x->outer != NULL)
+      t->at.strand = x->outer;
+    else {
+      t->at.co = x->outer_co;
+      t->flags &= (uint8_t)~T_NESTED;
+    }
+    x->outer = S->free_strands;
+    S->free_strands = x;
+  }
+  co = t->at.co;
+  force(L, t, co);
+  lua_pushcfunction(L, killed_error);
+  lua_pcall(L, 0, 1, 0);
+  finish(L, t, co, L, 1, TASK_CANCELLED);
+}
+
+
+void task_trim (lua_State *L, Sched *S, uint32_t keep) {
+  while (S->nspares > keep) {
+    Task *t = owner_of(S->spares.first, Task, link);
+    line_leave(&S->spares, &t->link);
+    S->nspares--;
+    heap_unreserve(&S->heap, sched_alloc, S);
+    free_slot(L, S, t);
+    S->ncos--;
+  }
+  if (S->nidle > keep) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
+    while (S->nidle > keep) {
+      lua_pushboolean(L, 0);
+      lua_rawseti(L, -2, (lua_Integer)S->nidle--);
+      S->ncos--;
+    }
+    lua_pop(L, 1);
+  }
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the Lua side */
+
+
+Task *task_test (lua_State *L, int idx) {
+  Sched *S = sched_of(L);
+  Task *t = (Task *)lua_touserdata(L, idx);
+  int same;
+  if (t == NULL || !lua_getmetatable(L, idx)) return NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
+  same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same ? t : NULL;
+}
+
+
+static Task *check_task (lua_State *L, const char *fname) {
+  Task *t = task_test(L, 1);
+  if (t == NULL) arg_error(L, 0, fname, "self", "a task", 1);
+  return t;
+}
+
+
+int task_outcome (lua_State *L, int idx, Task *t) {
+  idx = lua_absindex(L, idx);
+  if (t->flags & T_CORPSE) {
+    lua_State *co = t->at.co;
+    int i, n = lua_gettop(co);
+    luaL_checkstack(L, n + 2, "too many results");
+    for (i = 1; i <= n; i++) {
+      lua_pushvalue(co, i); /* room for one is always there */
+      lua_xmove(co, L, 1);
+    }
+    return n;
+  }
+  if (t->wait == OUTCOME_NONE) return 0;
+  lua_getiuservalue(L, idx, USERVALUE_VALUE);
+  return 1;
+}
+
+
+static int deliver (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)lua_touserdata(L, 1);
+  Task *me = (Task *)ctx;
+  if (status == LUA_YIELD && me->why == WHY_CANCEL) return cause_raise(L, me);
+  if (t->status == TASK_DONE) return task_outcome(L, 1, t);
+  task_observe(L, t);
+  lua_getiuservalue(L, 1, USERVALUE_VALUE);
+  error_arrives(L, "awaited by");
+  return lua_error(L);
+}
+
+
+static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)lua_touserdata(L, 1);
+  Task *me = (Task *)ctx;
+  if (status == LUA_YIELD && me->why == WHY_CANCEL) return cause_raise(L, me);
+  lua_pushboolean(L, t->status == TASK_DONE);
+  if (t->status == TASK_DONE) return 1 + task_outcome(L, 1, t);
+  task_observe(L, t);
+  lua_getiuservalue(L, 1, USERVALUE_VALUE);
+  return 2;
+}
+
+
+static int join (lua_State *L, const char *fname, lua_CFunction self,
+                 lua_KFunction then) {
+  Sched *S = sched_of(L);
+  Task *t = check_task(L, fname);
+  Task *me = sched_enter(L, fname);
+  if (t == me) return luaL_error(L, "a task cannot await itself");
+  SCHED_DETOUR(L, S, me, self);
+  lua_settop(L, 1);
+  if (t->status >= TASK_DONE) return then(L, LUA_OK, (lua_KContext)me);
+  sched_park(S, me, WAIT_TASK, &t->awaiters, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)me, then);
+}
+
+
+/*** task:await() -> ...: waits for the task to end and returns its results;
+raises its error. Suspends. */
+static int t_await (lua_State *L) {
+  return join(L, "await", t_await, deliver);
+}
+
+
+/*** task:pawait() -> true, ... or false, err: the same without raising the
+task's error. Suspends; raises only when the caller itself is cancelled. */
+static int t_pawait (lua_State *L) {
+  return join(L, "pawait", t_pawait, deliver_protected);
+}
+
+
+/*** task:cancel([reason]): the task, and all that it spawned, raises at its
+next suspension point, at every one until its end. Does nothing to one that
+has ended or was cancelled before. Does not suspend. */
+static int t_cancel (lua_State *L) {
+  Task *t = check_task(L, "cancel");
+  lua_settop(L, 2);
+  if (t->scope != NULL) task_cancel(L, t, 1, 2);
+  return 0;
+}
+
+
+/*** task:status() -> "ready", "running", "waiting", "done", "failed" or
+"cancelled". */
+static int t_status (lua_State *L) {
+  lua_pushstring(L, task_status_names[check_task(L, "status")->status]);
+  return 1;
+}
+
+
+/*** task:waiting_on() -> string or nil: what a waiting task waits for. */
+static int t_waiting_on (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *t = check_task(L, "waiting_on");
+  const WaitKind *kind = S->kind[t->status == TASK_WAITING ? t->wait : 0];
+  if (t->status != TASK_WAITING)
+    lua_pushnil(L);
+  else if (kind->describe != NULL)
+    kind->describe(L, t, t->line);
+  else
+    lua_pushstring(L, kind->text);
+  return 1;
+}
+
+
+/*** task:traceback() -> string: where the task is now, or where its error was
+raised. */
+static int t_traceback (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *t = check_task(L, "traceback");
+  if (t->status >= TASK_FAILED) {
+    lua_getiuservalue(L, 1, USERVALUE_VALUE);
+    error_pushtrace(L, S, -1);
+    if (lua_isnil(L, -1)) lua_pushliteral(L, "");
+  }
+  else if (t->status == TASK_DONE || t->flags & T_FRESH)
+    lua_pushliteral(L, "");
+  else
+    luaL_traceback(L, task_co(t), NULL, 0);
+  return 1;
+}
+
+
+void task_pushname (lua_State *L, Task *t) {
+  Sched *S = t->scope->S;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->names);
+  task_push_raw(L, t);
+  if (lua_rawget(L, -2) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "task %d", (int)t->slot);
+  }
+  lua_remove(L, -2);
+}
+
+
+static int t_index (lua_State *L) {
+  Sched *S = sched_of(L);
+  const char *key = lua_tostring(L, 2);
+  if (key != NULL && strcmp(key, "name") == 0) {
+    check_task(L, "name");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, S->names);
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);
+    return 1;
+  }
+  lua_settop(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  return 1;
+}
+
+
+static int t_newindex (lua_State *L) {
+  Sched *S = sched_of(L);
+  check_task(L, "name");
+  if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "name") != 0)
+    return luaL_error(L, "a task has no field '%s' to set; only 'name'",
+                      luaL_tolstring(L, 2, NULL));
+  if (lua_type(L, 3) != LUA_TSTRING && !lua_isnil(L, 3))
+    return arg_error(L, 1, "name", "name", "a string or nil", 3);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->names);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 3);
+  lua_rawset(L, -3);
+  return 0;
+}
+
+
+static int t_tostring (lua_State *L) {
+  Task *t = check_task(L, "tostring");
+  lua_getfield(L, 1, "name");
+  if (lua_isstring(L, -1))
+    lua_pushfstring(L, "neap.task '%s': %p", lua_tostring(L, -1), (void *)t);
+  else
+    lua_pushfstring(L, "neap.task: %p", (void *)t);
+  return 1;
+}
+
+
+static int spawn (lua_State *L, const char *fname, int flags) {
+  Sched *S = sched_of(L);
+  Scope *scope = S->host;
+  Task *t;
+  arg_callable(L, 1, 1, fname, "fn");
+  if (S->current != NULL) scope = scope_of_body(L, S->current);
+  t = task_new(L, scope, lua_gettop(L) - 1, T_EXPOSED | flags);
+  task_push_raw(L, t);
+  return 1;
+}
+
+
+/*** neap.spawn(fn, ...) -> Task: starts fn(...) as a child of the innermost
+scope of the caller, which fails if the child does. The child first runs when
+the caller next waits. Outside any task it joins the host's scope and runs in
+the next 'run' or 'step'. Does not suspend. */
+static int l_spawn (lua_State *L) {
+  return spawn(L, "spawn", 0);
+}
+
+
+/*** neap.async(fn, ...) -> Task: the same for a value that somebody will
+await: its error goes to those who await it; one that nobody has seen when
+the scope ends is raised by the scope. Does not suspend. */
+static int l_async (lua_State *L) {
+  return spawn(L, "async", T_ASYNC);
+}
+
+
+/*** neap.current() -> Task or nil: the running task. */
+static int l_current (lua_State *L) {
+  Sched *S = sched_of(L);
+  if (S->current == NULL)
+    lua_pushnil(L);
+  else
+    task_push(L, S->current);
+  return 1;
+}
+
+
+static void describe_task (lua_State *L, Task *me, Line *line) {
+  Task *t = owner_of(line, Task, awaiters);
+  (void)me;
+  task_pushname(L, t);
+  lua_pushfstring(L, "task '%s'", lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+
+static const WaitKind waits_task = {"task", NULL, describe_task, 0};
+static const WaitKind waits_children = {"its children", NULL, NULL, 1};
+
+static const luaL_Reg methods[] = {
+  {"await", t_await},
+  {"pawait", t_pawait},
+  {"cancel", t_cancel},
+  {"status", t_status},
+  {"waiting_on", t_waiting_on},
+  {"traceback", t_traceback},
+  {NULL, NULL},
+};
+
+static const luaL_Reg funcs[] = {
+  {"spawn", l_spawn},
+  {"async", l_async},
+  {"current", l_current},
+  {NULL, NULL},
+};
+
+
+/* on the stack: the module's table, the scheduler */
+void task_openlib (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, -1);
+  sched_kind(S, WAIT_TASK, &waits_task);
+  sched_kind(S, WAIT_CHILDREN, &waits_children);
+  sched_funcs(L, funcs);
+  if (S->task_meta != 0) return; /* opened before: handles exist */
+  lua_createtable(L, 0, 6);
+  lua_pushvalue(L, -2);
+  lua_newtable(L);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, methods, 1);
+  lua_pushcclosure(L, t_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, t_newindex, 1);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, t_tostring, 1);
+  lua_setfield(L, -2, "__tostring");
+  lua_getfield(L, -1, "__index");
+  lua_getupvalue(L, -1, 2);
+  lua_getfield(L, -1, "await");
+  lua_setfield(L, -4, "__neap_await");
+  lua_pop(L, 2);
+  lua_pushliteral(L, "neap.task");
+  lua_setfield(L, -2, "__name");
+  S->task_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+}

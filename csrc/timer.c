@@ -1,0 +1,104 @@
+/*
+** timer.c - the heap of deadlines; see timer.h.
+**
+** Invariant: no entry is before its parent, and each timer holds the index
+** of its entry. Four children a node: half the depth of a binary heap, and
+** the children share one or two cache lines.
+*/
+
+#include "timer.h"
+
+#define parent_of(i) (((i) + 2) / 4)
+#define first_child(i) (4 * (i)-2)
+
+
+static int before (const Entry *a, const Entry *b) {
+  return a->at < b->at || (a->at == b->at && a->key < b->key);
+}
+
+
+static void put (Heap *h, uint32_t i, Entry e) {
+  h->entry[i] = e;
+  *e.timer = i;
+}
+
+
+static void up (Heap *h, uint32_t i, Entry e) {
+  while (i > 1 && before(&e, &h->entry[parent_of(i)])) {
+    put(h, i, h->entry[parent_of(i)]);
+    i = parent_of(i);
+  }
+  put(h, i, e);
+}
+
+
+static void down (Heap *h, uint32_t i, Entry e) {
+  for (;;) {
+    uint32_t c = first_child(i), best = c, k;
+    if (c > h->n) break;
+    for (k = c + 1; k < c + 4 && k <= h->n; k++)
+      if (before(&h->entry[k], &h->entry[best])) best = k;
+    if (!before(&h->entry[best], &e)) break;
+    put(h, i, h->entry[best]);
+    i = best;
+  }
+  put(h, i, e);
+}
+
+
+void timer_set (Heap *h, Timer *t, TimerType type, double at) {
+  Entry e;
+  e.at = at;
+  e.key = h->seq++ << 2 | (uint64_t)type;
+  e.timer = t;
+  up(h, ++h->n, e);
+}
+
+
+void timer_clear (Heap *h, Timer *t) {
+  uint32_t i = *t;
+  Entry last;
+  if (i == 0) return;
+  *t = 0;
+  last = h->entry[h->n--];
+  if (i > h->n) return; /* it was the last entry */
+  if (i > 1 && before(&last, &h->entry[parent_of(i)]))
+    up(h, i, last);
+  else
+    down(h, i, last);
+}
+
+
+static int resize (Heap *h, HeapAlloc alloc, void *ud, uint32_t size) {
+  size_t old = h->entry == NULL ? 0 : (h->size + 1) * sizeof(Entry);
+  void *p = alloc(ud, h->entry, old, (size + 1) * sizeof(Entry));
+  if (p == NULL) return 0;
+  h->entry = (Entry *)p;
+  h->size = size;
+  return 1;
+}
+
+
+int heap_reserve (Heap *h, HeapAlloc alloc, void *ud) {
+  if (h->reserved == h->size) {
+    uint32_t size = h->size < 16 ? 16 : h->size * 2;
+    if (size <= h->size || !resize(h, alloc, ud, size)) return 0;
+  }
+  h->reserved++;
+  return 1;
+}
+
+
+void heap_unreserve (Heap *h, HeapAlloc alloc, void *ud) {
+  h->reserved--;
+  if (h->size > 256 && h->reserved < h->size / 8)
+    resize(h, alloc, ud, h->size / 4); /* if it fails, nothing is lost */
+}
+
+
+void heap_free (Heap *h, HeapAlloc alloc, void *ud) {
+  if (h->entry != NULL)
+    alloc(ud, h->entry, (h->size + 1) * sizeof(Entry), 0);
+  h->entry = NULL;
+  h->n = h->size = h->reserved = 0;
+}

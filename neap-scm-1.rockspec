@@ -1,0 +1,51 @@
+-- For LuaRocks. The two lists below name every file, because a rockspec is
+-- plain data; 'make rockspec' writes them and 'make lint' compares.
+rockspec_format = "3.0"
+package = "neap"
+version = "scm-1"
+source = {
+  url = "git+https://github.com/neap-lua/neap.git",
+}
+description = {
+  summary = "Concurrency patterns for Lua: tasks, scopes, pools, streams",
+  detailed = [[
+    Lua coroutines as tasks over a small C core and libev: structured
+    concurrency with cancellation and timeouts, pools, limiters, retries,
+    channels, async generators, and a clock that tests and games can drive.
+  ]],
+  homepage = "https://github.com/neap-lua/neap",
+  license = "MIT",
+}
+supported_platforms = { "unix" }
+dependencies = {
+  -- 5.4.4 is needed, but to LuaRocks every Lua 5.4 has the version "5.4", and
+  -- ">= 5.4.4" would be met by none; the core looks at the release itself
+  "lua >= 5.4, < 5.5",
+}
+external_dependencies = {
+  LIBEV = { header = "ev.h", library = "ev" },
+}
+build = {
+  type = "builtin",
+  modules = {
+    ["neap.core"] = {
+      -- LuaRocks finds libev, but adds no flag for it by itself
+      incdirs = { "$(LIBEV_INCDIR)" },
+      libdirs = { "$(LIBEV_LIBDIR)" },
+      libraries = { "ev" },
+      defines = { "_GNU_SOURCE" },
+      sources = {
+        -- csrc/*.c
+      },
+    },
+    -- lua/neap/*.lua
+  },
+  install = {
+    bin = { neap = "bin/neap" },
+  },
+  copy_directories = { "docs", "examples" },
+}
+test = {
+  type = "command",
+  command = "make test",
+}

@@ -1,0 +1,143 @@
+#!/bin/sh
+# Install what a job needs and this machine lacks; nothing else.
+#
+#   tools/setup.sh JOB...    jobs: build demo test examples lint warnings asan
+#                            memcheck docs rock, and check for all of them
+#
+# Every need is found out by trying it (a header compiles, a module loads), so
+# it does not matter where it came from, and when all is there this takes a
+# moment and is silent. What is missing is installed with apt where that is
+# possible without a question (as root, or with sudo that asks no password);
+# elsewhere the script says what to install, and fails.
+set -eu
+cd "$(dirname "$0")/.."
+
+# CC, LUA, INCLUDES and LIBS as the Makefile finds them at this moment
+config () {
+  eval "$(${MAKE:-make} --no-print-directory print-config 2>/dev/null)"
+}
+
+needs_of () {
+  case $1 in
+    build) echo cc headers libev ;;
+    demo) echo lua ;;
+    test) echo lua socket busted ;;
+    examples) echo lua socket ;;
+    lint) echo luacheck clang-format ;;
+    warnings) echo gcc clang ;;
+    asan) echo gcc ;;
+    memcheck) echo valgrind ;;
+    docs) echo ldoc ;;
+    rock) echo lua socket luarocks ;;
+    check) for job in build test examples lint warnings asan memcheck docs \
+             rock; do needs_of "$job"; done ;;
+    *) echo "setup.sh: unknown job '$1'" >&2; return 1 ;;
+  esac
+}
+
+# $INCLUDES, $LIBS: several words
+# shellcheck disable=SC2086
+has () {
+  case $1 in
+    cc) echo 'int x;' | $CC -xc -fsyntax-only - ;;
+    headers) { echo '#include <lauxlib.h>'
+               echo '#if LUA_VERSION_NUM != 504'
+               echo '#error'
+               echo '#endif'; } | $CC $INCLUDES -xc -fsyntax-only - ;;
+    libev) { echo '#include <ev.h>'
+             echo 'int main (void) { return ev_version_major() != 4; }'
+           } | $CC $INCLUDES -xc - -o "$probe" $LIBS ;;
+    lua) test -n "$LUA" ;;
+    socket) test -n "$LUA" && "$LUA" -e 'require "socket"' ;;
+    busted) test -n "$LUA" && "$LUA" tools/busted.lua --version ;;
+    *) command -v "$1" ;;
+  esac >/dev/null 2>&1
+}
+
+# a need's name in: Debian and Ubuntu, Homebrew (rock: not a formula)
+package () {
+  case $1:$2 in
+    headers:apt) echo liblua5.4-dev ;;
+    lua:apt) echo lua5.4 ;;
+    libev:apt) echo libev-dev ;;
+    socket:apt) echo lua-socket ;;
+    busted:apt) echo lua-busted ;;
+    luacheck:apt) echo lua-check ;;
+    ldoc:apt) echo lua-ldoc ;;
+    cc:apt | gcc:apt) echo gcc libc6-dev ;;
+    headers:brew | lua:brew) echo lua@5.4 ;;
+    clang-format:brew | luarocks:brew | libev:brew) echo "$1" ;;
+    socket:rock) echo luasocket ;;
+    busted:rock | luacheck:rock | ldoc:rock) echo "$1" ;;
+    *:apt) echo "$1" ;;
+  esac
+}
+
+packages () {
+  for need in $missing; do package "$need" "$1"; done | sort -u | tr '\n' ' '
+}
+
+lacking () {
+  missing=
+  for need in $needs; do has "$need" || missing="$missing $need"; done
+}
+
+# shellcheck disable=SC2046,SC2086
+apt () {
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet \
+    --no-install-recommends -o DPkg::Lock::Timeout=120 $(packages apt) \
+    </dev/null
+}
+
+explain () {
+  echo "missing:$missing"
+  if command -v apt-get >/dev/null; then
+    echo "to install: sudo apt-get install $(packages apt)"
+  elif test "$(uname -s)" = Darwin; then
+    rocks=$(packages rock)
+    test -z "$rocks" || has luarocks || missing="$missing luarocks"
+    brew=$(packages brew)
+    test -z "$brew" || echo "to install: brew install $brew"
+    for rock in $rocks; do
+      echo "to install: luarocks --lua-dir=\$(brew --prefix lua@5.4)" \
+        "--lua-version=5.4 install $rock"
+    done
+  else
+    echo "(Debian calls them: $(packages apt))"
+  fi
+} >&2
+
+
+probe=$(mktemp)
+trap 'rm -f "$probe"' EXIT
+config
+needs=$(for job; do needs_of "$job" || exit; done)
+needs=$(echo "$needs" | tr ' ' '\n' | sort -u)
+lacking
+test -n "$missing" || exit 0
+
+sudo=none
+if command -v apt-get >/dev/null; then
+  if test "$(id -u)" = 0; then
+    sudo=
+  elif sudo -n true 2>/dev/null; then
+    sudo="sudo -n"
+  fi
+fi
+if test "$sudo" = none; then
+  explain
+  exit 1
+fi
+
+# the lists of packages are fetched only if there are none, or too old ones
+echo "installing: $(packages apt)"
+{ ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 && apt; } ||
+  { $sudo apt-get update --quiet && apt; } || { explain; exit 1; }
+
+config
+lacking
+if test -n "$missing"; then
+  echo "installed, but still not found:$missing" >&2
+  explain
+  exit 1
+fi
