@@ -75,6 +75,16 @@ static void escaped (lua_State *L, Task *t, Strand *x) {
 }
 
 
+/* give 'co' the arguments, the values above index 1; how many to resume it
+   with: at first all that is above its function, for ours has one of its own
+   (see 'body') */
+static int give_arguments (lua_State *L, lua_State *co) {
+  int nargs = lua_gettop(L) - 1;
+  lua_xmove(L, co, nargs);
+  return lua_status(co) == LUA_OK ? lua_gettop(co) - 1 : nargs;
+}
+
+
 /* the values of 'co' are its 'n' topmost, or an error: move them to L */
 static int take_values (lua_State *L, lua_State *co, int status, int n) {
   if (status != LUA_OK && status != LUA_YIELD) n = 1;
@@ -120,12 +130,11 @@ static int wrap_results (lua_State *L, lua_State *co, int status, int first) {
 */
 static int nested (lua_State *L, Sched *S, Task *t, lua_State *co,
                    Strand **strand) {
-  int nargs = lua_gettop(L) - 1, n = 0, status;
+  int n = 0, status;
   Strand *x;
   sched_strand_push(L, S, t, co);
   x = t->at.strand;
-  lua_xmove(L, co, nargs);
-  status = lua_resume(co, L, nargs, &n);
+  status = lua_resume(co, L, give_arguments(L, co), &n);
   *strand = x;
   if (status == LUA_YIELD && t->status != TASK_RUNNING) return -1;
   if (t->scope != x->scope) escaped(L, t, x);
@@ -210,8 +219,7 @@ static int resume (lua_State *L, lua_State *co, Results results,
     if (status < 0) return lua_yieldk(L, 0, (lua_KContext)x, then);
   }
   else {
-    lua_xmove(L, co, nargs);
-    status = lua_resume(co, L, nargs, &n);
+    status = lua_resume(co, L, give_arguments(L, co), &n);
     take_values(L, co, status, n);
   }
   return results(L, co, status, 2);
