@@ -13,8 +13,7 @@ static const char *push_shown (lua_State *L, int idx) {
     case LUA_TNUMBER:
     case LUA_TBOOLEAN:
     case LUA_TNIL: return luaL_tolstring(L, idx, NULL);
-    case LUA_TSTRING:
-      return lua_pushfstring(L, "'%s'", lua_tostring(L, idx));
+    case LUA_TSTRING: return lua_pushfstring(L, "'%s'", lua_tostring(L, idx));
     case LUA_TNONE: return lua_pushliteral(L, "no value");
     default: return lua_pushfstring(L, "a %s", luaL_typename(L, idx));
   }
@@ -91,23 +90,40 @@ void arg_callable (lua_State *L, int idx, int arg, const char *fname,
 
 /* what people call things elsewhere: wrong name, right name */
 static const char *const synonyms[][2] = {
-  {"retries", "attempts"},        {"max_attempts", "attempts"},
-  {"tries", "attempts"},          {"max_retries", "attempts"},
-  {"factor", "backoff"},          {"multiplier", "backoff"},
-  {"min_delay", "delay"},         {"min_timeout", "delay"},
-  {"initial_delay", "delay"},     {"interval", "delay"},
-  {"max_timeout", "max_delay"},   {"max_retry_time", "max_elapsed"},
-  {"max_time", "max_elapsed"},    {"deadline", "timeout"},
-  {"limit", "concurrency"},       {"parallelism", "concurrency"},
-  {"size", "concurrency"},        {"max_concurrent", "concurrency"},
-  {"abort_signal", "signal"},     {"should_retry", "retry_if"},
-  {"on_failed_attempt", "on_retry"}, {"timeout", "item_timeout"},
-  {"timeout", "attempt_timeout"}, {"per_second", "rate"},
-  {"interval", "per"},            {"queue", "max_queue"},
-  {"max_size", "max_queue"},      {"immediate", "leading"},
-  {"maxwait", "max_wait"},        {"fail_fast", "stop_on_error"},
-  {"progress", "on_progress"},    {"random", "rng"},
-  {"capacity", "buffer"},         {"high_water_mark", "buffer"},
+  { "retries", "attempts" },
+  { "max_attempts", "attempts" },
+  { "tries", "attempts" },
+  { "max_retries", "attempts" },
+  { "factor", "backoff" },
+  { "multiplier", "backoff" },
+  { "min_delay", "delay" },
+  { "min_timeout", "delay" },
+  { "initial_delay", "delay" },
+  { "interval", "delay" },
+  { "max_timeout", "max_delay" },
+  { "max_retry_time", "max_elapsed" },
+  { "max_time", "max_elapsed" },
+  { "deadline", "timeout" },
+  { "limit", "concurrency" },
+  { "parallelism", "concurrency" },
+  { "size", "concurrency" },
+  { "max_concurrent", "concurrency" },
+  { "abort_signal", "signal" },
+  { "should_retry", "retry_if" },
+  { "on_failed_attempt", "on_retry" },
+  { "timeout", "item_timeout" },
+  { "timeout", "attempt_timeout" },
+  { "per_second", "rate" },
+  { "interval", "per" },
+  { "queue", "max_queue" },
+  { "max_size", "max_queue" },
+  { "immediate", "leading" },
+  { "maxwait", "max_wait" },
+  { "fail_fast", "stop_on_error" },
+  { "progress", "on_progress" },
+  { "random", "rng" },
+  { "capacity", "buffer" },
+  { "high_water_mark", "buffer" },
 };
 
 
@@ -183,8 +199,7 @@ void arg_options (lua_State *L, int idx, int arg, const char *fname,
     lua_replace(L, idx);
     return;
   }
-  if (!lua_istable(L, idx))
-    arg_error(L, arg, fname, "options", "a table", idx);
+  if (!lua_istable(L, idx)) arg_error(L, arg, fname, "options", "a table", idx);
   lua_pushnil(L);
   while (lua_next(L, idx) != 0) {
     bad_option(L, fname, names);
@@ -228,7 +243,7 @@ int arg_option_boolean (lua_State *L, int idx, const char *fname,
 }
 
 
-/* neap.core.option_hint(key, names) -> string or nil: the option of the list
+/* internal.option_hint(key, names) -> string or nil: the option of the list
    'names' that was probably meant by 'key'. For the patterns in Lua. */
 static int l_option_hint (lua_State *L) {
   const char *names[64];
@@ -249,11 +264,11 @@ static int l_option_hint (lua_State *L) {
 
 
 static const luaL_Reg funcs[] = {
-  {"option_hint", l_option_hint},
-  {NULL, NULL},
+  { "option_hint", l_option_hint },
+  { NULL, NULL },
 };
 
 
 void args_openlib (lua_State *L) {
-  sched_funcs(L, funcs);
+  sched_internals(L, funcs);
 }

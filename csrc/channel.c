@@ -190,8 +190,7 @@ static int received (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
   (void)status;
   if (t->why == WHY_CANCEL) return cause_raise(L, t);
-  if (t->why == WHY_CLOSED)
-    return at_end(L, (Channel *)lua_touserdata(L, 1));
+  if (t->why == WHY_CLOSED) return at_end(L, (Channel *)lua_touserdata(L, 1));
   return 1;
 }
 
@@ -299,8 +298,7 @@ until the end. Does not suspend. */
 static int l_channel (lua_State *L) {
   lua_Integer n = 0;
   Channel *c;
-  if (!lua_isnoneornil(L, 1))
-    n = arg_limit(L, 1, 1, "channel", "capacity", 0);
+  if (!lua_isnoneornil(L, 1)) n = arg_limit(L, 1, 1, "channel", "capacity", 0);
   c = (Channel *)lua_newuserdatauv(L, sizeof(Channel), 2);
   memset(c, 0, sizeof(Channel));
   c->capacity = n;
@@ -328,27 +326,23 @@ static void describe (lua_State *L, Task *t, Line *line) {
 }
 
 
-static const WaitKind waits = {"channel", NULL, describe, 0};
+static const WaitKind waits = { "channel", NULL, describe, 0 };
 
 static const luaL_Reg methods[] = {
-  {"close", c_close},
-  {"recv", c_recv},
-  {"send", c_send},
-  {"try_recv", c_try_recv},
-  {"try_send", c_try_send},
-  {NULL, NULL},
+  { "close", c_close },       { "recv", c_recv },         { "send", c_send },
+  { "try_recv", c_try_recv }, { "try_send", c_try_send }, { NULL, NULL },
 };
 
 static const luaL_Reg meta[] = {
-  {"__call", c_recv},
-  {"__index", c_index},
-  {"__len", c_len},
-  {NULL, NULL},
+  { "__call", c_recv },
+  { "__index", c_index },
+  { "__len", c_len },
+  { NULL, NULL },
 };
 
 static const luaL_Reg funcs[] = {
-  {"channel", l_channel},
-  {NULL, NULL},
+  { "channel", l_channel },
+  { NULL, NULL },
 };
 
 

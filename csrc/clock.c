@@ -109,7 +109,7 @@ static int l_now (lua_State *L) {
 "manual"; the latter two begin at 0. Raises while deadlines are pending.
 Without an argument only tells. Does not suspend. */
 static int l_clock (lua_State *L) {
-  static const char *const names[] = {"real", "virtual", "manual", NULL};
+  static const char *const names[] = { "real", "virtual", "manual", NULL };
   Sched *S = sched_of(L);
   int i;
   if (!lua_isnoneornil(L, 1)) {
@@ -166,20 +166,16 @@ static void describe_sleep (lua_State *L, Task *t, Line *line) {
 }
 
 
-static const WaitKind waits_sleep = {"sleep", NULL, describe_sleep, 0};
-static const WaitKind waits_settled = {"the others to settle", NULL, NULL, 0};
-static const WaitKind waits_frame = {"the next frame", NULL, NULL, 0};
+static const WaitKind waits_sleep = { "sleep", NULL, describe_sleep, 0 };
+static const WaitKind waits_settled = { "the others to settle", NULL, NULL, 0 };
+static const WaitKind waits_frame = { "the next frame", NULL, NULL, 0 };
 
 static const luaL_Reg funcs[] = {
-  {"advance", l_advance},
-  {"checkpoint", l_checkpoint},
-  {"clock", l_clock},
-  {"frame", l_frame},
-  {"now", l_now},
-  {"settled", l_settled},
-  {"sleep", l_sleep},
-  {"sleep_until", l_sleep_until},
-  {NULL, NULL},
+  { "advance", l_advance }, { "checkpoint", l_checkpoint },
+  { "clock", l_clock },     { "frame", l_frame },
+  { "now", l_now },         { "settled", l_settled },
+  { "sleep", l_sleep },     { "sleep_until", l_sleep_until },
+  { NULL, NULL },
 };
 
 

@@ -39,8 +39,7 @@ static int body_ended (lua_State *L, int status, lua_KContext ctx) {
 
 
 static int body (lua_State *L) {
-  int status =
-      lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, body_ended);
+  int status = lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, body_ended);
   return body_ended(L, status, 0);
 }
 
@@ -48,8 +47,7 @@ static int body (lua_State *L) {
 /*** neap.coroutine.create(fn) -> coroutine: as coroutine.create. */
 static int co_create (lua_State *L) {
   lua_State *co;
-  if (!lua_isfunction(L, 1))
-    arg_error(L, 1, "create", "fn", "a function", 1);
+  if (!lua_isfunction(L, 1)) arg_error(L, 1, "create", "fn", "a function", 1);
   co = lua_newthread(L);
   lua_pushcfunction(co, body);
   lua_pushvalue(L, 1);
@@ -107,8 +105,7 @@ static int resume_results (lua_State *L, int status, int first) {
 
 /* results of what 'wrap' made */
 static int wrap_results (lua_State *L, lua_State *co, int status, int first) {
-  if (status == LUA_OK || status == LUA_YIELD)
-    return lua_gettop(L) - first + 1;
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - first + 1;
   if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD &&
       lua_resetthread(co) != LUA_OK) {
     lua_settop(L, first - 1);
@@ -349,18 +346,14 @@ static int co_close (lua_State *L) {
 
 
 static const luaL_Reg funcs[] = {
-  {"close", co_close},
-  {"create", co_create},
-  {"resume", co_resume},
-  {"wrap", co_wrap},
-  {"yield", co_yield},
-  {NULL, NULL},
+  { "close", co_close }, { "create", co_create }, { "resume", co_resume },
+  { "wrap", co_wrap },   { "yield", co_yield },   { NULL, NULL },
 };
 
 
 void coroutine_openlib (lua_State *L) {
-  static const char *const others[] = {"isyieldable", "running", "status",
-                                       NULL};
+  static const char *const others[] = { "isyieldable", "running", "status",
+                                        NULL };
   int i;
   lua_newtable(L);
   lua_pushvalue(L, -2);

@@ -178,13 +178,37 @@ static int l_dump (lua_State *L) {
 }
 
 
+/* internal.stats() -> table: live (tasks that have not ended), timers (set in
+   the heap), external (tasks that wait for descriptors), steps (resumes ever
+   made). For specs: after a run the first three are 0. */
+static int l_stats (lua_State *L) {
+  Sched *S = sched_of(L);
+  lua_createtable(L, 0, 4);
+  lua_pushinteger(L, (lua_Integer)S->live);
+  lua_setfield(L, -2, "live");
+  lua_pushinteger(L, (lua_Integer)S->heap.n);
+  lua_setfield(L, -2, "timers");
+  lua_pushinteger(L, S->external);
+  lua_setfield(L, -2, "external");
+  lua_pushinteger(L, (lua_Integer)S->steps);
+  lua_setfield(L, -2, "steps");
+  return 1;
+}
+
+
 static const luaL_Reg funcs[] = {
-  {"dump", l_dump},
-  {"tasks", l_tasks},
-  {NULL, NULL},
+  { "dump", l_dump },
+  { "tasks", l_tasks },
+  { NULL, NULL },
+};
+
+static const luaL_Reg internals[] = {
+  { "stats", l_stats },
+  { NULL, NULL },
 };
 
 
 void dump_openlib (lua_State *L) {
   sched_funcs(L, funcs);
+  sched_internals(L, internals);
 }

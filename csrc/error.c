@@ -130,8 +130,8 @@ static void push_who (lua_State *L, Sched *S) {
 /* protected: error at 1; notes where it is raised */
 static int take_trace (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, 2);
-  const char *message = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1)
-                                                      : NULL;
+  const char *message =
+      lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : NULL;
   luaL_traceback(L, L, message, 2);
   note(L, S, 1);
   return 0;
@@ -250,7 +250,7 @@ came second in a scope, on_unhandled(err, task) of those of host tasks. By
 default they are written to stderr with their traceback. false brings the
 default back; absent names stay as they are. The hooks cannot suspend. */
 static int l_hooks (lua_State *L) {
-  static const char *const names[] = {"on_suppressed", "on_unhandled", NULL};
+  static const char *const names[] = { "on_suppressed", "on_unhandled", NULL };
   Sched *S = sched_of(L);
   int i;
   if (!lua_istable(L, 1)) arg_error(L, 1, "hooks", "hooks", "a table", 1);
@@ -319,12 +319,9 @@ static int l_is_timeout (lua_State *L) {
 
 
 static const luaL_Reg funcs[] = {
-  {"error", l_error},
-  {"hooks", l_hooks},
-  {"is_abort", l_is_abort},
-  {"is_timeout", l_is_timeout},
-  {"traceback", l_traceback},
-  {NULL, NULL},
+  { "error", l_error },         { "hooks", l_hooks },
+  { "is_abort", l_is_abort },   { "is_timeout", l_is_timeout },
+  { "traceback", l_traceback }, { NULL, NULL },
 };
 
 

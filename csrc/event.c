@@ -218,33 +218,30 @@ static int l_future (lua_State *L) {
 }
 
 
-static const WaitKind waits_event = {"event", NULL, NULL, 0};
-static const WaitKind waits_future = {"future", NULL, NULL, 0};
+static const WaitKind waits_event = { "event", NULL, NULL, 0 };
+static const WaitKind waits_future = { "future", NULL, NULL, 0 };
 
 static const luaL_Reg event_methods[] = {
-  {"clear", e_clear},
-  {"is_set", e_is_set},
-  {"set", e_set},
-  {"wait", e_wait},
-  {NULL, NULL},
+  { "clear", e_clear }, { "is_set", e_is_set }, { "set", e_set },
+  { "wait", e_wait },   { NULL, NULL },
 };
 
 static const luaL_Reg future_methods[] = {
-  {"await", f_await},
-  {"is_done", f_is_done},
-  {"pawait", f_pawait},
-  {NULL, NULL},
+  { "await", f_await },
+  { "is_done", f_is_done },
+  { "pawait", f_pawait },
+  { NULL, NULL },
 };
 
 static const luaL_Reg future_meta[] = {
-  {"__neap_await", f_await},
-  {NULL, NULL},
+  { "__neap_await", f_await },
+  { NULL, NULL },
 };
 
 static const luaL_Reg funcs[] = {
-  {"event", l_event},
-  {"future", l_future},
-  {NULL, NULL},
+  { "event", l_event },
+  { "future", l_future },
+  { NULL, NULL },
 };
 
 

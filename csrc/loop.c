@@ -52,7 +52,7 @@ struct Loop {
   int size;    /* of 'io' */
   Io **active; /* the watched ones; as large as 'io' */
   int nactive;
-  int cursor;  /* the next one to check */
+  int cursor;    /* the next one to check */
   int unchecked; /* watched ones not checked since Lua last ran */
   int mirror;    /* what neap.fd gave away (mirror.h), or -1 */
 };
@@ -76,8 +76,7 @@ static void wake_line (Io *io, Line *line, int closed) {
 
 
 static void note_change (Io *io) {
-  if (io->change.next == NULL)
-    line_join(&io->S->loop->changed, &io->change);
+  if (io->change.next == NULL) line_join(&io->S->loop->changed, &io->change);
 }
 
 
@@ -303,8 +302,7 @@ int loop_fd (lua_State *L, Sched *S) {
   if (loop->mirror >= 0) return loop->mirror;
   loop->mirror = mirror_open();
   if (loop->mirror < 0)
-    luaL_error(L, "cannot make a descriptor for the host: %s",
-               strerror(errno));
+    luaL_error(L, "cannot make a descriptor for the host: %s", strerror(errno));
   for (i = 0; i < loop->nactive; i++) {
     ev_io *w = &loop->active[i]->watcher;
     mirror_set(loop->mirror, w->fd, w->events & EV_READ, w->events & EV_WRITE);
@@ -458,7 +456,7 @@ static int l_fd (lua_State *L) {
 }
 
 
-/* neap.core.interrupts(): from now on Ctrl-C cancels the root task; a second
+/* internal.interrupts(): from now on Ctrl-C cancels the root task; a second
    one ends the process as always. For bin/neap. */
 static int l_interrupts (lua_State *L) {
   loop_interrupts(L, sched_of(L));
@@ -466,15 +464,20 @@ static int l_interrupts (lua_State *L) {
 }
 
 
-static const WaitKind waits = {"file descriptor", left, describe, 0};
+static const WaitKind waits = { "file descriptor", left, describe, 0 };
 
 static const luaL_Reg funcs[] = {
-  {"fd", l_fd},
-  {"forget", l_forget},
-  {"interrupts", l_interrupts},
-  {"readable", l_readable},
-  {"writable", l_writable},
-  {NULL, NULL},
+  { "fd", l_fd },
+  { "forget", l_forget },
+  { "readable", l_readable },
+  { "writable", l_writable },
+  { NULL, NULL },
+};
+
+
+static const luaL_Reg internals[] = {
+  { "interrupts", l_interrupts },
+  { NULL, NULL },
 };
 
 
@@ -483,4 +486,5 @@ void io_openlib (lua_State *L) {
   sched_kind(S, WAIT_READABLE, &waits);
   sched_kind(S, WAIT_WRITABLE, &waits);
   sched_funcs(L, funcs);
+  sched_internals(L, internals);
 }

@@ -23,8 +23,8 @@ int mirror_open (void) {
 void mirror_set (int mirror, int fd, int reading, int writing) {
   struct epoll_event e;
   memset(&e, 0, sizeof e);
-  e.events = (reading ? (unsigned)EPOLLIN : 0u) |
-             (writing ? (unsigned)EPOLLOUT : 0u);
+  e.events =
+      (reading ? (unsigned)EPOLLIN : 0u) | (writing ? (unsigned)EPOLLOUT : 0u);
   e.data.fd = fd;
   if (!reading && !writing)
     epoll_ctl(mirror, EPOLL_CTL_DEL, fd, &e);

@@ -18,17 +18,25 @@
 #include "rooms.h"
 #include "task.h"
 
-enum { AT_POOL = 1, AT_ITEMS, AT_FN, AT_RESULTS, AT_WORKER, AT_HANDLER, AT_KEY };
+enum {
+  AT_POOL = 1,
+  AT_ITEMS,
+  AT_FN,
+  AT_RESULTS,
+  AT_WORKER,
+  AT_HANDLER,
+  AT_KEY
+};
 
 typedef enum Source { SOURCE_LIST, SOURCE_KEYS, SOURCE_CALL } Source;
 
 typedef struct Pool {
   Scope *scope;
-  Line turn;           /* workers that wait to read the source */
+  Line turn; /* workers that wait to read the source */
   Source source;
-  int pulling;         /* somebody reads the source */
-  int exhausted;       /* no further item is taken */
-  int ended;           /* the source has ended or raised: do not close it */
+  int pulling;   /* somebody reads the source */
+  int exhausted; /* no further item is taken */
+  int ended;     /* the source has ended or raised: do not close it */
   int stop_on_error;
   int progress;        /* there is a callback */
   int skips;           /* items were left out */
@@ -55,7 +63,7 @@ typedef struct Worker {
 /* values that stand for themselves */
 static const char skip_mark = 0, stop_mark = 0, nil_mark = 0;
 
-#define push_mark(L, m) lua_pushlightuserdata(L, (void *)(size_t)&(m))
+#define push_mark(L, m) lua_pushlightuserdata(L, (void *)(size_t) & (m))
 #define is_mark(L, m) (lua_touserdata(L, -1) == (const void *)&(m))
 
 static int go_on (lua_State *L, Worker *w);
@@ -286,8 +294,8 @@ static int run_item (lua_State *L, Sched *S, Worker *w) {
     lua_pushvalue(L, AT_KEY);
   else
     lua_pushinteger(L, w->index);
-  status = lua_pcallk(L, 2, LUA_MULTRET, AT_HANDLER, (lua_KContext)w,
-                      body_returned);
+  status =
+      lua_pcallk(L, 2, LUA_MULTRET, AT_HANDLER, (lua_KContext)w, body_returned);
   return body_ended(L, w, status);
 }
 
@@ -438,8 +446,10 @@ static void pack_results (lua_State *L, Pool *p) {
     for (i = 1; i <= last; i++) {
       lua_rawgeti(L, AT_RESULTS, i);
       if (i < p->stop && !is_mark(L, skip_mark)) {
-        if (++n != i) lua_rawseti(L, AT_RESULTS, n);
-        else lua_pop(L, 1);
+        if (++n != i)
+          lua_rawseti(L, AT_RESULTS, n);
+        else
+          lua_pop(L, 1);
       }
       else
         lua_pop(L, 1);
@@ -518,8 +528,8 @@ static Source source_of (lua_State *L, int idx, const char *fname,
 }
 
 
-static const char *const option_names[] = {"stop_on_error", "item_timeout",
-                                           "on_progress", NULL};
+static const char *const option_names[] = { "stop_on_error", "item_timeout",
+                                            "on_progress", NULL };
 
 
 /*** neap.pool(items, concurrency, fn [, options]) -> results: calls
@@ -575,14 +585,14 @@ static int l_pool (lua_State *L) {
 }
 
 
-static const WaitKind waits = {"its turn to read the source", left_turn, NULL,
-                               0};
+static const WaitKind waits = { "its turn to read the source", left_turn, NULL,
+                                0 };
 
 
 void pool_openlib (lua_State *L) {
   static const luaL_Reg funcs[] = {
-    {"pool", l_pool},
-    {NULL, NULL},
+    { "pool", l_pool },
+    { NULL, NULL },
   };
   Sched *S = (Sched *)lua_touserdata(L, -1);
   sched_kind(S, WAIT_SOURCE, &waits);

@@ -185,8 +185,7 @@ inside a task. */
 static int l_step (lua_State *L) {
   Sched *S = sched_of(L);
   double budget = NEVER, delay;
-  if (!lua_isnoneornil(L, 1))
-    budget = arg_seconds(L, 1, 1, "step", "budget");
+  if (!lua_isnoneornil(L, 1)) budget = arg_seconds(L, 1, 1, "step", "budget");
   enter_loop(L, S, "step");
   delay = run_step(L, S, budget);
   S->from = NULL;
@@ -201,9 +200,9 @@ static int l_step (lua_State *L) {
 
 
 static const luaL_Reg funcs[] = {
-  {"run", l_run},
-  {"step", l_step},
-  {NULL, NULL},
+  { "run", l_run },
+  { "step", l_step },
+  { NULL, NULL },
 };
 
 

@@ -77,8 +77,7 @@ double sched_now (Sched *S) {
 
 Task *sched_enter (lua_State *L, const char *fname) {
   Sched *S = sched_of(L);
-  if (S->co == L && S->current != NULL && lua_isyieldable(L))
-    return S->current;
+  if (S->co == L && S->current != NULL && lua_isyieldable(L)) return S->current;
   if (S->closed)
     luaL_error(L, "'%s' cannot wait: the Lua state is being closed", fname);
   if (S->current == NULL)
@@ -345,8 +344,7 @@ void sched_fire (Sched *S) {
 void sched_look (Sched *S, double wait) {
   if (S->loop != NULL || wait > 0) loop_poll(S, wait);
   S->looked = sched_now(S);
-  while (S->heap.n > 0 && heap_earliest(&S->heap) <= S->looked)
-    sched_fire(S);
+  while (S->heap.n > 0 && heap_earliest(&S->heap) <= S->looked) sched_fire(S);
 }
 
 
@@ -356,6 +354,14 @@ void sched_look (Sched *S, double wait) {
 
 void sched_funcs (lua_State *L, const luaL_Reg *funcs) {
   lua_pushvalue(L, -2);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, funcs, 1);
+  lua_pop(L, 1);
+}
+
+
+void sched_internals (lua_State *L, const luaL_Reg *funcs) {
+  luaL_getsubtable(L, -2, "internal");
   lua_pushvalue(L, -2);
   luaL_setfuncs(L, funcs, 1);
   lua_pop(L, 1);

@@ -82,14 +82,14 @@ typedef enum Status {
 typedef enum Why { WHY_DONE, WHY_TIME, WHY_CANCEL } Why;
 
 enum {
-  T_EXPOSED = 1,    /* Lua may hold a handle: never reused for other work */
-  T_FRESH = 2,      /* has not run yet */
-  T_CANCEL = 4,     /* cancelled by 'task:cancel'; the reason is user value 2 */
-  T_NESTED = 8,     /* runs inside a coroutine of its own: 'at' is a strand */
-  T_ARG = 16,       /* one value was pushed for the continuation */
-  T_ASYNC = 32,     /* its error goes to those who await it */
-  T_OBSERVED = 64,  /* somebody has seen its error */
-  T_CORPSE = 128    /* several results: they stay on its coroutine */
+  T_EXPOSED = 1,   /* Lua may hold a handle: never reused for other work */
+  T_FRESH = 2,     /* has not run yet */
+  T_CANCEL = 4,    /* cancelled by 'task:cancel'; the reason is user value 2 */
+  T_NESTED = 8,    /* runs inside a coroutine of its own: 'at' is a strand */
+  T_ARG = 16,      /* one value was pushed for the continuation */
+  T_ASYNC = 32,    /* its error goes to those who await it */
+  T_OBSERVED = 64, /* somebody has seen its error */
+  T_CORPSE = 128   /* several results: they stay on its coroutine */
 };
 
 /*
@@ -120,11 +120,11 @@ struct Task {
   Line awaiters; /* tasks that await this one */
   Line *line;    /* where 'link' is, if anywhere */
   Timer timer;
-  uint32_t slot;   /* where the scheduler keeps it from the collector */
-  float since;     /* when it began to wait, in seconds since the start */
-  uint8_t wait;    /* what for (Wait) */
-  uint8_t status;  /* Status */
-  uint8_t why;     /* why it was last woken (Why) */
+  uint32_t slot;  /* where the scheduler keeps it from the collector */
+  float since;    /* when it began to wait, in seconds since the start */
+  uint8_t wait;   /* what for (Wait) */
+  uint8_t status; /* Status */
+  uint8_t why;    /* why it was last woken (Why) */
   uint8_t flags;
 };
 
@@ -135,51 +135,51 @@ typedef enum Clock { CLOCK_REAL, CLOCK_VIRTUAL, CLOCK_BYHAND } Clock;
 
 struct Sched {
   lua_State *main;
-  lua_State *from;    /* the state that runs the loop, NULL when none does */
-  Task *current;      /* the running task */
-  lua_State *co;      /* its innermost coroutine */
-  int fuel;           /* steps without waiting until others are let run */
-  int patience;       /* steps until the world is looked at again */
-  int patience_max;   /* adapts to how long steps take */
-  double looked;      /* when the world was last looked at */
-  Line now;           /* ready in this round */
-  Line next;          /* ready for the next round */
-  Line settled;       /* waiting until nobody is ready */
-  Line frame;         /* waiting for the host's next step */
-  Heap heap;          /* all deadlines */
+  lua_State *from;  /* the state that runs the loop, NULL when none does */
+  Task *current;    /* the running task */
+  lua_State *co;    /* its innermost coroutine */
+  int fuel;         /* steps without waiting until others are let run */
+  int patience;     /* steps until the world is looked at again */
+  int patience_max; /* adapts to how long steps take */
+  double looked;    /* when the world was last looked at */
+  Line now;         /* ready in this round */
+  Line next;        /* ready for the next round */
+  Line settled;     /* waiting until nobody is ready */
+  Line frame;       /* waiting for the host's next step */
+  Heap heap;        /* all deadlines */
   Clock clock;
-  double time;        /* virtual and manual clock */
-  double birth;       /* when the clock was chosen: base of Task.since */
-  double stepped;     /* when the host last called step */
-  double dt;          /* time between the last two steps */
+  double time;    /* virtual and manual clock */
+  double birth;   /* when the clock was chosen: base of Task.since */
+  double stepped; /* when the host last called step */
+  double dt;      /* time between the last two steps */
   lua_Alloc alloc;
   void *alloc_ud;
-  Loop *loop;         /* made when something first needs the system */
-  int external;       /* tasks that wait for the outside world */
-  Scope *host;        /* where tasks spawned outside any task live */
-  Scope *roots;       /* where the root tasks of 'run' live */
+  Loop *loop;   /* made when something first needs the system */
+  int external; /* tasks that wait for the outside world */
+  Scope *host;  /* where tasks spawned outside any task live */
+  Scope *roots; /* where the root tasks of 'run' live */
   Scope *free_scopes;
   Strand *free_strands;
-  Line spares;        /* tasks without a handle, with their coroutines */
-  uint32_t live;      /* tasks that have not ended */
+  Line spares;   /* tasks without a handle, with their coroutines */
+  uint32_t live; /* tasks that have not ended */
   uint32_t nspares;
   uint32_t nidle;     /* coroutines in the table 'idle' */
   uint32_t ncos;      /* coroutines that exist */
   uint32_t idle_size; /* places in the table 'idle' */
   uint32_t free_slot;
   uint32_t nslots;
-  uint64_t steps;     /* resumes ever made */
-  int anchors;        /* registry references of tables: live tasks, ... */
-  int idle;           /* ... idle coroutines, ... */
-  int reasons;        /* ... reasons of cancelled scopes, ... */
-  int names;          /* ... names of tasks (weak), ... */
-  int traces;         /* ... tracebacks of error objects (weak), */
-  int hooks;          /* ... neap.hooks */
-  int task_meta;      /* registry reference of the metatable of tasks */
-  int last_error;     /* the last error that is no table, ... */
-  int last_trace;     /* ... and its traceback */
-  int pid;            /* to notice a fork */
-  int interrupts;     /* Ctrl-C seen and not yet acted on */
+  uint64_t steps; /* resumes ever made */
+  int anchors;    /* registry references of tables: live tasks, ... */
+  int idle;       /* ... idle coroutines, ... */
+  int reasons;    /* ... reasons of cancelled scopes, ... */
+  int names;      /* ... names of tasks (weak), ... */
+  int traces;     /* ... tracebacks of error objects (weak), */
+  int hooks;      /* ... neap.hooks */
+  int task_meta;  /* registry reference of the metatable of tasks */
+  int last_error; /* the last error that is no table, ... */
+  int last_trace; /* ... and its traceback */
+  int pid;        /* to notice a fork */
+  int interrupts; /* Ctrl-C seen and not yet acted on */
   int closed;
   const WaitKind *kind[WAIT_KINDS];
 };
@@ -278,6 +278,10 @@ void sched_strand_free (Sched *S, Strand *x);
 ** This adds functions to the table, with the scheduler as their upvalue.
 */
 void sched_funcs (lua_State *L, const luaL_Reg *funcs);
+
+/* the same for what only neap's own Lua files and specs call: functions of the
+   module's table 'internal' */
+void sched_internals (lua_State *L, const luaL_Reg *funcs);
 
 /* a metatable for objects of a room, made once for each state: methods (as
    __index) and metamethods with the scheduler and the metatable itself as

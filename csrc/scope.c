@@ -148,8 +148,7 @@ static Scope *hit (Task *t, Scope *outer, Scope *cause, Scope *top) {
       from = s->parent;
     }
   }
-  if (!hidden && t->status == TASK_WAITING &&
-      !S->kind[t->wait]->uncancellable)
+  if (!hidden && t->status == TASK_WAITING && !S->kind[t->wait]->uncancellable)
     sched_wake(S, t, WHY_CANCEL);
   for (s = from; s != outer; s = s->parent) {
     s->cause = cause;

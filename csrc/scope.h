@@ -39,19 +39,19 @@ struct Scope {
   struct ScopeObject *object; /* what Lua sees of it, or NULL */
   double deadline;
   Timer timer;
-  int reason;     /* place of the reason in the table of reasons */
-  unsigned char kind;     /* Cancel, when cause == this scope */
-  unsigned char shield;   /* cancellation from outside stops here */
-  unsigned char felt;     /* its own cancellation was raised somewhere */
-  unsigned char touched;  /* a child was cancelled */
-  unsigned char ended;    /* how the body ended: BODY_... */
+  int reason;               /* place of the reason in the table of reasons */
+  unsigned char kind;       /* Cancel, when cause == this scope */
+  unsigned char shield;     /* cancellation from outside stops here */
+  unsigned char felt;       /* its own cancellation was raised somewhere */
+  unsigned char touched;    /* a child was cancelled */
+  unsigned char ended;      /* how the body ended: BODY_... */
   unsigned char body_first; /* ... before any child failed */
-  unsigned char raw;      /* the reason is not yet an error object */
-  unsigned char body;     /* the scope of a task's whole body */
-  unsigned char own;      /* it was cancelled itself, whatever 'cause' says */
-  Link listener;          /* place among those who hear a signal */
-  Line *signal;           /* that line */
-  int base;               /* the body's values are above this stack index */
+  unsigned char raw;        /* the reason is not yet an error object */
+  unsigned char body;       /* the scope of a task's whole body */
+  unsigned char own;        /* it was cancelled itself, whatever 'cause' says */
+  Link listener;            /* place among those who hear a signal */
+  Line *signal;             /* that line */
+  int base;                 /* the body's values are above this stack index */
   int (*then)(lua_State *L, int ending, int base);
 };
 

@@ -83,9 +83,8 @@ static int s_index (lua_State *L) {
   if (key == NULL)
     lua_pushnil(L);
   else if (strcmp(key, "cancelled") == 0)
-    lua_pushboolean(L, o->s != NULL
-                           ? o->s->own && o->s->kind != CANCEL_FAILED
-                           : o->cancelled);
+    lua_pushboolean(L, o->s != NULL ? o->s->own && o->s->kind != CANCEL_FAILED
+                                    : o->cancelled);
   else if (strcmp(key, "deadline") == 0)
     lua_pushnumber(L, o->s != NULL ? o->s->deadline : o->deadline);
   else if (strcmp(key, "suppressed") == 0)
@@ -117,7 +116,7 @@ spawned inside and returns fn's results. The first failure, of fn or of a
 child, cancels the rest and is raised when all have unwound. Options: name,
 signal, timeout (seconds). Suspends, unless nothing was spawned. */
 static int l_scope (lua_State *L) {
-  static const char *const names[] = {"name", "signal", "timeout", NULL};
+  static const char *const names[] = { "name", "signal", "timeout", NULL };
   double timeout = NEVER;
   Task *t;
   Scope *s;
@@ -284,26 +283,26 @@ static int l_move_on_after (lua_State *L) {
 
 
 static const luaL_Reg methods[] = {
-  {"spawn", s_spawn},
-  {"async", s_async},
-  {"cancel", s_cancel},
-  {NULL, NULL},
+  { "spawn", s_spawn },
+  { "async", s_async },
+  { "cancel", s_cancel },
+  { NULL, NULL },
 };
 
 static const luaL_Reg meta[] = {
-  {"__index", s_index},
-  {"__newindex", s_newindex},
-  {NULL, NULL},
+  { "__index", s_index },
+  { "__newindex", s_newindex },
+  { NULL, NULL },
 };
 
 static const luaL_Reg funcs[] = {
-  {"cancelled", l_cancelled},
-  {"move_on_after", l_move_on_after},
-  {"pcall", l_pcall},
-  {"scope", l_scope},
-  {"shield", l_shield},
-  {"timeout", l_timeout},
-  {NULL, NULL},
+  { "cancelled", l_cancelled },
+  { "move_on_after", l_move_on_after },
+  { "pcall", l_pcall },
+  { "scope", l_scope },
+  { "shield", l_shield },
+  { "timeout", l_timeout },
+  { NULL, NULL },
 };
 
 

@@ -77,8 +77,8 @@ static lua_Integer check_count (lua_State *L, Sem *s, const char *fname) {
   lua_Integer n = 1;
   if (!lua_isnoneornil(L, 2)) n = arg_integer(L, 2, 1, fname, "n", 0);
   if (s != NULL && n > s->largest) {
-    const char *must = lua_pushfstring(
-        L, "at most %I, the size of the semaphore", s->largest);
+    const char *must =
+        lua_pushfstring(L, "at most %I, the size of the semaphore", s->largest);
     arg_error(L, 1, fname, "n", must, 2);
   }
   lua_settop(L, 2);
@@ -328,34 +328,34 @@ static void describe (lua_State *L, Task *t, Line *line) {
 }
 
 
-static const WaitKind waits = {"semaphore", left, describe, 0};
+static const WaitKind waits = { "semaphore", left, describe, 0 };
 
 static const luaL_Reg methods[] = {
-  {"acquire", s_acquire},
-  {"available", s_available},
-  {"close", s_close},
-  {"permit", s_permit},
-  {"release", s_release},
-  {"resize", s_resize},
-  {"try_acquire", s_try_acquire},
-  {"waiting", s_waiting},
-  {"with_permit", s_with_permit},
-  {NULL, NULL},
+  { "acquire", s_acquire },
+  { "available", s_available },
+  { "close", s_close },
+  { "permit", s_permit },
+  { "release", s_release },
+  { "resize", s_resize },
+  { "try_acquire", s_try_acquire },
+  { "waiting", s_waiting },
+  { "with_permit", s_with_permit },
+  { NULL, NULL },
 };
 
 static const luaL_Reg permit_methods[] = {
-  {"release", p_release},
-  {NULL, NULL},
+  { "release", p_release },
+  { NULL, NULL },
 };
 
 static const luaL_Reg permit_meta[] = {
-  {"__close", p_release},
-  {NULL, NULL},
+  { "__close", p_release },
+  { NULL, NULL },
 };
 
 static const luaL_Reg funcs[] = {
-  {"semaphore", l_semaphore},
-  {NULL, NULL},
+  { "semaphore", l_semaphore },
+  { NULL, NULL },
 };
 
 

@@ -18,8 +18,8 @@
 /* what 'wait' says of an ended task: how many results it left */
 enum { OUTCOME_NONE, OUTCOME_ONE, OUTCOME_MANY };
 
-const char *const task_status_names[] = {"ready", "running", "waiting",
-                                         "done",  "failed",  "cancelled"};
+const char *const task_status_names[] = { "ready", "running", "waiting",
+                                          "done",  "failed",  "cancelled" };
 
 
 void task_push_raw (lua_State *L, Task *t) {
@@ -639,24 +639,24 @@ static void describe_task (lua_State *L, Task *me, Line *line) {
 }
 
 
-static const WaitKind waits_task = {"task", NULL, describe_task, 0};
-static const WaitKind waits_children = {"its children", NULL, NULL, 1};
+static const WaitKind waits_task = { "task", NULL, describe_task, 0 };
+static const WaitKind waits_children = { "its children", NULL, NULL, 1 };
 
 static const luaL_Reg methods[] = {
-  {"await", t_await},
-  {"pawait", t_pawait},
-  {"cancel", t_cancel},
-  {"status", t_status},
-  {"waiting_on", t_waiting_on},
-  {"traceback", t_traceback},
-  {NULL, NULL},
+  { "await", t_await },
+  { "pawait", t_pawait },
+  { "cancel", t_cancel },
+  { "status", t_status },
+  { "waiting_on", t_waiting_on },
+  { "traceback", t_traceback },
+  { NULL, NULL },
 };
 
 static const luaL_Reg funcs[] = {
-  {"spawn", l_spawn},
-  {"async", l_async},
-  {"current", l_current},
-  {NULL, NULL},
+  { "spawn", l_spawn },
+  { "async", l_async },
+  { "current", l_current },
+  { NULL, NULL },
 };
 
 

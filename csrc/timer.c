@@ -97,8 +97,7 @@ void heap_unreserve (Heap *h, HeapAlloc alloc, void *ud) {
 
 
 void heap_free (Heap *h, HeapAlloc alloc, void *ud) {
-  if (h->entry != NULL)
-    alloc(ud, h->entry, (h->size + 1) * sizeof(Entry), 0);
+  if (h->entry != NULL) alloc(ud, h->entry, (h->size + 1) * sizeof(Entry), 0);
   h->entry = NULL;
   h->n = h->size = h->reserved = 0;
 }

@@ -1,0 +1,153 @@
+--- Checks of arguments for the patterns written in Lua.
+--
+-- The twin of csrc/args.c: the same words, raised at the level of whoever
+-- called the public function, before anything has changed. Every check is
+-- called directly by the public function that it names; `level` is for those
+-- that are called through one more function.
+--
+-- @module neap.args
+
+local core = require "neap.core"
+
+local option_hint = core.internal.option_hint
+
+local args = {}
+
+
+-- how a message shows a value
+local function shown (value)
+  local kind = type(value)
+  if kind == "string" then return "'" .. value .. "'" end
+  if kind == "number" or kind == "boolean" or kind == "nil" then
+    return tostring(value)
+  end
+  return "a " .. kind
+end
+
+
+--- Raise the error for a bad argument.
+-- @tparam integer arg which one, as the user counts them
+-- @tparam string fname the public function
+-- @tparam string what the argument's name
+-- @tparam string must what it must be
+-- @param value what it is
+-- @tparam[opt=0] integer level functions between the public one and this call
+function args.fail (arg, fname, what, must, value, level)
+  error(("bad argument #%d to '%s' (%s must be %s, got %s)"):format(arg, fname,
+    what, must, shown(value)), 4 + (level or 0))
+end
+
+
+--- Is it a function, or an object with `__call`?
+function args.is_callable (value)
+  if type(value) == "function" then return true end
+  local meta = getmetatable(value)
+  return type(meta) == "table" and meta.__call ~= nil
+end
+
+
+function args.callable (value, arg, fname, what, level)
+  if not args.is_callable(value) then
+    args.fail(arg, fname, what, "a function or callable", value, level)
+  end
+  return value
+end
+
+
+local function is_seconds (value)
+  return type(value) == "number" and value >= 0
+end
+
+
+--- A duration: a number of at least 0, `math.huge` included.
+function args.seconds (value, arg, fname, what, level)
+  if not is_seconds(value) then
+    args.fail(arg, fname, what, "a number >= 0", value, level)
+  end
+  return value
+end
+
+
+local function is_whole (value, min)
+  return math.type(value) ~= nil and math.tointeger(value) ~= nil
+    and value >= min
+end
+
+
+--- A whole number of at least `min`.
+function args.integer (value, arg, fname, what, min, level)
+  if not is_whole(value, min) then
+    args.fail(arg, fname, what, "a whole number >= " .. min, value, level)
+  end
+  return math.tointeger(value)
+end
+
+
+--- The same, or `math.huge`.
+function args.limit (value, arg, fname, what, min, level)
+  if value == math.huge then return value end
+  if not is_whole(value, min) then
+    args.fail(arg, fname, what,
+      "a whole number >= " .. min .. " or math.huge", value, level)
+  end
+  return math.tointeger(value)
+end
+
+
+-- what an option of each kind must be, and how that is known
+local kinds = {
+  seconds = { "a number >= 0", is_seconds },
+  boolean = { "a boolean", function (v) return type(v) == "boolean" end },
+  string = { "a string", function (v) return type(v) == "string" end },
+  callable = { "a function or callable", args.is_callable },
+  number = { "a number", function (v)
+    return type(v) == "number" and v == v
+  end },
+  natural = { "a whole number >= 0", function (v) return is_whole(v, 0) end },
+  count = { "a whole number >= 1 or math.huge", function (v)
+    return v == math.huge or is_whole(v, 1)
+  end },
+}
+
+
+--- Check a table of options against what there is: `{ name = kind }`, where a
+-- kind is a key of `kinds` above or an array of the strings that are valid.
+-- @tparam table|nil options
+-- @tparam integer arg which argument it is
+-- @tparam string fname the public function
+-- @tparam table valid
+-- @treturn table the options, an empty table for nil
+function args.options (options, arg, fname, valid, level)
+  level = 3 + (level or 0)
+  if options == nil then return {} end
+  if type(options) ~= "table" then
+    args.fail(arg, fname, "options", "a table", options, level - 3)
+  end
+  for key, value in pairs(options) do
+    local kind = valid[key]
+    if kind == nil then
+      local names, hint = {}, nil
+      for name in pairs(valid) do names[#names + 1] = name end
+      table.sort(names)
+      if type(key) == "string" then hint = option_hint(key, names) end
+      error(("bad option %s to '%s'%s"):format(shown(key), fname,
+        hint and (" (did you mean '%s'?)"):format(hint) or ""), level)
+    end
+    local must, fits
+    if type(kind) == "table" then
+      must = "'" .. table.concat(kind, "' or '") .. "'"
+      for _, word in ipairs(kind) do fits = fits or value == word end
+    else
+      must = kinds[kind][1]
+      fits = kinds[kind][2](value)
+    end
+    if not fits then
+      error(("bad option '%s' to '%s' (must be %s, got %s)"):format(key, fname,
+        must, shown(value)), level)
+    end
+  end
+  return options
+end
+
+
+return args
