@@ -15,6 +15,7 @@
 
 #include "args.h"
 #include "rooms.h"
+#include "strand.h"
 #include "task.h"
 
 static const char close_mark = 0; /* its address: resumed in order to close */
@@ -60,16 +61,11 @@ static int co_create (lua_State *L) {
 /* resume */
 
 
-/* the coroutine left a scope of its own open behind a plain yield: it would
-   go on in the consumer. End it. */
-static void escaped (lua_State *L, Task *t, Strand *x) {
-  lua_State *co = x->co;
-  Scope *scope = x->scope;
-  sched_strand_free(t->scope->S, x);
-  lua_resetthread(co);
-  while (t->scope != scope) scope_abandon(L, t->scope);
-  luaL_error(L, "coroutine.yield out of a scope or timeout that the coroutine "
-                "has opened: yield outside of it, or send to a channel");
+/* the coroutine has left a scope of its own open */
+static int escaped (lua_State *L) {
+  return luaL_error(L, "coroutine.yield out of a scope or timeout that the "
+                       "coroutine has opened: yield outside of it, or send "
+                       "to a channel");
 }
 
 
@@ -83,15 +79,9 @@ static int give_arguments (lua_State *L, lua_State *co) {
 }
 
 
-/* the values of 'co' are its 'n' topmost, or an error: move them to L */
-static int take_values (lua_State *L, lua_State *co, int status, int n) {
-  if (status != LUA_OK && status != LUA_YIELD) n = 1;
-  if (!lua_checkstack(L, n + 1)) {
-    lua_pop(co, n);
+static void take_values (lua_State *L, lua_State *co, int status, int n) {
+  if (strand_take(L, co, status, n) < 0)
     luaL_error(L, "too many results to resume");
-  }
-  lua_xmove(co, L, n);
-  return n;
 }
 
 
@@ -120,27 +110,6 @@ static int wrap_results (lua_State *L, lua_State *co, int status, int first) {
 }
 
 
-/*
-** Nested resume: the arguments are above index 1 of L. Returns the status,
-** with the values above index 1, or -1 when the task waits: then the caller
-** yields with the strand as its context.
-*/
-static int nested (lua_State *L, Sched *S, Task *t, lua_State *co,
-                   Strand **strand) {
-  int n = 0, status;
-  Strand *x;
-  sched_strand_push(L, S, t, co);
-  x = t->at.strand;
-  status = lua_resume(co, L, give_arguments(L, co), &n);
-  *strand = x;
-  if (status == LUA_YIELD && t->status != TASK_RUNNING) return -1;
-  if (t->scope != x->scope) escaped(L, t, x);
-  sched_strand_free(S, x);
-  take_values(L, co, status, n);
-  return status;
-}
-
-
 /* can it be resumed? else a message is pushed */
 static int resumable (lua_State *L, lua_State *co, int nargs) {
   if (!lua_checkstack(co, nargs))
@@ -164,11 +133,6 @@ static int resumable (lua_State *L, lua_State *co, int nargs) {
 }
 
 
-/* does the running task itself, not a plain coroutine in it, call us? */
-#define in_task(L, S) \
-  ((S)->current != NULL && (S)->co == (L) && lua_isyieldable(L))
-
-
 typedef int (*Results)(lua_State *L, lua_State *co, int status, int first);
 
 
@@ -179,25 +143,25 @@ static int results_of_resume (lua_State *L, lua_State *co, int status,
 }
 
 
-/* the scheduler has put the values above index 1 */
-static int resume_goes_on (lua_State *L, int status, lua_KContext ctx) {
+/* after a wait: the values are above index 1 */
+static int go_on (lua_State *L, lua_KContext ctx, Results results) {
   Strand *x = (Strand *)ctx;
-  Sched *S = sched_of(L);
-  if (S->current->scope != x->scope) escaped(L, S->current, x);
-  status = x->status;
-  sched_strand_free(S, x);
-  return resume_results(L, status, 2);
+  lua_State *co = x->co;
+  int status = x->status;
+  if (strand_leave(sched_of(L), x)) return escaped(L);
+  return results(L, co, status, 2);
+}
+
+
+static int resume_goes_on (lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return go_on(L, ctx, results_of_resume);
 }
 
 
 static int wrap_goes_on (lua_State *L, int status, lua_KContext ctx) {
-  Strand *x = (Strand *)ctx;
-  Sched *S = sched_of(L);
-  lua_State *co = x->co;
-  if (S->current->scope != x->scope) escaped(L, S->current, x);
-  status = x->status;
-  sched_strand_free(S, x);
-  return wrap_results(L, co, status, 2);
+  (void)status;
+  return go_on(L, ctx, wrap_results);
 }
 
 
@@ -212,13 +176,15 @@ static int resume (lua_State *L, lua_State *co, Results results,
   }
   if (in_task(L, S)) {
     Strand *x;
-    status = nested(L, S, S->current, co, &x);
+    strand_reserve(L, S);
+    status = strand_resume(L, S, S->current, co, give_arguments(L, co), NULL,
+                           &n, &x);
     if (status < 0) return lua_yieldk(L, 0, (lua_KContext)x, then);
+    if (strand_leave(S, x)) return escaped(L);
   }
-  else {
+  else
     status = lua_resume(co, L, give_arguments(L, co), &n);
-    take_values(L, co, status, n);
-  }
+  take_values(L, co, status, n);
   return results(L, co, status, 2);
 }
 
@@ -312,13 +278,8 @@ static int closed (lua_State *L, lua_State *co, int status, int first) {
 
 
 static int close_goes_on (lua_State *L, int status, lua_KContext ctx) {
-  Strand *x = (Strand *)ctx;
-  Sched *S = sched_of(L);
-  lua_State *co = x->co;
-  if (S->current->scope != x->scope) escaped(L, S->current, x);
-  status = x->status;
-  sched_strand_free(S, x);
-  return closed(L, co, status, 2);
+  (void)status;
+  return go_on(L, ctx, closed);
 }
 
 

@@ -16,6 +16,7 @@
 
 #include "error.h"
 #include "loop.h"
+#include "strand.h"
 #include "task.h"
 
 /* operations that need not wait, in a row, before others are let run */
@@ -193,58 +194,6 @@ void sched_wake_all (Sched *S, Line *line, Why why) {
 /* running */
 
 
-void sched_strand_push (lua_State *L, Sched *S, Task *t, lua_State *co) {
-  Strand *x = S->free_strands;
-  if (x != NULL)
-    S->free_strands = x->outer;
-  else
-    x = (Strand *)sched_new(L, S, sizeof(Strand));
-  x->outer = t->flags & T_NESTED ? t->at.strand : NULL;
-  x->outer_co = L;
-  x->co = co;
-  x->scope = t->scope;
-  t->at.strand = x;
-  t->flags |= T_NESTED;
-  S->co = co;
-}
-
-
-/* the innermost coroutine has yielded or ended: the one around it goes on */
-static void strand_pop (Sched *S, Task *t) {
-  Strand *x = t->at.strand;
-  S->co = x->outer_co;
-  if (x->outer != NULL)
-    t->at.strand = x->outer;
-  else {
-    t->flags &= (uint8_t)~T_NESTED;
-    t->at.co = x->outer_co;
-  }
-}
-
-
-void sched_strand_free (Sched *S, Strand *x) {
-  Task *t = S->current;
-  if (t != NULL && t->flags & T_NESTED && t->at.strand == x) strand_pop(S, t);
-  x->outer = S->free_strands;
-  S->free_strands = x;
-}
-
-
-/*
-** Give the values that the inner coroutine yielded, returned or died of to
-** the coroutine around it; the number of values, -1 if there is no room.
-*/
-static int hand_over (lua_State *inner, lua_State *outer, int status, int n) {
-  if (status != LUA_OK && status != LUA_YIELD) n = 1;
-  if (!lua_checkstack(outer, n + 1)) {
-    lua_pop(inner, n);
-    return -1;
-  }
-  lua_xmove(inner, outer, n);
-  return n;
-}
-
-
 /*
 ** The one place where Lua runs. Resumes the innermost coroutine of the task;
 ** when that one emits a value or ends, hands the values to the coroutine
@@ -265,22 +214,22 @@ static void step (Sched *S, lua_State *L, Task *t) {
   S->steps++;
   for (;;) {
     S->co = co;
+    S->depth = 0;
     status = lua_resume(co, L, nargs, &n);
-    if (status == LUA_YIELD && t->status != TASK_RUNNING) break; /* waits */
-    if (t->flags & T_NESTED) {
-      Strand *x = t->at.strand;
-      nargs = hand_over(co, x->outer_co, status, n);
-      x->status = nargs < 0 ? LUA_ERRMEM : status;
-      if (nargs < 0) nargs = 0;
-      strand_pop(S, t);
-      co = x->outer_co;
+    if (status == LUA_YIELD && S->descend) {
+      S->descend = 0;
+      nargs = S->descend_nargs;
+      co = task_co(t);
+      continue;
     }
-    else {
+    if (status == LUA_YIELD && t->status != TASK_RUNNING) break; /* waits */
+    if (!(t->flags & T_NESTED)) {
       S->current = NULL;
       S->co = NULL;
       task_ended(L, t, co, status, n);
       return;
     }
+    co = strand_hand_over(S, t, status, n, &nargs);
   }
   S->current = NULL;
   S->co = NULL;
@@ -437,11 +386,7 @@ static int sched_gc (lua_State *L) {
     S->free_scopes = s->stacked;
     sched_alloc(S, s, sizeof(Scope), 0);
   }
-  while (S->free_strands != NULL) {
-    Strand *x = S->free_strands;
-    S->free_strands = x->outer;
-    sched_alloc(S, x, sizeof(Strand), 0);
-  }
+  strand_free_spares(S);
   if (S->host != NULL) sched_alloc(S, S->host, sizeof(Scope), 0);
   if (S->roots != NULL) sched_alloc(S, S->roots, sizeof(Scope), 0);
   S->host = S->roots = NULL;

@@ -100,8 +100,9 @@ typedef struct Strand {
   struct Strand *outer; /* NULL if the task's base coroutine is around it */
   lua_State *outer_co;
   lua_State *co;
-  Scope *scope; /* innermost scope when it was resumed */
-  int status;   /* of the last lua_resume, when the scheduler made it */
+  Scope *scope;        /* innermost scope when it was resumed */
+  int status;          /* of the last lua_resume, when the scheduler made it */
+  unsigned char *fate; /* where to note that the task was killed, or NULL */
 } Strand;
 
 /*
@@ -160,8 +161,11 @@ struct Sched {
   Scope *roots; /* where the root tasks of 'run' live */
   Scope *free_scopes;
   Strand *free_strands;
-  Line spares;   /* tasks without a handle, with their coroutines */
-  uint32_t live; /* tasks that have not ended */
+  int depth;         /* coroutines resumed inside one another, in C */
+  int descend;       /* the new innermost one is to be resumed from 'step', */
+  int descend_nargs; /* ... with so many arguments */
+  Line spares;       /* tasks without a handle, with their coroutines */
+  uint32_t live;     /* tasks that have not ended */
   uint32_t nspares;
   uint32_t nidle;     /* coroutines in the table 'idle' */
   uint32_t ncos;      /* coroutines that exist */
@@ -269,9 +273,6 @@ void sched_fire (Sched *S);
 void clock_advance (Sched *S, double dt);
 
 #define sched_busy(S) ((S)->now.first != NULL || (S)->next.first != NULL)
-
-void sched_strand_push (lua_State *L, Sched *S, Task *t, lua_State *co);
-void sched_strand_free (Sched *S, Strand *x);
 
 /*
 ** What opens a room finds the module's table and the scheduler on the stack.

@@ -14,6 +14,7 @@
 
 #include "args.h"
 #include "error.h"
+#include "strand.h"
 
 /* what 'wait' says of an ended task: how many results it left */
 enum { OUTCOME_NONE, OUTCOME_ONE, OUTCOME_MANY };
@@ -349,18 +350,7 @@ void task_kill (lua_State *L, Task *t) {
     S->kind[t->wait]->leave(S, t, t->line);
   t->line = NULL;
   t->status = TASK_RUNNING;
-  while (t->flags & T_NESTED) {
-    Strand *x = t->at.strand;
-    lua_resetthread(x->co);
-    if (x->outer != NULL)
-      t->at.strand = x->outer;
-    else {
-      t->at.co = x->outer_co;
-      t->flags &= (uint8_t)~T_NESTED;
-    }
-    x->outer = S->free_strands;
-    S->free_strands = x;
-  }
+  strand_kill_all(S, t);
   co = t->at.co;
   force(L, t, co);
   lua_pushcfunction(L, killed_error);
