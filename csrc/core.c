@@ -12,20 +12,17 @@
 #include "rooms.h"
 #include "task.h"
 
-
-/* below it, clean-up cannot suspend and coroutines cannot be used again */
-#define OLDEST_RELEASE 50404
-
-
-static void check_release (lua_State *L) {
-  luaL_checkversion(L);
-  if (LUA_VERSION_RELEASE_NUM < OLDEST_RELEASE)
-    luaL_error(L, "neap needs Lua 5.4.4 or later");
-}
+/*
+** Below 5.4.4 clean-up cannot suspend and coroutines cannot be used again. A
+** release is known by its headers only: at run time every 5.4 is "Lua 5.4".
+*/
+#if LUA_VERSION_NUM != 504 || LUA_VERSION_RELEASE_NUM < 50404
+#error "neap needs Lua 5.4.4 or a later 5.4"
+#endif
 
 
 int luaopen_neap_core (lua_State *L) {
-  check_release(L);
+  luaL_checkversion(L);
   lua_newtable(L);
   sched_open(L);
   task_openlib(L);
