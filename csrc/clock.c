@@ -97,8 +97,8 @@ static int l_frame (lua_State *L) {
 }
 
 
-/*** neap.now() -> seconds on the scheduler's clock, which only goes forward.
-Does not suspend. */
+/*** neap.now() -> seconds: the scheduler's clock, which only goes forward. Does
+not suspend. */
 static int l_now (lua_State *L) {
   lua_pushnumber(L, sched_now(sched_of(L)));
   return 1;
