@@ -47,6 +47,7 @@ END
     test "$("$LUA" hello.lua "$1")" = "ok	require"
     test "$("$1/bin/neap" task.lua command)" = "ok	command"
   )
+  test/symbols.sh "$1/lib/lua/5.4/neap/core.so"
 }
 
 say sources
@@ -95,6 +96,10 @@ say luarocks make
 (cd "$tmp/neap" &&
   $rocks make --tree="$tmp/made" neap-scm-1.rockspec $libev)
 use "$tmp/made"
+
+say luarocks test
+(cd "$tmp/neap" &&
+  $rocks test neap-scm-1.rockspec -- SPECS=spec/clock_spec.lua)
 
 say luarocks remove
 $rocks remove --tree="$tmp/made" neap
