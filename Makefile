@@ -67,6 +67,7 @@ endif
 SRC := $(wildcard csrc/*.c)
 OBJ := $(SRC:csrc/%.c=$(BUILD)/obj/%.o)
 SO := $(BUILD)/neap/core.so
+C_FILES := $(wildcard csrc/*.[ch] test/*.c bench/*.c examples/*/*.c)
 LUA_FILES := $(wildcard lua/neap/*.lua lua/neap/*/*.lua)
 
 # C programs that hold a Lua state of their own, linked with the core: tests
@@ -83,7 +84,7 @@ NEAP_CPATH := $(abspath $(BUILD))/?.so;$(OWN_CPATH)
 RUN_ENV := LUA_PATH='$(NEAP_PATH:;=);;' LUA_CPATH='$(NEAP_CPATH:;=);;'
 RUN = $(RUN_ENV) $(LUA)
 TEST = $(RUN_ENV) LUA='$(LUA)' BUILD='$(BUILD)'
-SETUP = @$(RUN_ENV) tools/setup.sh
+SETUP = @$(RUN_ENV) MAKE='$(MAKE)' tools/setup.sh
 
 SANITIZE = -g -O1 -fno-omit-frame-pointer -DNEAP_DEBUG \
   -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -157,21 +158,26 @@ run-test:
 check: ## everything that CI runs
 	@set -e; for step in test $(CHECKS); do $(MAKE) $$step; done
 
-lint: ## luacheck, clang-format and the rockspec's list of files
+lint: ## check style, and that rockspec and docs/api.md are up to date
 	$(SETUP) lint
-	luacheck --no-color --quiet $(wildcard lua bench examples spec test tools bin/neap)
-	clang-format --dry-run -Werror $(wildcard csrc/*.[ch] test/*.c \
-	  bench/*.c examples/*/*.c)
+	@$(MAKE) run-lint
+
+run-lint:
+	luacheck --no-color --quiet $(wildcard lua bench examples spec test tools \
+	  bin/neap)
+	clang-format --dry-run -Werror $(C_FILES)
+	shellcheck $(wildcard tools/*.sh test/*.sh .ci/run)
 	tools/rockspec.sh --check
+	$(LUA) tools/api.lua --check
 
 warnings: ## build everything with gcc and with clang, warnings are errors
 	$(SETUP) build warnings
-	@$(MAKE) BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all hosts
-	@$(MAKE) BUILD=build/clang CC=clang CFLAGS='-O2 -Werror' all hosts
+	@$(MAKE) -s BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all hosts
+	@$(MAKE) -s BUILD=build/clang CC=clang CFLAGS='-O2 -Werror' all hosts
 
 asan: ## run the specs with gcc's address and undefined sanitizers
 	$(SETUP) build test asan
-	@$(MAKE) BUILD=build/asan CC=gcc CFLAGS='$(SANITIZE)' \
+	@$(MAKE) -s BUILD=build/asan CC=gcc CFLAGS='$(SANITIZE)' \
 	  LDFLAGS='-Wl,-z,nodelete' all hosts run-asan
 
 # nodelete above: a leak's stack has names only while the module is loaded
@@ -180,7 +186,7 @@ run-asan:
 
 memcheck: ## run the specs under valgrind, without those tagged #slow
 	$(SETUP) build test memcheck
-	@$(MAKE) BUILD=build/debug CFLAGS='-g -O1 -DNEAP_DEBUG' all hosts run-memcheck
+	@$(MAKE) -s BUILD=build/debug CFLAGS='-g -O1 -DNEAP_DEBUG' all hosts run-memcheck
 
 run-memcheck:
 	@$(TEST) WRAP='$(VALGRIND)' tools/test.sh --exclude-tags=slow $(SPECS)
@@ -188,7 +194,7 @@ run-memcheck:
 nomem: ## fail every allocation in turn, under the sanitizers
 	$(SETUP) build asan
 	@test -f test/nomem.c || { echo "nomem: there is no test/nomem.c"; exit 1; }
-	@$(MAKE) BUILD=build/nomem CC=gcc CFLAGS='$(SANITIZE)' run-nomem
+	@$(MAKE) -s BUILD=build/nomem CC=gcc CFLAGS='$(SANITIZE)' run-nomem
 
 $(BUILD)/nomem: test/nomem.c $(OBJ)
 	$(call say,build $@)$(CC) $(C_FLAGS) -Icsrc $(LDFLAGS) -o $@ test/nomem.c $(OBJ) \
@@ -240,8 +246,14 @@ uninstall: ## take it back
 	rm -rf $(LUA_DIR)/neap $(LIB_DIR)/neap
 	rm -f $(DESTDIR)$(PREFIX)/bin/neap $(DESTDIR)$(PREFIX)/include/neap.h
 
-docs: ## the reference in HTML, in build/docs
+docs: ## the reference: docs/api.md, and in HTML build/docs
 	$(SETUP) docs
+	@$(MAKE) run-docs
+
+run-docs:
+	$(LUA) tools/api.lua
+	@rm -rf build/api build/docs && mkdir -p build/api
+	$(LUA) tools/api.lua --ldoc build/api
 	ldoc --quiet --fatalwarnings .
 
 rockspec: ## list the present C and Lua files in the rockspec
@@ -249,7 +261,7 @@ rockspec: ## list the present C and Lua files in the rockspec
 
 format: ## clang-format the C sources in place
 	$(SETUP) lint
-	clang-format -i $(wildcard csrc/*.[ch] test/*.c bench/*.c examples/*/*.c)
+	clang-format -i $(C_FILES)
 
 print-paths: ## the LUA_PATH and LUA_CPATH of this build
 	@echo 'LUA_PATH=$(NEAP_PATH:;=);;'
@@ -266,7 +278,7 @@ print-checks:
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all help setup hosts demo run-demo test run-test check lint warnings asan \
-  run-asan memcheck run-memcheck nomem run-nomem examples run-examples bench \
-  run-bench rock run-rock install uninstall docs rockspec format print-paths \
-  print-config print-checks clean
+.PHONY: all help setup hosts demo run-demo test run-test check lint run-lint \
+  warnings asan run-asan memcheck run-memcheck nomem run-nomem examples \
+  run-examples bench run-bench rock run-rock install uninstall docs run-docs \
+  rockspec format print-paths print-config print-checks clean

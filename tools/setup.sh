@@ -20,14 +20,14 @@ config () {
 needs_of () {
   case $1 in
     build) echo cc headers libev ;;
-    demo) echo lua ;;
+    demo) echo lua socket ;;
     test) echo lua socket busted ;;
     examples) echo lua socket ;;
-    lint) echo luacheck clang-format ;;
+    lint) echo lua luacheck clang-format shellcheck ;;
     warnings) echo gcc clang ;;
     asan) echo gcc ;;
     memcheck) echo valgrind ;;
-    docs) echo ldoc ;;
+    docs) echo lua ldoc ;;
     rock) echo lua socket luarocks ;;
     check) for job in build test examples lint warnings asan memcheck docs \
              rock; do needs_of "$job"; done ;;
