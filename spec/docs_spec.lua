@@ -142,7 +142,8 @@ describe("documents", function ()
         if type(value) == "table" and name:find "^%l" then
           check(full .. ".", value)
         elseif type(value) == "function" and value ~= coroutine[name] then
-          assert(reference:find("### `" .. full .. "[({]"), full)
+          assert(reference:find("### `" .. full .. "[({]"),
+            full .. " has no doc comment, or 'make docs' was not run")
         end
       end
     end
