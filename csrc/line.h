@@ -24,7 +24,7 @@ typedef struct Line {
 } Line;
 
 /* the structure of type 'T' whose field 'f' is at 'p' */
-#define owner_of(p, T, f) ((T *)(void *)((char *)(p)-offsetof(T, f)))
+#define owner_of(p, T, f) ((T *)(void *)(((char *)(p)) - offsetof(T, f)))
 
 
 static inline void line_join (Line *line, Link *x) {

@@ -8,8 +8,8 @@
 
 #include "timer.h"
 
+/* so the children of i are at 4 * i - 2 and the three places after it */
 #define parent_of(i) (((i) + 2) / 4)
-#define first_child(i) (4 * (i)-2)
 
 
 static int before (const Entry *a, const Entry *b) {
@@ -34,7 +34,7 @@ static void up (Heap *h, uint32_t i, Entry e) {
 
 static void down (Heap *h, uint32_t i, Entry e) {
   for (;;) {
-    uint32_t c = first_child(i), best = c, k;
+    uint32_t c = 4 * i - 2, best = c, k;
     if (c > h->n) break;
     for (k = c + 1; k < c + 4 && k <= h->n; k++)
       if (before(&h->entry[k], &h->entry[best])) best = k;
