@@ -83,7 +83,7 @@ NEAP_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(OWN_PATH)
 NEAP_CPATH := $(abspath $(BUILD))/?.so;$(OWN_CPATH)
 RUN_ENV := LUA_PATH='$(NEAP_PATH:;=);;' LUA_CPATH='$(NEAP_CPATH:;=);;'
 RUN = $(RUN_ENV) $(LUA)
-TEST = $(RUN_ENV) LUA='$(LUA)' BUILD='$(BUILD)'
+TEST = $(RUN_ENV) MAKE='$(MAKE)' LUA='$(LUA)' BUILD='$(BUILD)'
 SETUP = @$(RUN_ENV) MAKE='$(MAKE)' tools/setup.sh
 
 SANITIZE = -g -O1 -fno-omit-frame-pointer -DNEAP_DEBUG \
@@ -231,20 +231,24 @@ run-rock:
 
 LUA_DIR = $(DESTDIR)$(PREFIX)/share/lua/5.4
 LIB_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
+BIN_DIR = $(DESTDIR)$(PREFIX)/bin
+INC_DIR = $(DESTDIR)$(PREFIX)/include
 
+# the command begins with the Lua that it is installed for
 install: all ## install below PREFIX (/usr/local); DESTDIR for packagers
 	@set -e; for f in $(LUA_FILES:lua/%=%); do \
 	  mkdir -p $(LUA_DIR)/$$(dirname $$f); \
 	  install -m 644 lua/$$f $(LUA_DIR)/$$f; \
 	done
-	@mkdir -p $(LIB_DIR)/neap $(addprefix $(DESTDIR)$(PREFIX)/,bin include)
+	@mkdir -p $(LIB_DIR)/neap $(BIN_DIR) $(INC_DIR)
 	install -m 755 $(SO) $(LIB_DIR)/neap/core.so
-	install -m 755 bin/neap $(DESTDIR)$(PREFIX)/bin/neap
-	install -m 644 csrc/neap.h $(DESTDIR)$(PREFIX)/include/neap.h
+	install -m 644 csrc/neap.h $(INC_DIR)/neap.h
+	sed '1s,^#!.*,#!/usr/bin/env $(LUA),' bin/neap >$(BIN_DIR)/neap
+	@chmod 755 $(BIN_DIR)/neap
 
 uninstall: ## take it back
 	rm -rf $(LUA_DIR)/neap $(LIB_DIR)/neap
-	rm -f $(DESTDIR)$(PREFIX)/bin/neap $(DESTDIR)$(PREFIX)/include/neap.h
+	rm -f $(BIN_DIR)/neap $(INC_DIR)/neap.h
 
 docs: ## the reference: docs/api.md, and in HTML build/docs
 	$(SETUP) docs

@@ -66,7 +66,8 @@ package () {
     ldoc:apt) echo lua-ldoc ;;
     cc:apt | gcc:apt) echo gcc libc6-dev ;;
     headers:brew | lua:brew) echo lua@5.4 ;;
-    clang-format:brew | luarocks:brew | libev:brew) echo "$1" ;;
+    clang-format:brew | shellcheck:brew | luarocks:brew | libev:brew | gcc:brew)
+      echo "$1" ;;
     socket:rock) echo luasocket ;;
     busted:rock | luacheck:rock | ldoc:rock) echo "$1" ;;
     *:apt) echo "$1" ;;
