@@ -62,9 +62,11 @@ end
 -- what a block prints, standard error included, and whether it succeeded
 local function output_of (page, block)
   local code = table.concat(block.code, "\n")
-  local program = ("local page, code, hidden, is_task = %q, %q, %q, %s\n")
-    :format(page, ("\n"):rep(block.line) .. code, block.hidden,
-      not code:find "neap%.run")
+  local program = ("package.path, package.cpath = %q, %q\n"
+    .. "local page, code, hidden, is_task = %q, %q, %q, %s\n"):format(
+    package.path, package.cpath,
+    page, ("\n"):rep(block.line) .. code, block.hidden,
+    not code:find "neap%.run")
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
   file:write(program, driver):close()
