@@ -63,7 +63,7 @@ typedef struct Worker {
 /* values that stand for themselves */
 static const char skip_mark = 0, stop_mark = 0, nil_mark = 0;
 
-#define push_mark(L, m) lua_pushlightuserdata(L, (void *)(size_t) & (m))
+#define push_mark(L, m) lua_pushlightuserdata(L, (void *)(size_t)(&(m)))
 #define is_mark(L, m) (lua_touserdata(L, -1) == (const void *)&(m))
 
 static int go_on (lua_State *L, Worker *w);

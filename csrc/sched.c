@@ -206,7 +206,7 @@ static void step (Sched *S, lua_State *L, Task *t) {
     nargs = lua_gettop(co) - 1;
   else
     nargs = t->flags & T_ARG ? 1 : 0;
-  t->flags &= (uint8_t) ~(T_FRESH | T_ARG);
+  t->flags = (uint8_t)(t->flags & ~(T_FRESH | T_ARG));
   t->status = TASK_RUNNING;
   t->line = NULL;
   S->current = t;
