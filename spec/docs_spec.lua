@@ -136,6 +136,17 @@ describe("documents", function ()
   end
 
 
+  for page in pages():gmatch "[^\n]+" do
+    it("DOC-03 " .. page .. " links to files that there are", function ()
+      local folder = page:match ".*/" or ""
+      local prose = read(page):gsub("```.-```", "")
+      for link in prose:gmatch "%]%(([^)#:%s]+)[^):]*%)" do
+        assert(io.open(folder .. link), "no " .. folder .. link):close()
+      end
+    end)
+  end
+
+
   it("DOC-02 the reference has every public function", function ()
     local reference = read "docs/api.md"
     local function check (prefix, object)
