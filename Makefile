@@ -237,18 +237,18 @@ INC_DIR = $(DESTDIR)$(PREFIX)/include
 # the command begins with the Lua that it is installed for
 install: all ## install below PREFIX (/usr/local); DESTDIR for packagers
 	@set -e; for f in $(LUA_FILES:lua/%=%); do \
-	  mkdir -p $(LUA_DIR)/$$(dirname $$f); \
-	  install -m 644 lua/$$f $(LUA_DIR)/$$f; \
+	  mkdir -p "$(LUA_DIR)/$$(dirname $$f)"; \
+	  install -m 644 lua/$$f "$(LUA_DIR)/$$f"; \
 	done
-	@mkdir -p $(LIB_DIR)/neap $(BIN_DIR) $(INC_DIR)
-	install -m 755 $(SO) $(LIB_DIR)/neap/core.so
-	install -m 644 csrc/neap.h $(INC_DIR)/neap.h
-	sed '1s,^#!.*,#!/usr/bin/env $(LUA),' bin/neap >$(BIN_DIR)/neap
-	@chmod 755 $(BIN_DIR)/neap
+	@mkdir -p "$(LIB_DIR)/neap" "$(BIN_DIR)" "$(INC_DIR)"
+	install -m 755 $(SO) "$(LIB_DIR)/neap/core.so"
+	install -m 644 csrc/neap.h "$(INC_DIR)/neap.h"
+	sed '1s,^#!.*,#!/usr/bin/env $(LUA),' bin/neap >"$(BIN_DIR)/neap"
+	@chmod 755 "$(BIN_DIR)/neap"
 
 uninstall: ## take it back
-	rm -rf $(LUA_DIR)/neap $(LIB_DIR)/neap
-	rm -f $(BIN_DIR)/neap $(INC_DIR)/neap.h
+	rm -rf "$(LUA_DIR)/neap" "$(LIB_DIR)/neap"
+	rm -f "$(BIN_DIR)/neap" "$(INC_DIR)/neap.h"
 
 docs: ## the reference: docs/api.md, and in HTML build/docs
 	$(SETUP) docs
