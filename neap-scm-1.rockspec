@@ -36,6 +36,8 @@ build = {
       defines = { "_GNU_SOURCE" },
       sources = {
         -- csrc/*.c
+        "csrc/abort.c",
+        "csrc/abortlib.c",
         "csrc/args.c",
         "csrc/channel.c",
         "csrc/clock.c",

@@ -84,6 +84,15 @@ void arg_callable (lua_State *L, int idx, int arg, const char *fname,
 }
 
 
+lua_Integer arg_length (lua_State *L, int idx) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, idx);
+  if (lua_getfield(L, idx, "n") == LUA_TNUMBER && lua_isinteger(L, -1))
+    n = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return n;
+}
+
+
 /* ---------------------------------------------------------------------- */
 /* options */
 
@@ -213,11 +222,10 @@ int arg_option (lua_State *L, int idx, const char *name) {
 }
 
 
-/* an option of the wrong kind */
-static void bad_value (lua_State *L, const char *fname, const char *name,
-                       const char *must) {
-  luaL_error(L, "bad option '%s' to '%s' (must be %s, got %s)", name, fname,
-             must, push_shown(L, -1));
+int arg_bad_option (lua_State *L, const char *fname, const char *name,
+                    const char *must) {
+  return luaL_error(L, "bad option '%s' to '%s' (must be %s, got %s)", name,
+                    fname, must, push_shown(L, -1));
 }
 
 
@@ -226,7 +234,7 @@ double arg_option_seconds (lua_State *L, int idx, const char *fname,
   int type = lua_getfield(L, idx, name);
   double s = type == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
   if (type == LUA_TNIL) s = def;
-  if (!(s >= 0)) bad_value(L, fname, name, "a number >= 0");
+  if (!(s >= 0)) arg_bad_option(L, fname, name, "a number >= 0");
   lua_pop(L, 1);
   return s;
 }
@@ -237,7 +245,7 @@ int arg_option_boolean (lua_State *L, int idx, const char *fname,
   int type = lua_getfield(L, idx, name);
   int b = type == LUA_TNIL ? def : lua_toboolean(L, -1);
   if (type != LUA_TNIL && type != LUA_TBOOLEAN)
-    bad_value(L, fname, name, "a boolean");
+    arg_bad_option(L, fname, name, "a boolean");
   lua_pop(L, 1);
   return b;
 }

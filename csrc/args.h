@@ -49,6 +49,13 @@ double arg_option_seconds (lua_State *L, int idx, const char *fname,
 int arg_option_boolean (lua_State *L, int idx, const char *fname,
                         const char *name, int def);
 
+/* the option on top is of the wrong kind */
+int arg_bad_option (lua_State *L, const char *fname, const char *name,
+                    const char *must);
+
+/* how many elements a list has: 'n' if that is an integer, else its length */
+lua_Integer arg_length (lua_State *L, int idx);
+
 void args_openlib (lua_State *L);
 
 HIDDEN_END

@@ -117,6 +117,8 @@ static int l_clock (lua_State *L) {
     for (i = 0; names[i] != NULL && strcmp(names[i], name) != 0;) i++;
     if (names[i] == NULL)
       arg_error(L, 1, "clock", "name", "'real', 'virtual' or 'manual'", 1);
+    if (S->heap.n > 0 && S->heap.n == S->alarms)
+      lua_gc(L, LUA_GCCOLLECT); /* signals that were dropped go */
     if (S->heap.n > 0)
       return luaL_error(L, "'clock' while %d deadlines are pending",
                         (int)S->heap.n);
@@ -139,19 +141,19 @@ static int l_advance (lua_State *L) {
                          "neap.clock('manual') first");
   if (!(dt < NEVER))
     arg_error(L, 1, "advance", "seconds", "a finite number", 1);
-  clock_advance(S, dt);
+  clock_advance(S, L, dt);
   return 0;
 }
 
 
-void clock_advance (Sched *S, double dt) {
+void clock_advance (Sched *S, lua_State *L, double dt) {
   double end = S->time + dt;
   while (S->heap.n > 0 && heap_earliest(&S->heap) <= end) {
     double at = heap_earliest(&S->heap);
     if (at > S->time) S->time = at;
-    sched_fire(S);
+    sched_fire(S, L);
   }
-  S->time = end;
+  if (end > S->time) S->time = end;
 }
 
 

@@ -5,6 +5,7 @@
 
 #include "neap.h"
 
+#include "abort.h"
 #include "args.h"
 #include "dump.h"
 #include "error.h"
@@ -37,6 +38,7 @@ int luaopen_neap_core (lua_State *L) {
   channel_openlib(L);
   coroutine_openlib(L);
   pool_openlib(L);
+  abort_openlib(L);
   args_openlib(L);
   lua_pop(L, 1);
   lua_pushliteral(L, NEAP_VERSION);

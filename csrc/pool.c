@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "abort.h"
 #include "args.h"
 #include "error.h"
 #include "rooms.h"
@@ -52,7 +53,14 @@ typedef struct Pool {
 } Pool;
 
 /* user values of the pool */
-enum { POOL_WORK = 1, POOL_PROGRESS, POOL_ERRORS, POOL_KEY, POOL_VALUES = 4 };
+enum {
+  POOL_WORK = 1,
+  POOL_PROGRESS,
+  POOL_ERRORS,
+  POOL_KEY,
+  POOL_SIGNAL,
+  POOL_VALUES = 5
+};
 
 /* user value 2 of a worker's task, so that 'stop' finds it */
 typedef struct Worker {
@@ -528,8 +536,9 @@ static Source source_of (lua_State *L, int idx, const char *fname,
 }
 
 
-static const char *const option_names[] = { "stop_on_error", "item_timeout",
-                                            "on_progress", NULL };
+static const char *const option_names[] = { "stop_on_error", "signal",
+                                            "item_timeout", "on_progress",
+                                            NULL };
 
 
 /*** neap.pool(items, concurrency, fn [, options]) -> results: calls
@@ -538,7 +547,8 @@ time; results in input order, with n. Items: a table, an iterator or a stream,
 read one item when there is room for it. fn may return neap.SKIP (leave this
 item out) or neap.STOP (take no further items, drop the later ones).
 Options: stop_on_error (default true; false runs all, then raises one
-AggregateError), item_timeout (seconds), on_progress(done, total or nil).
+AggregateError), signal, item_timeout (seconds), on_progress(done, total or
+nil).
 The first error is raised when all have unwound. Suspends. */
 static int l_pool (lua_State *L) {
   Pool *p;
@@ -549,14 +559,16 @@ static int l_pool (lua_State *L) {
   Source source = source_of(L, 1, "pool", &total);
   limit = arg_limit(L, 2, 2, "pool", "concurrency", 1);
   arg_callable(L, 3, 3, "pool", "fn");
+  lua_settop(L, 4); /* items, concurrency, fn, options */
   arg_options(L, 4, 4, "pool", option_names);
   stop_on_error = arg_option_boolean(L, 4, "pool", "stop_on_error", 1);
   item_timeout = arg_option_seconds(L, 4, "pool", "item_timeout", NEVER);
   arg_option(L, 4, "on_progress");
   if (!lua_isnil(L, -1)) arg_callable(L, -1, 4, "pool", "on_progress");
+  abort_option(L, 4, "pool");
   t = sched_enter(L, "pool");
   if (task_cancelled(t)) return sched_raise_later(L, t);
-  lua_settop(L, 5); /* items, concurrency, fn, options, on_progress */
+  abort_check(L, 6); /* now: ..., on_progress, signal */
   p = (Pool *)lua_newuserdatauv(L, sizeof(Pool), POOL_VALUES);
   memset(p, 0, sizeof(Pool));
   p->source = source;
@@ -565,6 +577,8 @@ static int l_pool (lua_State *L) {
   p->stop = LUA_MAXINTEGER;
   p->stop_on_error = stop_on_error;
   p->item_timeout = item_timeout;
+  lua_pushvalue(L, 6);
+  lua_setiuservalue(L, -2, POOL_SIGNAL);
   p->progress = !lua_isnil(L, 5);
   lua_pushvalue(L, 5);
   lua_setiuservalue(L, -2, POOL_PROGRESS);
@@ -575,7 +589,10 @@ static int l_pool (lua_State *L) {
   lua_remove(L, 3);
   lua_settop(L, AT_FN);
   lua_createtable(L, total > 0 && total < 1 << 24 ? (int)total : 0, 1);
+  lua_getiuservalue(L, AT_POOL, POOL_SIGNAL);
   p->scope = scope_open(L, t);
+  abort_listen(L, p->scope, AT_RESULTS + 1);
+  lua_settop(L, AT_RESULTS);
   n = source == SOURCE_CALL ? 1 : total < limit ? total : limit;
   lua_pushcfunction(L, bear_all); /* in the scope, so its errors are too */
   for (i = AT_POOL; i <= AT_RESULTS; i++) lua_pushvalue(L, i);

@@ -6,6 +6,7 @@
 ** that nothing can ever wake anybody.
 */
 
+#include "abort.h"
 #include "args.h"
 #include "dump.h"
 #include "error.h"
@@ -30,31 +31,44 @@ static void enter_loop (lua_State *L, Sched *S, const char *fname) {
 
 
 /*
+** The next deadline worth waiting for, or NEVER. A pending alarm that nobody
+** would hear is none: it would only put a deadlock off. (It need not be looked
+** for while the outside world can wake somebody.)
+*/
+static double next_deadline (Sched *S) {
+  if (S->heap.n == 0) return NEVER;
+  if (S->heap.n == S->alarms && S->external == 0 && !alarm_heard(S))
+    return NEVER;
+  return heap_earliest(&S->heap);
+}
+
+
+/*
 ** Nobody is ready: let time pass until somebody is. 0 if nothing that could
 ** wake anybody is left.
 */
-static int wait (Sched *S) {
-  double next = S->heap.n > 0 ? heap_earliest(&S->heap) : NEVER;
+static int wait (Sched *S, lua_State *L) {
+  double next = next_deadline(S);
   if (S->settled.first != NULL) {
     sched_wake_all(S, &S->settled, WHY_DONE);
     return 1;
   }
   if (S->clock == CLOCK_VIRTUAL) {
-    if (S->external > 0) sched_look(S, next < NEVER ? 0 : NEVER);
+    if (S->external > 0) sched_look(S, L, next < NEVER ? 0 : NEVER);
     if (sched_busy(S)) return 1;
     if (next < NEVER) {
       S->time = next;
-      sched_look(S, 0);
+      sched_look(S, L, 0);
       return 1;
     }
   }
   else if (S->clock == CLOCK_REAL && next < NEVER) {
     double now = sched_now(S);
-    sched_look(S, next > now ? next - now : 0);
+    sched_look(S, L, next > now ? next - now : 0);
     return 1;
   }
   else if (S->external > 0) {
-    sched_look(S, NEVER);
+    sched_look(S, L, NEVER);
     return 1;
   }
   return S->external > 0;
@@ -138,7 +152,7 @@ static int l_run (lua_State *L) {
     sched_round(S, L, NEVER);
     if (root->status >= TASK_DONE) break;
     if (S->interrupts > 0) interrupted(L, S, root);
-    if (!sched_busy(S) && !wait(S) && deadlock(L, S, root)) {
+    if (!sched_busy(S) && !wait(S, L) && deadlock(L, S, root)) {
       tidy(L, S);
       return lua_error(L);
     }
@@ -156,24 +170,22 @@ static int l_run (lua_State *L) {
 
 /* run for about 'budget' seconds, or one round; see l_step */
 static double run_step (lua_State *L, Sched *S, double budget) {
-  double now = sched_now(S), until = sched_real() + budget;
+  double now = sched_now(S), until = sched_real() + budget, left;
   S->dt = now - S->stepped;
   S->stepped = now;
   sched_wake_all(S, &S->frame, WHY_DONE);
-  sched_look(S, 0);
-  if (!sched_busy(S) && S->clock == CLOCK_VIRTUAL) wait(S);
+  sched_look(S, L, 0);
+  if (!sched_busy(S) && S->clock == CLOCK_VIRTUAL) wait(S, L);
   while (sched_busy(S)) {
     if (!sched_round(S, L, until)) break;
     if (budget == NEVER || sched_real() >= until) break;
-    sched_look(S, 0);
+    sched_look(S, L, 0);
   }
   if (!sched_busy(S)) sched_wake_all(S, &S->settled, WHY_DONE);
   if (sched_busy(S)) return 0;
-  if (S->heap.n > 0) {
-    double left = heap_earliest(&S->heap) - sched_now(S);
-    return left > 0 ? left : 0;
-  }
-  return S->live > 0 ? NEVER : -1;
+  if (S->live == 0) return -1;
+  left = next_deadline(S) - sched_now(S);
+  return left > 0 ? left : 0;
 }
 
 

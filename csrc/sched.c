@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abort.h"
 #include "error.h"
 #include "loop.h"
 #include "strand.h"
@@ -95,8 +96,8 @@ Task *sched_enter (lua_State *L, const char *fname) {
   luaL_error(L,
              "'%s' cannot wait here: Lua cannot suspend in a comparator of "
              "table.sort, a callback of string.gsub, a loader called by "
-             "require, a finalizer, __tostring or a hook; do the waiting "
-             "before or after it",
+             "require, a finalizer, __tostring, a hook or an abort listener; "
+             "do the waiting before or after it",
              fname);
   return NULL;
 }
@@ -241,7 +242,7 @@ static void step (Sched *S, lua_State *L, Task *t) {
 ** late by much, seldom enough that reading the clock costs little. The
 ** number adapts to how long a step takes.
 */
-static void look_if_due (Sched *S) {
+static void look_if_due (Sched *S, lua_State *L) {
   double before;
   if (--S->patience > 0) return;
   if (S->heap.n == 0 && S->external == 0 && S->loop == NULL) {
@@ -249,7 +250,7 @@ static void look_if_due (Sched *S) {
     return;
   }
   before = S->looked;
-  sched_look(S, 0);
+  sched_look(S, L, 0);
   if (S->clock == CLOCK_REAL) {
     double took = S->looked - before;
     if (took > 100e-6 && S->patience_max > 1)
@@ -271,12 +272,12 @@ int sched_round (Sched *S, lua_State *L, double until) {
     if (until < NEVER && S->now.first != NULL && sched_real() >= until)
       return 0;
   }
-  look_if_due(S);
+  look_if_due(S, L);
   return 1;
 }
 
 
-void sched_fire (Sched *S) {
+void sched_fire (Sched *S, lua_State *L) {
   Timer *timer = heap_first(&S->heap);
   switch (heap_first_type(&S->heap)) {
     case TIMER_TASK:
@@ -286,14 +287,16 @@ void sched_fire (Sched *S) {
       timer_clear(&S->heap, timer);
       scope_expired(S, timer);
       break;
+    case TIMER_ALARM: alarm_rang(S, L, timer); break;
   }
 }
 
 
-void sched_look (Sched *S, double wait) {
+void sched_look (Sched *S, lua_State *L, double wait) {
   if (S->loop != NULL || wait > 0) loop_poll(S, wait);
   S->looked = sched_now(S);
-  while (S->heap.n > 0 && heap_earliest(&S->heap) <= S->looked) sched_fire(S);
+  while (S->heap.n > 0 && heap_earliest(&S->heap) <= S->looked)
+    sched_fire(S, L);
 }
 
 

@@ -148,6 +148,8 @@ struct Sched {
   Line settled;     /* waiting until nobody is ready */
   Line frame;       /* waiting for the host's next step */
   Heap heap;        /* all deadlines */
+  uint32_t alarms;  /* ... of them those of signals, which nobody may hear */
+  Timer *heard;     /* one of these that somebody heard, or NULL */
   Clock clock;
   double time;    /* virtual and manual clock */
   double birth;   /* when the clock was chosen: base of Task.since */
@@ -264,13 +266,14 @@ int task_cancelled_ (const Task *t);
 int sched_round (Sched *S, lua_State *L, double until);
 
 /* fire what is due and look at the outside world, waiting up to 'wait' */
-void sched_look (Sched *S, double wait);
+void sched_look (Sched *S, lua_State *L, double wait);
 
-/* fire the earliest deadline */
-void sched_fire (Sched *S);
+/* fire the earliest deadline; this and what calls it runs Lua functions that
+   listen to an alarm, on L */
+void sched_fire (Sched *S, lua_State *L);
 
 /* move the manual clock; what falls due becomes ready, in order */
-void clock_advance (Sched *S, double dt);
+void clock_advance (Sched *S, lua_State *L, double dt);
 
 #define sched_busy(S) ((S)->now.first != NULL || (S)->next.first != NULL)
 

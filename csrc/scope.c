@@ -441,11 +441,12 @@ static int settle_errors (lua_State *L, Scope *s) {
 
 /* the scope's own cancellation decides how it ends */
 static int own_ending (const Scope *s) {
+  int felt = s->felt || s->ended == BODY_CANCELLED;
   switch (s->kind) {
     case CANCEL_QUIET:
       return s->ended == BODY_CANCELLED ? END_QUIET : END_VALUES;
-    case CANCEL_DEADLINE: return s->felt ? END_EXPIRED : END_VALUES;
-    case CANCEL_RAISE: return s->felt ? END_ERROR : END_VALUES;
+    case CANCEL_DEADLINE: return felt ? END_EXPIRED : END_VALUES;
+    case CANCEL_RAISE: return felt ? END_ERROR : END_VALUES;
     default: return END_VALUES;
   }
 }

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "abort.h"
 #include "args.h"
 #include "error.h"
 #include "task.h"
@@ -127,14 +128,19 @@ static int l_scope (lua_State *L) {
     timeout = arg_option_seconds(L, 1, "scope", "timeout", NEVER);
   }
   arg_callable(L, fn, fn, "scope", "fn");
-  t = sched_enter(L, "scope");
-  if (task_cancelled(t)) return sched_raise_later(L, t);
   lua_settop(L, fn);
-  if (fn == 1) {
+  if (fn == 2) {
+    abort_option(L, 1, "scope");
+    lua_replace(L, 1);
+  }
+  else {
     lua_pushnil(L);
     lua_insert(L, 1);
   }
-  /* options, fn -> options, object, handler, fn, object */
+  t = sched_enter(L, "scope");
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  abort_check(L, 1);
+  /* signal, fn -> signal, object, handler, fn, object */
   o = (ScopeObject *)lua_newuserdatauv(L, sizeof(ScopeObject), 1);
   memset(o, 0, sizeof(ScopeObject));
   o->deadline = NEVER;
@@ -146,6 +152,7 @@ static int l_scope (lua_State *L) {
   s = scope_open(L, t);
   s->object = o;
   o->s = s;
+  abort_listen(L, s, 1);
   scope_arm(s, timeout);
   return scope_call(L, s, 3, scope_return);
 }
@@ -244,8 +251,8 @@ leaves it running. Suspends. */
 static int l_timeout (lua_State *L) {
   double seconds;
   Task *t;
-  int awaitable = !is_callable(L, 1) && lua_isuserdata(L, 1) &&
-                  luaL_getmetafield(L, 1, "__neap_await") != LUA_TNIL;
+  int awaitable =
+      !is_callable(L, 1) && luaL_getmetafield(L, 1, "__neap_await") != LUA_TNIL;
   if (awaitable) lua_pop(L, 1);
   if (!awaitable && !is_callable(L, 1))
     arg_error(L, 1, "timeout", "fn", "a function, a task or a future", 1);

@@ -22,7 +22,7 @@ HIDDEN_BEGIN
 
 typedef uint32_t Timer; /* place in the heap; 0: not set */
 
-typedef enum TimerType { TIMER_TASK, TIMER_SCOPE } TimerType;
+typedef enum TimerType { TIMER_TASK, TIMER_SCOPE, TIMER_ALARM } TimerType;
 
 typedef struct Entry {
   double at;

@@ -1,0 +1,850 @@
+local neap = require "neap"
+local support = require "spec.support"
+
+local internal = require("neap.core").internal
+local listeners, stats = internal.listeners, internal.stats
+local run, task, error_of = support.run, support.task, support.error_of
+
+
+-- what happens, as words in order
+local function notes ()
+  local words = {}
+  return function (word)
+    if not word then return table.concat(words, " ") end
+    words[#words + 1] = word
+  end
+end
+
+
+-- a listener that notes a word
+local function noter (log, word)
+  return function () log(word) end
+end
+
+
+describe("abort", function ()
+
+  describe("controller:abort", function ()
+
+    it("ABT-01 calls the listeners synchronously, in order", function ()
+      local controller, log = neap.abort_controller(), notes()
+      controller.signal:on_abort(noter(log, "a"))
+      controller.signal:on_abort(noter(log, "b"))
+      controller.signal:on_abort(noter(log, "c"))
+      controller:abort()
+      assert.equal("a b c", log())
+    end)
+
+    it("ABT-01 a second abort changes nothing", function ()
+      local controller, log = neap.abort_controller(), notes()
+      controller.signal:on_abort(noter(log, "a"))
+      controller:abort "first"
+      controller:abort "second"
+      assert.equal("a", log())
+      assert.equal("first", controller.signal.reason.message)
+    end)
+
+    it("ABT-01 an abort from inside a listener changes nothing", function ()
+      local controller, log = neap.abort_controller(), notes()
+      controller.signal:on_abort(function ()
+        log "a"
+        controller:abort "second"
+        log "b"
+      end)
+      controller.signal:on_abort(noter(log, "c"))
+      controller:abort "first"
+      assert.equal("a b c", log())
+      assert.equal("first", controller.signal.reason.message)
+    end)
+
+    it("ABT-02 makes an AbortError when there is no reason", function ()
+      local controller = neap.abort_controller()
+      controller:abort()
+      local reason = controller.signal.reason
+      assert.equal("AbortError", reason.name)
+      assert.equal("This operation was aborted", reason.message)
+      assert.is_nil(reason.reason)
+      assert.is_true(neap.is_abort(reason))
+    end)
+
+    it("ABT-02 a signal has no reason before", function ()
+      local signal = neap.abort_controller().signal
+      assert.is_false(signal.aborted)
+      assert.is_nil(signal.reason)
+      signal:throw_if_aborted()
+    end)
+
+    it("ABT-02 the reason is the very object that is raised", task(function ()
+      local controller = neap.abort_controller()
+      local signal = controller.signal
+      neap.spawn(controller.abort, controller)
+      local err = error_of(neap.with_signal, signal, neap.sleep, 1)
+      assert.equal(signal.reason, err)
+      assert.equal(err, error_of(signal.throw_if_aborted, signal))
+      assert.equal(err, error_of(neap.with_signal, signal, neap.sleep, 1))
+    end))
+
+    it("ABT-03 a table given as reason is raised itself", task(function ()
+      local controller, mine = neap.abort_controller(), {}
+      neap.spawn(controller.abort, controller, mine)
+      assert.equal(mine, error_of(neap.with_signal, controller.signal,
+        neap.sleep, 1))
+      assert.equal(mine, controller.signal.reason)
+    end))
+
+    for _, reason in ipairs { "enough", 7, true, print } do
+      it("ABT-03 a " .. type(reason) .. " becomes an AbortError's reason",
+        function ()
+          local controller = neap.abort_controller()
+          controller:abort(reason)
+          local err = controller.signal.reason
+          assert.equal("AbortError", err.name)
+          assert.equal(reason, err.reason)
+          assert.equal(reason == "enough" and reason
+            or "This operation was aborted", err.message)
+        end)
+    end
+
+    it("ABT-03 false is a reason, too", function ()
+      local controller = neap.abort_controller()
+      controller:abort(false)
+      assert.is_false(controller.signal.reason.reason)
+    end)
+
+    it("checks that it is called on a controller", function ()
+      local controller = neap.abort_controller()
+      assert.error_matches(function () controller.abort({}) end,
+        "calling 'abort' on a bad self "
+        .. "%(must be an abort controller, got a table%)")
+    end)
+
+  end)
+
+  describe("signal:on_abort", function ()
+
+    it("ABT-04 a listener added after the abort is not called", function ()
+      local log = notes()
+      local remove = neap.abort_signal.abort():on_abort(noter(log, "late"))
+      remove()
+      assert.equal("", log())
+    end)
+
+    it("ABT-04 one that raises is reported and the others are called",
+      function ()
+        local controller, log = neap.abort_controller(), notes()
+        neap.hooks { on_suppressed = function (err) log(err) end }
+        controller.signal:on_abort(noter(log, "a"))
+        controller.signal:on_abort(function () error("oops", 0) end)
+        controller.signal:on_abort(noter(log, "b"))
+        controller:abort()
+        neap.hooks { on_suppressed = false }
+        assert.equal("a oops b", log())
+      end)
+
+    it("ABT-05 one removed by an earlier one is not called", function ()
+      local controller, log = neap.abort_controller(), notes()
+      local remove
+      controller.signal:on_abort(function () remove() end)
+      remove = controller.signal:on_abort(noter(log, "removed"))
+      controller.signal:on_abort(noter(log, "last"))
+      controller:abort()
+      assert.equal("last", log())
+    end)
+
+    it("ABT-05 one added during the dispatch is not called", function ()
+      local controller, log = neap.abort_controller(), notes()
+      controller.signal:on_abort(function ()
+        controller.signal:on_abort(noter(log, "new"))
+      end)
+      controller.signal:on_abort(noter(log, "old"))
+      controller:abort()
+      assert.equal("old", log())
+    end)
+
+    it("ABT-05 removing twice, or when it was called, is harmless", function ()
+      local controller, log = neap.abort_controller(), notes()
+      local signal = controller.signal
+      local remove_a = signal:on_abort(noter(log, "a"))
+      local remove_b = signal:on_abort(noter(log, "b"))
+      remove_a()
+      remove_a()
+      controller:abort()
+      remove_b()
+      assert.equal("b", log())
+      assert.equal(0, listeners(signal))
+    end)
+
+    it("calls a function added twice twice, with the reason", function ()
+      local controller, seen = neap.abort_controller(), {}
+      local function listener (reason) seen[#seen + 1] = reason end
+      controller.signal:on_abort(listener)
+      controller.signal:on_abort(listener)
+      controller:abort "why"
+      local reason = controller.signal.reason
+      assert.same({ reason, reason }, seen)
+    end)
+
+    it("a listener cannot suspend, and is told so", task(function ()
+      local controller, err = neap.abort_controller(), nil
+      neap.hooks { on_suppressed = function (e) err = e end }
+      controller.signal:on_abort(function () neap.sleep(1) end)
+      controller:abort()
+      neap.hooks { on_suppressed = false }
+      assert.matches("'sleep' cannot wait here: .* abort listener", err)
+    end))
+
+    it("a listener may spawn; the task is a child of whoever aborted",
+      task(function ()
+        local controller, log = neap.abort_controller(), notes()
+        controller.signal:on_abort(function ()
+          neap.spawn(function () log "child" end)
+        end)
+        neap.scope(function () controller:abort() end)
+        assert.equal("child", log())
+      end))
+
+    it("checks its argument", function ()
+      local signal = neap.abort_controller().signal
+      assert.error_matches(function () signal:on_abort(1) end,
+        "bad argument #1 to 'on_abort' "
+        .. "%(fn must be a function or callable, got 1%)")
+    end)
+
+  end)
+
+  describe("signal:wait", function ()
+
+    it("ABT-14 returns the reason when the signal is aborted",
+      task(function ()
+        local controller = neap.abort_controller()
+        neap.spawn(function ()
+          neap.sleep(3)
+          controller:abort()
+        end)
+        local reason = controller.signal:wait()
+        assert.equal(controller.signal.reason, reason)
+        assert.equal(reason, controller.signal:wait())
+        assert.equal(3, neap.now())
+        assert.equal(0, listeners(controller.signal))
+      end))
+
+    it("a cancelled waiter leaves the signal", task(function ()
+      local signal = neap.abort_controller().signal
+      local waiter = neap.async(signal.wait, signal)
+      neap.settled()
+      assert.equal(1, listeners(signal))
+      assert.equal("an abort", waiter:waiting_on())
+      waiter:cancel()
+      assert.is_false(waiter:pawait())
+      assert.equal(0, listeners(signal))
+    end))
+
+    it("a signal that nobody can abort is a deadlock", function ()
+      local signal = neap.abort_controller().signal
+      local err = error_of(run, signal.wait, signal)
+      assert.equal("DeadlockError", err.name)
+      assert.equal(0, listeners(signal))
+    end)
+
+  end)
+
+  describe("abort_signal.any", function ()
+    local any = neap.abort_signal.any
+
+    it("ABT-06 of none never aborts", task(function ()
+      local signal = any {}
+      neap.sleep(1e9)
+      assert.is_false(signal.aborted)
+      assert.is_false(any { signal }.aborted)
+    end))
+
+    it("ABT-06 takes the reason of whichever aborts first", function ()
+      local a, b = neap.abort_controller(), neap.abort_controller()
+      local signal = any { a.signal, b.signal }
+      assert.is_false(signal.aborted)
+      b:abort()
+      a:abort()
+      assert.is_true(signal.aborted)
+      assert.equal(b.signal.reason, signal.reason)
+    end)
+
+    it("ABT-06 takes the first in the list that is aborted already",
+      function ()
+        local a, b = neap.abort_signal.abort "a", neap.abort_signal.abort "b"
+        local pending = neap.abort_controller().signal
+        local signal = any { pending, b, a }
+        assert.equal(b.reason, signal.reason)
+        assert.equal(b.reason, any { pending, signal, a }.reason)
+        assert.equal(0, listeners(pending))
+      end)
+
+    it("ABT-07 of any aborts though the one between was collected", function ()
+      local controller, log = neap.abort_controller(), notes()
+      local outer = any { any { any { controller.signal } } }
+      collectgarbage()
+      outer:on_abort(noter(log, "aborted"))
+      assert.equal(1, listeners(controller.signal))
+      controller:abort()
+      assert.equal(controller.signal.reason, outer.reason)
+      assert.equal("aborted", log())
+    end)
+
+    it("ABT-07 a dropped one with a listener is still told", function ()
+      local controller, log = neap.abort_controller(), notes()
+      any { controller.signal }:on_abort(noter(log, "aborted"))
+      collectgarbage()
+      controller:abort()
+      assert.equal("aborted", log())
+    end)
+
+    it("ABT-08 all are marked before the first listener runs", function ()
+      local controller, seen = neap.abort_controller(), nil
+      local one = any { controller.signal }
+      local two = any { one }
+      controller.signal:on_abort(function ()
+        seen = one.aborted and two.aborted
+      end)
+      controller:abort()
+      assert.is_true(seen)
+    end)
+
+    it("ABT-08 listeners: the source's, then in order of creation", function ()
+      local controller, log = neap.abort_controller(), notes()
+      local one = any { controller.signal }
+      local two = any { one }
+      local three = any { controller.signal }
+      three:on_abort(noter(log, "three"))
+      two:on_abort(noter(log, "two"))
+      one:on_abort(noter(log, "one"))
+      controller.signal:on_abort(noter(log, "source"))
+      controller:abort()
+      assert.equal("source one two three", log())
+    end)
+
+    it("ABT-05 a listener may remove that of another signal", function ()
+      local controller, log = neap.abort_controller(), notes()
+      local remove = any { controller.signal }:on_abort(noter(log, "removed"))
+      any { controller.signal }:on_abort(noter(log, "stays"))
+      controller.signal:on_abort(function ()
+        remove()
+        collectgarbage()
+      end)
+      controller:abort()
+      assert.equal("stays", log())
+      assert.equal(0, listeners(controller.signal))
+    end)
+
+    it("a listener that aborts a second source tells nobody twice", function ()
+      local a, b, log = neap.abort_controller(), neap.abort_controller(),
+        notes()
+      local both = any { a.signal, b.signal }
+      a.signal:on_abort(function () b:abort "b" end)
+      b.signal:on_abort(noter(log, "b"))
+      both:on_abort(noter(log, "both"))
+      a:abort "a"
+      assert.equal("b both", log())
+      assert.equal("a", both.reason.message)
+      assert.equal(0, listeners(a.signal) + listeners(b.signal))
+    end)
+
+    it("counts a signal that is given twice once", function ()
+      local controller, log = neap.abort_controller(), notes()
+      local signal = any { controller.signal, controller.signal }
+      signal:on_abort(noter(log, "once"))
+      assert.equal(1, listeners(controller.signal))
+      controller:abort()
+      assert.equal("once", log())
+    end)
+
+    it("ABT-11 leaves nothing on a long-lived signal when dropped #slow",
+      function ()
+        local controller = neap.abort_controller()
+        support.assert_flat(100, function ()
+          for _ = 1, 10000 do any { controller.signal } end
+        end)
+        assert.equal(0, listeners(controller.signal))
+      end)
+
+    it("ABT-11 a removed listener keeps no signal alive", function ()
+      local controller = neap.abort_controller()
+      any { controller.signal }:on_abort(print)()
+      collectgarbage()
+      assert.equal(0, listeners(controller.signal))
+    end)
+
+    it("checks its argument", function ()
+      local signal = neap.abort_controller().signal
+      assert.error_matches(function () any(signal) end,
+        "bad argument #1 to 'abort_signal.any' "
+        .. "%(signals must be a list of signals, got a userdata%)")
+      assert.error_matches(function () any { signal, 5 } end,
+        "%(element 2 must be an abort signal, got 5%)")
+      assert.error_matches(function () any { signal, nil, n = 2 } end,
+        "%(element 2 must be an abort signal, got nil%)")
+      assert.equal(0, listeners(signal))
+    end)
+
+  end)
+
+  describe("abort_signal.timeout", function ()
+    local timeout = neap.abort_signal.timeout
+
+    it("ABT-09 is not aborted on return, even for 0", task(function ()
+      local signal, log = timeout(0), notes()
+      signal:on_abort(function () log(neap.now()) end)
+      assert.is_false(signal.aborted)
+      neap.sleep(1)
+      assert.equal("0.0", log())
+    end))
+
+    it("ABT-09 aborts with TimeoutError", task(function ()
+      local signal = timeout(5)
+      neap.sleep(4.9)
+      assert.is_false(signal.aborted)
+      neap.sleep(0.2)
+      assert.equal("TimeoutError", signal.reason.name)
+      assert.equal("Timeout", signal.reason.message)
+    end))
+
+    it("ABT-09 equal ones abort in order of creation", task(function ()
+      local log = notes()
+      local signals = {}
+      for i = 1, 5 do signals[i] = timeout(1) end
+      for i = 5, 1, -1 do signals[i]:on_abort(noter(log, i)) end
+      neap.sleep(1)
+      neap.sleep(0)
+      assert.equal("1 2 3 4 5", log())
+    end))
+
+    it("ABT-10 a pending one does not keep run from returning", function ()
+      neap.clock "virtual"
+      local signal = timeout(10)
+      local remove = signal:on_abort(print)
+      neap.run(neap.sleep, 1)
+      assert.equal(1, neap.now())
+      assert.is_false(signal.aborted)
+      remove()
+    end)
+
+    it("ABT-10 a pending one that nobody hears puts off no deadlock",
+      function ()
+        neap.clock "virtual"
+        local signal = timeout(10)
+        local unheard = neap.abort_signal.any { signal }
+        local err = error_of(neap.run, neap.sleep, math.huge)
+        assert.equal("DeadlockError", err.name)
+        assert.equal(0, neap.now())
+        assert.is_false(unheard.aborted)
+      end)
+
+    it("ABT-10 one that somebody hears may end a wait", function ()
+      neap.clock "virtual"
+      local unheard = { timeout(5), timeout(20) }
+      local event = neap.event()
+      local heard = timeout(10)
+      neap.abort_signal.any { heard }:on_abort(function () event:set() end)
+      neap.run(event.wait, event)
+      assert.equal(10, neap.now())
+      assert.same({ true, false }, { unheard[1].aborted, unheard[2].aborted })
+    end)
+
+    it("ABT-10 step says that nothing is left", function ()
+      neap.clock "manual"
+      local signal = timeout(10)
+      assert.is_nil(neap.step())
+      neap.advance(10)
+      assert.is_true(signal.aborted)
+    end)
+
+    it("a dropped one takes its timer along", function ()
+      neap.clock "virtual"
+      timeout(10)
+      collectgarbage()
+      support.assert_empty()
+    end)
+
+    it("a dropped one with a listener still calls it", task(function ()
+      local log = notes()
+      timeout(1):on_abort(noter(log, "one"))
+      neap.abort_signal.any { timeout(2) }:on_abort(noter(log, "two"))
+      collectgarbage()
+      neap.sleep(3)
+      assert.equal("one two", log())
+    end))
+
+    it("one whose last listener was removed can be collected", function ()
+      neap.clock "virtual"
+      timeout(10):on_abort(print)()
+      neap.abort_signal.any { timeout(10) }:on_abort(print)()
+      collectgarbage()
+      support.assert_empty()
+    end)
+
+    it("CNV-04 math.huge arms no timer", task(function ()
+      local signal = timeout(math.huge)
+      assert.equal(0, stats().timers)
+      neap.sleep(1e18)
+      assert.is_false(signal.aborted)
+    end))
+
+    it("neap.advance by a task runs the listeners there", function ()
+      neap.clock "manual"
+      neap.run(function ()
+        local log = notes()
+        local signal = timeout(1)
+        signal:on_abort(function () log(neap.now()) end)
+        neap.advance(3)
+        assert.equal("1.0", log())
+      end)
+    end)
+
+    it("checks its argument", function ()
+      for _, bad in ipairs { -1, 0 / 0, "1" } do
+        assert.error_matches(function () timeout(bad) end,
+          "bad argument #1 to 'abort_signal.timeout' "
+          .. "%(seconds must be a number >= 0")
+      end
+    end)
+
+  end)
+
+  describe("with_signal", function ()
+    local with_signal = neap.with_signal
+
+    it("returns what the function returns", task(function ()
+      local signal = neap.abort_controller().signal
+      local results = table.pack(with_signal(signal, function (...)
+        neap.sleep(1)
+        return ...
+      end, 1, nil, false, nil))
+      assert.same({ 1, nil, false, nil, n = 4 }, results)
+    end))
+
+    it("ABT-14 wakes a suspended operation with the reason at once",
+      task(function ()
+        local controller = neap.abort_controller()
+        neap.spawn(function ()
+          neap.sleep(2)
+          controller:abort()
+        end)
+        local err = error_of(with_signal, controller.signal, neap.sleep, 10)
+        assert.equal(controller.signal.reason, err)
+        assert.equal(2, neap.now())
+      end))
+
+    it("ABT-14 an aborted wait for a permit leaves the line", task(function ()
+      local controller, sem = neap.abort_controller(), neap.semaphore(1)
+      sem:acquire()
+      neap.spawn(controller.abort, controller)
+      error_of(with_signal, controller.signal, sem.acquire, sem)
+      assert.equal(0, sem:waiting())
+      sem:release()
+      assert.equal(1, sem:available())
+    end))
+
+    it("ABT-15 cancels functions below that never saw the signal",
+      task(function ()
+        local controller, log = neap.abort_controller(), notes()
+        local function work (name)
+          neap.pcall(neap.sleep, 1)
+          local ok, err = pcall(neap.sleep, 10)
+          log(name .. ":" .. tostring(ok))
+          error(err, 0)
+        end
+        neap.spawn(function ()
+          neap.sleep(2)
+          controller:abort()
+        end)
+        local err = error_of(with_signal, controller.signal, function ()
+          neap.spawn(work, "child")
+          neap.timeout(work, 100, nil, "body")
+        end)
+        assert.equal(controller.signal.reason, err)
+        assert.equal("body:false child:false", log())
+        assert.equal(2, neap.now())
+      end))
+
+    it("ABT-15 aborting after the end has no effect", task(function ()
+      local controller = neap.abort_controller()
+      assert.equal(1, with_signal(controller.signal, function () return 1 end))
+      controller:abort()
+      neap.sleep(1)
+      assert.is_false(neap.cancelled())
+    end))
+
+    it("ABT-13 an aborted signal raises before fn is called", task(function ()
+      local log = notes()
+      local signal = neap.abort_signal.abort()
+      local err = error_of(with_signal, signal, noter(log, "called"))
+      assert.equal(signal.reason, err)
+      assert.equal("", log())
+    end))
+
+    it("ABT-12 leaves no listener, by result, error or abort", task(function ()
+      local controller = neap.abort_controller()
+      local signal = controller.signal
+      with_signal(signal, neap.sleep, 1)
+      assert.equal(0, listeners(signal))
+      error_of(with_signal, signal, error, "oops")
+      assert.equal(0, listeners(signal))
+      error_of(with_signal, signal, function ()
+        controller:abort()
+        neap.sleep(1)
+      end)
+      assert.equal(0, listeners(signal))
+    end))
+
+    it("a result that was there before the abort was felt stays",
+      task(function ()
+        local controller = neap.abort_controller()
+        assert.equal(5, with_signal(controller.signal, function ()
+          controller:abort()
+          return 5
+        end))
+      end))
+
+    it("an abort that the work swallowed is raised", task(function ()
+      local controller = neap.abort_controller()
+      local err = error_of(with_signal, controller.signal, function ()
+        controller:abort()
+        pcall(neap.sleep, 1)
+        return 5
+      end)
+      assert.equal(controller.signal.reason, err)
+    end))
+
+    it("an abort that throw_if_aborted tells of is raised", task(function ()
+      local controller = neap.abort_controller()
+      local signal = controller.signal
+      local err = error_of(with_signal, signal, function ()
+        controller:abort()
+        signal:throw_if_aborted()
+      end)
+      assert.equal(signal.reason, err)
+      err = error_of(with_signal, neap.abort_signal.any { signal }, print)
+      assert.equal(signal.reason, err)
+    end))
+
+    it("an abort that a child was told of by throw_if_aborted is raised",
+      task(function ()
+        local controller = neap.abort_controller()
+        local signal = controller.signal
+        local err = error_of(with_signal, signal, function ()
+          neap.spawn(function ()
+            controller:abort()
+            signal:throw_if_aborted()
+          end)
+        end)
+        assert.equal(signal.reason, err)
+      end))
+
+    it("an error of the clean-up wins", task(function ()
+      local controller = neap.abort_controller()
+      local err = error_of(with_signal, controller.signal, function ()
+        controller:abort()
+        pcall(neap.sleep, 1)
+        error("clean-up", 0)
+      end)
+      assert.equal("clean-up", err)
+    end))
+
+    it("of two nested on one signal the outer one reports, once",
+      task(function ()
+        local controller, log = neap.abort_controller(), notes()
+        neap.spawn(controller.abort, controller)
+        error_of(with_signal, controller.signal, function ()
+          local ok = neap.pcall(with_signal, controller.signal, neap.sleep, 1)
+          log(tostring(ok))
+        end)
+        assert.equal("", log())
+      end))
+
+    it("the signal lives as long as somebody hears it", task(function ()
+      local controller = neap.abort_controller()
+      neap.spawn(function ()
+        neap.sleep(1)
+        collectgarbage()
+        controller:abort()
+      end)
+      local err = error_of(with_signal,
+        neap.abort_signal.any { controller.signal }, neap.sleep, 10)
+      assert.equal(controller.signal.reason, err)
+    end))
+
+    it("in a cancelled scope raises before calling fn", task(function ()
+      local log = notes()
+      neap.scope(function (scope)
+        scope:cancel()
+        with_signal(neap.abort_controller().signal, noter(log, "called"))
+      end)
+      assert.equal("", log())
+    end))
+
+    it("an abort inside a shield waits for its end", task(function ()
+      local controller, log = neap.abort_controller(), notes()
+      error_of(with_signal, controller.signal, function ()
+        neap.shield(function ()
+          controller:abort()
+          neap.sleep(1)
+          log "shielded"
+        end)
+        neap.sleep(0)
+        log "after"
+      end)
+      assert.equal("shielded", log())
+    end))
+
+    it("ABT-11 100 000 operations on one signal, aborted at once #slow",
+      function ()
+        local controller = neap.abort_controller()
+        local signal = controller.signal
+        local woken = 0
+        run(function ()
+          neap.scope(function (scope)
+            for _ = 1, 1e5 do
+              scope:spawn(function ()
+                pcall(with_signal, signal, neap.sleep, 10)
+                woken = woken + 1
+              end)
+            end
+            neap.settled()
+            assert.equal(100000, listeners(signal))
+            controller:abort()
+          end)
+          assert.equal(0, neap.now())
+        end)
+        assert.equal(100000, woken)
+      end)
+
+    it("checks its arguments", task(function ()
+      local signal = neap.abort_controller().signal
+      assert.error_matches(function () with_signal(nil, print) end,
+        "bad argument #1 to 'with_signal' "
+        .. "%(signal must be an abort signal, got nil%)")
+      assert.error_matches(function () with_signal(signal) end,
+        "bad argument #2 to 'with_signal' "
+        .. "%(fn must be a function or callable, got no value%)")
+    end))
+
+    it("CNV-01 a bad argument is blamed on the caller's line", task(function ()
+      local _, err = pcall(function () with_signal(nil, print) end)
+      assert.matches("^spec/abort_spec.lua:%d+: bad argument", err)
+      _, err = pcall(function () neap.scope({ signal = 1 }, print) end)
+      assert.matches("^spec/abort_spec.lua:%d+: bad option", err)
+    end))
+
+    it("CNV-14 outside of a task raises", function ()
+      local signal = neap.abort_controller().signal
+      assert.error_matches(function () with_signal(signal, print) end,
+        "'with_signal' must be called in a task")
+      assert.equal(0, listeners(signal))
+    end)
+
+    it("TMO-15 an abort before the deadline raises its reason", task(function ()
+      local controller = neap.abort_controller()
+      local signal = controller.signal
+      neap.spawn(function ()
+        neap.sleep(1)
+        controller:abort()
+      end)
+      local err = error_of(neap.timeout, function ()
+        with_signal(signal, neap.sleep, 100)
+      end, 5)
+      assert.equal(signal.reason, err)
+      assert.equal(0, stats().timers)
+      assert.equal(0, listeners(signal))
+    end))
+
+    it("TMO-15 so too when the signal is around the timeout", task(function ()
+      local controller = neap.abort_controller()
+      neap.spawn(function ()
+        neap.sleep(1)
+        controller:abort()
+      end)
+      local err = error_of(with_signal, controller.signal, neap.timeout,
+        neap.sleep, 5, "late", 100)
+      assert.equal(controller.signal.reason, err)
+      assert.equal(0, stats().timers)
+      assert.equal(0, listeners(controller.signal))
+    end))
+
+  end)
+
+  -- every function with options: call(signal, work) runs work() below it
+  local takers = {
+    scope = function (signal, work)
+      return neap.scope({ signal = signal }, work)
+    end,
+    pool = function (signal, work)
+      return neap.pool({ 1 }, 1, work, { signal = signal })
+    end,
+  }
+
+  for name, call in pairs(takers) do
+    describe("option 'signal' of " .. name, function ()
+
+      it("ABT-14 cancels what runs, with the reason", task(function ()
+        local controller = neap.abort_controller()
+        neap.spawn(function ()
+          neap.sleep(1)
+          controller:abort()
+        end)
+        local err = error_of(call, controller.signal, function ()
+          neap.sleep(10)
+        end)
+        assert.equal(controller.signal.reason, err)
+        assert.equal(1, neap.now())
+      end))
+
+      it("ABT-13 that is aborted raises before anything starts",
+        task(function ()
+          local log = notes()
+          local signal = neap.abort_signal.abort()
+          assert.equal(signal.reason,
+            error_of(call, signal, noter(log, "called")))
+          assert.equal("", log())
+        end))
+
+      it("ABT-12 is left, by result, error or abort", task(function ()
+        local controller = neap.abort_controller()
+        local signal = controller.signal
+        call(signal, function () neap.sleep(1) end)
+        assert.equal(0, listeners(signal))
+        error_of(call, signal, function () error "oops" end)
+        assert.equal(0, listeners(signal))
+        error_of(call, signal, function ()
+          controller:abort()
+          neap.sleep(1)
+        end)
+        assert.equal(0, listeners(signal))
+      end))
+
+      it("stays alive whatever becomes of the options", task(function ()
+        local controller = neap.abort_controller()
+        neap.spawn(function ()
+          neap.sleep(1)
+          collectgarbage()
+          controller:abort()
+        end)
+        local err = error_of(call, neap.abort_signal.any { controller.signal },
+          function () neap.sleep(10) end)
+        assert.equal(controller.signal.reason, err)
+      end))
+
+      it("must be a signal", task(function ()
+        assert.error_matches(function () return (call({}, print)) end,
+          "bad option 'signal' to '" .. name
+          .. "' %(must be an abort signal, got a table%)")
+      end))
+
+    end)
+  end
+
+  it("ABT-13 pool: nothing is pulled", task(function ()
+    local log = notes()
+    error_of(neap.pool, noter(log, "pulled"), 1, print,
+      { signal = neap.abort_signal.abort() })
+    assert.equal("", log())
+  end))
+
+end)
