@@ -100,6 +100,7 @@ local kinds = {
   boolean = { "a boolean", function (v) return type(v) == "boolean" end },
   string = { "a string", function (v) return type(v) == "string" end },
   callable = { "a function or callable", args.is_callable },
+  signal = { "an abort signal", core.internal.is_signal },
   number = { "a number", function (v)
     return type(v) == "number" and v == v
   end },
