@@ -62,6 +62,7 @@ build = {
     },
     -- lua/neap/*.lua
     ["neap.args"] = "lua/neap/args.lua",
+    ["neap.cancellable"] = "lua/neap/cancellable.lua",
     ["neap"] = "lua/neap/init.lua",
   },
   install = {

@@ -38,6 +38,17 @@ function args.fail (arg, fname, what, must, value, level)
 end
 
 
+--- Raise the error for a method that was called on something else; to be
+-- called by a function that the room's methods check their object with.
+-- @param value what it was called on
+-- @tparam string fname the method
+-- @tparam string must what it must be called on
+function args.bad_self (value, fname, must)
+  error(("calling '%s' on a bad self (must be %s, got %s)"):format(fname, must,
+    shown(value)), 4)
+end
+
+
 --- Is it a function, or an object with `__call`?
 function args.is_callable (value)
   if type(value) == "function" then return true end
