@@ -17,8 +17,7 @@ local page = "docs/api.md"
 
 local rooms = {
   { "Running", "csrc/run.c", "csrc/task.c", "csrc/clock.c" },
-  { "Scopes and cancellation", "csrc/scopelib.c", "csrc/abortlib.c",
-    "lua/neap/cancellable.lua" },
+  { "Scopes and cancellation", "csrc/scopelib.c", "csrc/abortlib.c" },
   { "Errors", "csrc/error.c" },
   { "Events and futures", "csrc/event.c" },
   { "Outside world", "csrc/loop.c" },

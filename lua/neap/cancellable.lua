@@ -4,6 +4,8 @@
 -- The operation is a task that hears a signal of its own. Cancelling aborts
 -- the signal; so a function that never looks at it is cancelled all the same,
 -- while the cancellation of whoever started the operation still raises.
+--
+-- @module neap.cancellable
 
 local args = require "neap.args"
 local core = require "neap.core"
@@ -70,7 +72,7 @@ Operation.__neap_await = Operation.await
 -- @tparam function fn called as `fn(signal, ...)`, where `signal` tells of the
 -- cancellation; it may ignore it
 -- @param[opt] ... further arguments
--- @treturn op with `op:await()` and `op:cancel([reason])`
+-- @treturn op the operation, with `op:await()` and `op:cancel([reason])`
 local function cancellable (fn, ...)
   args.callable(fn, 1, "cancellable", "fn")
   local controller = abort_controller()
