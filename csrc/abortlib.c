@@ -116,7 +116,6 @@ static int c_abort (lua_State *L) {
     arg_error(L, 0, "abort", "self", "an abort controller", 1);
   lua_settop(L, 2);
   lua_getiuservalue(L, 1, 1);
-  if (((Signal *)lua_touserdata(L, 3))->origin != NULL) return 0;
   lua_insert(L, 2);
   error_abort(L);
   abort_root(L, 2);

@@ -278,6 +278,15 @@ describe("abort", function ()
         assert.equal(0, listeners(pending))
       end)
 
+    it("ABT-06 the first in the list, not the first to abort", function ()
+      local aborted = {}
+      for i = 1, 20 do aborted[i] = neap.abort_signal.abort(i) end
+      for i = 1, 20 do
+        local list = table.move(aborted, i, 20, 1, {})
+        assert.equal(i, any(list).reason.reason)
+      end
+    end)
+
     it("ABT-07 of any aborts though the one between was collected", function ()
       local controller, log = neap.abort_controller(), notes()
       local outer = any { any { any { controller.signal } } }
@@ -613,6 +622,23 @@ describe("abort", function ()
       assert.equal(controller.signal.reason, err)
     end))
 
+    it("an abort whose reason the work raises itself is raised",
+      task(function ()
+        local controller = neap.abort_controller()
+        local err = error_of(with_signal, controller.signal, function ()
+          controller:abort()
+          error(controller.signal.reason)
+        end)
+        assert.equal(controller.signal.reason, err)
+      end))
+
+    it("so is the message of a timeout that the work raises itself",
+      task(function ()
+        local message = {}
+        assert.equal(message, error_of(neap.timeout, error, 0, message,
+          message))
+      end))
+
     it("an abort that throw_if_aborted tells of is raised", task(function ()
       local controller = neap.abort_controller()
       local signal = controller.signal
@@ -620,8 +646,6 @@ describe("abort", function ()
         controller:abort()
         signal:throw_if_aborted()
       end)
-      assert.equal(signal.reason, err)
-      err = error_of(with_signal, neap.abort_signal.any { signal }, print)
       assert.equal(signal.reason, err)
     end))
 
@@ -800,6 +824,7 @@ describe("abort", function ()
         task(function ()
           local log = notes()
           local signal = neap.abort_signal.abort()
+          neap.spawn(noter(log, "others"))
           assert.equal(signal.reason,
             error_of(call, signal, noter(log, "called")))
           assert.equal("", log())

@@ -17,7 +17,7 @@ local Operation = { __name = "neap.cancellable" }
 Operation.__index = Operation
 
 
--- what neap.pcall gave: an abort that has unwound is an outcome like any other
+-- what pcall gave: an abort that has unwound is an outcome like any other
 local function outcome (signal, ok, ...)
   if ok then return ... end
   local err = ...
@@ -28,9 +28,9 @@ local function outcome (signal, ok, ...)
 end
 
 
--- the operation's task, whose own cancellation passes neap.pcall
+-- the operation's task
 local function operate (signal, fn, ...)
-  return outcome(signal, core.pcall(with_signal, signal, fn, signal, ...))
+  return outcome(signal, pcall(with_signal, signal, fn, signal, ...))
 end
 
 
