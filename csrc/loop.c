@@ -367,6 +367,14 @@ static void describe (lua_State *L, Task *t, Line *line) {
 }
 
 
+/* the number at 'idx'; LuaSocket's descriptors are floats */
+static lua_Integer to_fd (lua_State *L, int idx) {
+  int whole = 0;
+  lua_Integer fd = lua_tointegerx(L, idx, &whole);
+  return whole && lua_type(L, idx) == LUA_TNUMBER ? fd : -1;
+}
+
+
 /* the descriptor at index 1: a number, a file, or an object that knows */
 static int check_fd (lua_State *L, const char *fname) {
   lua_Integer fd = -1;
@@ -375,7 +383,7 @@ static int check_fd (lua_State *L, const char *fname) {
   if (file != NULL)
     fd = file->closef == NULL ? -1 : fileno(file->f);
   else if (type == LUA_TNUMBER)
-    fd = lua_isinteger(L, 1) ? lua_tointeger(L, 1) : -1;
+    fd = to_fd(L, 1);
   else if (type == LUA_TUSERDATA || type == LUA_TTABLE) {
     if (lua_getfield(L, 1, "getfd") == LUA_TNIL) {
       lua_pop(L, 1);
@@ -386,7 +394,7 @@ static int check_fd (lua_State *L, const char *fname) {
                 "a descriptor, or an object with getfd() or fileno()", 1);
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
-    fd = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
+    fd = to_fd(L, -1);
     lua_pop(L, 1);
   }
   if (fd < 0 || fd > 0x0fffffff || !is_open((int)fd))

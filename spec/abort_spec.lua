@@ -1,4 +1,5 @@
 local neap = require "neap"
+local socket = require "socket"
 local support = require "spec.support"
 
 local internal = require("neap.core").internal
@@ -550,6 +551,19 @@ describe("abort", function ()
       sem:release()
       assert.equal(1, sem:available())
     end))
+
+    it("ABT-14 a descriptor whose wait was aborted is usable again",
+      task(function ()
+        local controller, udp = neap.abort_controller(), socket.udp4()
+        udp:setsockname("127.0.0.1", 0)
+        neap.spawn(controller.abort, controller)
+        error_of(with_signal, controller.signal, neap.readable, udp)
+        assert.equal(0, stats().external)
+        udp:sendto("x", udp:getsockname())
+        neap.readable(udp)
+        assert.equal("x", udp:receive())
+        udp:close()
+      end))
 
     it("ABT-15 cancels functions below that never saw the signal",
       task(function ()
