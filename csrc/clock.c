@@ -148,10 +148,12 @@ static int l_advance (lua_State *L) {
 
 void clock_advance (Sched *S, lua_State *L, double dt) {
   double end = S->time + dt;
-  while (S->heap.n > 0 && heap_earliest(&S->heap) <= end) {
+  sched_fire(S, L, S->time);
+  while (S->heap.n > 0) {
     double at = heap_earliest(&S->heap);
-    if (at > S->time) S->time = at;
-    sched_fire(S, L);
+    if (!(at > S->time && at <= end)) break;
+    S->time = at;
+    sched_fire(S, L, at);
   }
   if (end > S->time) S->time = end;
 }

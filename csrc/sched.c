@@ -277,7 +277,7 @@ int sched_round (Sched *S, lua_State *L, double until) {
 }
 
 
-void sched_fire (Sched *S, lua_State *L) {
+static void fire (Sched *S, lua_State *L) {
   Timer *timer = heap_first(&S->heap);
   switch (heap_first_type(&S->heap)) {
     case TIMER_TASK:
@@ -292,11 +292,19 @@ void sched_fire (Sched *S, lua_State *L) {
 }
 
 
+void sched_fire (Sched *S, lua_State *L, double until) {
+  /* listeners that set one alarm after the other must not hold us for ever */
+  uint64_t end = S->heap.seq;
+  while (S->heap.n > 0 && heap_earliest(&S->heap) <= until &&
+         heap_first_seq(&S->heap) < end)
+    fire(S, L);
+}
+
+
 void sched_look (Sched *S, lua_State *L, double wait) {
   if (S->loop != NULL || wait > 0) loop_poll(S, wait);
   S->looked = sched_now(S);
-  while (S->heap.n > 0 && heap_earliest(&S->heap) <= S->looked)
-    sched_fire(S, L);
+  sched_fire(S, L, S->looked);
 }
 
 

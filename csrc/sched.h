@@ -268,9 +268,10 @@ int sched_round (Sched *S, lua_State *L, double until);
 /* fire what is due and look at the outside world, waiting up to 'wait' */
 void sched_look (Sched *S, lua_State *L, double wait);
 
-/* fire the earliest deadline; this and what calls it runs Lua functions that
-   listen to an alarm, on L */
-void sched_fire (Sched *S, lua_State *L);
+/* fire the deadlines up to 'until', in order; those that are set meanwhile wait
+   for the next time. This and what calls it runs Lua functions that listen to
+   an alarm, on L. */
+void sched_fire (Sched *S, lua_State *L, double until);
 
 /* move the manual clock; what falls due becomes ready, in order */
 void clock_advance (Sched *S, lua_State *L, double dt);

@@ -246,8 +246,8 @@ static int timed (lua_State *L, Task *t, int fn, double seconds, int message,
 deadline. When it passes, the work is cancelled and unwound, then a
 TimeoutError with 'message' is raised (a string, or any error value to raise
 as it is; default "Timeout"). 0 runs to the first suspension point; math.huge
-is no deadline. Given a Task or a future instead of fn, it stops waiting and
-leaves it running. Suspends. */
+is no deadline. Given a Task, a future or a cancellable
+operation instead of fn, it stops waiting and leaves it running. Suspends. */
 static int l_timeout (lua_State *L) {
   double seconds;
   Task *t;

@@ -58,6 +58,7 @@ void timer_clear (Heap *h, Timer *t);
 #define timer_at(h, t) ((h)->entry[t].at)
 #define heap_earliest(h) ((h)->entry[1].at)
 #define heap_first(h) ((h)->entry[1].timer)
+#define heap_first_seq(h) ((h)->entry[1].key >> 2)
 #define heap_first_type(h) ((TimerType)((h)->entry[1].key & 3))
 
 HIDDEN_END

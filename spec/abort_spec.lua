@@ -497,6 +497,33 @@ describe("abort", function ()
       assert.is_false(signal.aborted)
     end))
 
+    it("listeners that set alarms of 0 for ever let the others run",
+      task(function ()
+        local rings, stop = 0, false
+        local function again ()
+          rings = rings + 1
+          if not stop then timeout(0):on_abort(again) end
+        end
+        again()
+        for _ = 1, 3 do neap.checkpoint() end
+        stop = true
+        neap.checkpoint()
+        assert.equal(5, rings)
+      end))
+
+    it("so do they when the clock is moved by hand", function ()
+      neap.clock "manual"
+      local rings = 0
+      local function again ()
+        rings = rings + 1
+        if neap.now() < 3 then timeout(0):on_abort(again) end
+      end
+      timeout(2):on_abort(again)
+      neap.advance(3)
+      neap.advance(0)
+      assert.equal(2, rings)
+    end)
+
     it("neap.advance by a task runs the listeners there", function ()
       neap.clock "manual"
       neap.run(function ()
