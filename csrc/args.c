@@ -271,7 +271,16 @@ static int l_option_hint (lua_State *L) {
 }
 
 
+/* internal.enter(fname): raise, saying what to do, if the caller cannot
+   suspend. For the patterns in Lua. */
+static int l_enter (lua_State *L) {
+  sched_enter(L, luaL_checkstring(L, 1));
+  return 0;
+}
+
+
 static const luaL_Reg funcs[] = {
+  { "enter", l_enter },
   { "option_hint", l_option_hint },
   { NULL, NULL },
 };

@@ -90,17 +90,23 @@ void error_pushtrace (lua_State *L, Sched *S, int idx) {
     return;
   }
   get_place(L, S->last_error);
-  if (lua_rawequal(L, -1, idx) && !lua_isnil(L, idx))
-    get_place(L, S->last_trace);
-  else
+  get_place(L, S->last_trace);
+  if (!lua_rawequal(L, -2, idx) || !lua_isstring(L, -1)) {
+    lua_pop(L, 1);
     lua_pushnil(L);
+  }
   lua_remove(L, -2);
 }
 
 
-/* note the text on top for the value at 'idx'; pops it */
+/*
+** Note the text on top for the value at 'idx'; pops it. Not for nil: a place
+** in the registry that is nil would be given away again.
+*/
 static void note (lua_State *L, Sched *S, int idx) {
-  if (lua_istable(L, idx)) {
+  if (lua_isnil(L, idx))
+    lua_pop(L, 1);
+  else if (lua_istable(L, idx)) {
     get_place(L, S->traces);
     lua_pushvalue(L, idx);
     lua_pushvalue(L, -3);
@@ -318,6 +324,25 @@ static int l_is_timeout (lua_State *L) {
 }
 
 
+/* internal.set_traceback(err, text): what 'traceback' gives for the error from
+   now on; with nil the next to raise it is taken to be the first */
+static int l_set_traceback (lua_State *L) {
+  Sched *S = sched_of(L);
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2) && !lua_istable(L, 1)) {
+    lua_pushboolean(L, 0); /* a place in the registry is never nil */
+    lua_replace(L, 2);
+  }
+  note(L, S, 1);
+  return 0;
+}
+
+
+static const luaL_Reg internals[] = {
+  { "set_traceback", l_set_traceback },
+  { NULL, NULL },
+};
+
 static const luaL_Reg funcs[] = {
   { "error", l_error },         { "hooks", l_hooks },
   { "is_abort", l_is_abort },   { "is_timeout", l_is_timeout },
@@ -334,4 +359,5 @@ void error_openlib (lua_State *L) {
   }
   lua_pop(L, 1);
   sched_funcs(L, funcs);
+  sched_internals(L, internals);
 }

@@ -9,7 +9,7 @@
 
 local core = require "neap.core"
 
-local option_hint = core.internal.option_hint
+local enter, option_hint = core.internal.enter, core.internal.option_hint
 
 local args = {}
 
@@ -62,6 +62,14 @@ function args.callable (value, arg, fname, what, level)
     args.fail(arg, fname, what, "a function or callable", value, level)
   end
   return value
+end
+
+
+--- Raise, saying what to do, if the caller cannot suspend here.
+-- @tparam string fname the public function
+function args.enter (fname, level)
+  local ok, err = pcall(enter, fname)
+  if not ok then error(err, 3 + (level or 0)) end
 end
 
 
