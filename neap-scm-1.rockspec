@@ -64,6 +64,7 @@ build = {
     ["neap.args"] = "lua/neap/args.lua",
     ["neap.cancellable"] = "lua/neap/cancellable.lua",
     ["neap"] = "lua/neap/init.lua",
+    ["neap.retry"] = "lua/neap/retry.lua",
   },
   install = {
     bin = { neap = "bin/neap" },
