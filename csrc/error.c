@@ -164,13 +164,16 @@ int error_handler (lua_State *L) {
 /* protected: error, scheduler, how: adds where it arrived to its traceback */
 static int add_trace (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, 2);
+  lua_Debug ar;
   error_pushtrace(L, S, 1);
   if (lua_isnil(L, -1)) return 0;
   lua_pushfstring(L, "\n[%s ", (const char *)lua_touserdata(L, 3));
   push_who(L, S);
-  lua_pushliteral(L, "]\n");
-  luaL_traceback(L, L, NULL, 2);
-  lua_concat(L, 5);
+  if (lua_getstack(L, 2, &ar))
+    luaL_traceback(L, L, "]", 2);
+  else /* the task's body has ended: nothing is left of it */
+    lua_pushliteral(L, "]");
+  lua_concat(L, 4);
   note(L, S, 1);
   return 0;
 }
