@@ -1,0 +1,315 @@
+-- bin/neap as a process. What a script prints tells where it is; nothing here
+-- waits for time.
+
+local lua = os.getenv "LUA" or "lua5.4"
+
+local files = {}
+
+
+local function quoted (word)
+  return "'" .. tostring(word):gsub("'", "'\\''") .. "'"
+end
+
+
+-- write a script into a file; its name
+local function script (text)
+  local name = os.tmpname()
+  files[#files + 1] = name
+  local file <close> = assert(io.open(name, "w"))
+  assert(file:write(text))
+  return name
+end
+
+
+-- start bin/neap with these words: its process, whose stdout and stderr can be
+-- read
+local function start (...)
+  local words = { "echo $$; exec env",
+    "LUA_PATH=" .. quoted(package.path), "LUA_CPATH=" .. quoted(package.cpath),
+    quoted(lua), "bin/neap" }
+  for _, word in ipairs { ... } do words[#words + 1] = quoted(word) end
+  local process = { pipe = io.popen(table.concat(words, " ") .. " 2>&1") }
+  process.pid = process.pipe:read "n"
+  process.pipe:read "l"
+  return process
+end
+
+
+local function interrupt (process)
+  assert(os.execute("kill -INT " .. process.pid))
+end
+
+
+-- what is still printed, "exit" or "signal", and the number
+local function finish (process)
+  local text = process.pipe:read "a"
+  local _, how, code = process.pipe:close()
+  return text, how, code
+end
+
+
+-- run a script to its end: what it printed and the exit status
+local function neap (text, ...)
+  local printed, how, code = finish(start(script(text), ...))
+  assert.equal("exit", how)
+  return printed, code
+end
+
+
+describe("bin/neap", function ()
+
+  teardown(function ()
+    for _, name in ipairs(files) do os.remove(name) end
+  end)
+
+  it("runs a script that waits at its top level", function ()
+    local text, code = neap [[
+      local neap = require "neap"
+      neap.sleep(0.001)
+      print "done"
+    ]]
+    assert.equal("done\n", text)
+    assert.equal(0, code)
+  end)
+
+  it("waits for what the script spawned", function ()
+    assert.equal("child\n", (neap [[
+      local neap = require "neap"
+      neap.spawn(function ()
+        neap.sleep(0.001)
+        print "child"
+      end)
+    ]]))
+  end)
+
+  it("gives the script its arguments, in '...' and 'arg'", function ()
+    local name = script [[
+      print(arg[0], #arg, arg[1], arg[2], arg[-1], select("#", ...), ...)
+    ]]
+    local text = finish(start(name, "a b", "--help"))
+    assert.equal(name .. "\t2\ta b\t--help\tbin/neap\t2\ta b\t--help\n", text)
+  end)
+
+  it("'--' ends its own options, and is below the script in 'arg'",
+    function ()
+      local name = script "print(arg[-2], arg[-1], arg[0], #arg, arg[1])"
+      assert.equal("bin/neap\t--\t" .. name .. "\t1\tx\n",
+        (finish(start("--", name, "x"))))
+    end)
+
+  it("leaves a script's first line to the shell", function ()
+    assert.equal("1\n", (neap "#!/usr/bin/env neap\nprint(1)"))
+  end)
+
+  it("'-' runs standard input", function ()
+    local name = script "print(arg[0], ...)"
+    local command = "cat " .. name .. " | LUA_PATH=" .. quoted(package.path)
+      .. " LUA_CPATH=" .. quoted(package.cpath) .. " " .. lua
+      .. " bin/neap - x"
+    local pipe <close> = io.popen(command)
+    assert.equal("-\tx\n", pipe:read "a")
+  end)
+
+  it("respects os.exit", function ()
+    local text, code = neap [[
+      print "first"
+      require "neap".spawn(function () os.exit(7) end)
+      require "neap".sleep(math.huge)
+    ]]
+    assert.equal("first\n", text)
+    assert.equal(7, code)
+  end)
+
+  it("respects os.exit that closes the state", function ()
+    local _, code = neap "os.exit(8, true)"
+    assert.equal(8, code)
+  end)
+
+  describe("an error", function ()
+
+    it("exits 1, with the traceback", function ()
+      local text, code = neap [[
+        local function inner ()
+          require "neap".sleep(0)
+          error "boom"
+        end
+        inner()
+        print "not reached"
+      ]]
+      assert.equal(1, code)
+      assert.matches("^neap: [^\n]*:3: boom\nstack traceback:\n", text)
+      assert.matches(":5: in main chunk", text)
+      assert.not_matches("not reached", text)
+    end)
+
+    it("in a task comes with the way that it took", function ()
+      local text, code = neap [[
+        local neap = require "neap"
+        neap.scope(function ()
+          neap.spawn(function () error "boom" end)
+        end)
+      ]]
+      assert.equal(1, code)
+      assert.matches("^neap: [^\n]*:3: boom\n", text)
+      assert.matches(":3: in function <[^\n]*>\n", text)
+      assert.matches("\n%[child of a scope of task '[^\n]*'%]\n", text)
+      assert.matches(":2: in main chunk", text)
+    end)
+
+    it("of the script's own child names the script", function ()
+      local name = script "require 'neap'.spawn(error, 'boom')"
+      local text = finish(start(name))
+      assert.matches("child of a scope of task '" .. name .. "'%]\n$", text)
+    end)
+
+    it("that is a table says what it can", function ()
+      local text, code = neap "error({})"
+      assert.equal(1, code)
+      assert.matches("^neap: %(error object is a table value%)\n", text)
+      assert.matches(":1: in main chunk", text)
+      assert.matches("^neap: MyError: why\nstack traceback:\n",
+        (neap "error(require 'neap'.error('MyError', 'why'))"))
+    end)
+
+    it("that is nil is one, too", function ()
+      local text, code = neap "error()"
+      assert.equal(1, code)
+      assert.equal("neap: (error object is a nil value)\n", text)
+    end)
+
+    it("made of several shows them all", function ()
+      local text, code = neap [[
+        require "neap".pool({ "a", "b", "c" }, 1, function (x)
+          if x ~= "b" then error(x .. " failed", 0) end
+        end, { stop_on_error = false })
+      ]]
+      assert.equal(1, code)
+      assert.matches("^neap: AggregateError: ", text)
+      assert.matches("\n%[1%] a failed\n", text)
+      assert.matches("\n%[2%] c failed\n", text)
+    end)
+
+    it("is also a deadlock", function ()
+      local text, code = neap [[
+        local neap = require "neap"
+        local _ <close> = setmetatable({}, { __close = function ()
+          print "cleaned up"
+        end })
+        neap.event():wait()
+      ]]
+      assert.equal(1, code)
+      assert.matches("cleaned up\n", text)
+      assert.matches("neap: DeadlockError: ", text)
+    end)
+
+    it("is a script that cannot be compiled", function ()
+      local text, code = neap "print("
+      assert.equal(1, code)
+      assert.matches("^neap: [^\n]*:1: unexpected symbol near <eof>\n$", text)
+    end)
+
+    it("is a script that is not there", function ()
+      local text, how, code = finish(start "no/such/file.lua")
+      assert.equal("neap: cannot open no/such/file.lua: "
+        .. "No such file or directory\n", text)
+      assert.same({ "exit", 1 }, { how, code })
+    end)
+
+    it("is a wrong call of it, with the usage", function ()
+      for _, words in ipairs { {}, { "--" }, { "--verbose", "x" } } do
+        local text, how, code = finish(start(table.unpack(words)))
+        assert.matches("^neap: [^\n]+\nUsage: neap SCRIPT", text)
+        assert.same({ "exit", 1 }, { how, code })
+      end
+    end)
+
+  end)
+
+  describe("Ctrl-C", function ()
+
+    it("cancels the script, so that its clean-up runs", function ()
+      local process = start(script [[
+        local neap = require "neap"
+        io.stdout:setvbuf "line"
+        neap.spawn(function ()
+          local _ <close> = setmetatable({}, { __close = function ()
+            neap.shield(neap.sleep, 0.001)
+            print "child cleaned up"
+          end })
+          print "ready"
+          neap.sleep(math.huge)
+        end)
+        neap.sleep(1000)
+      ]])
+      assert.equal("ready", process.pipe:read "l")
+      interrupt(process)
+      local text, how, code = finish(process)
+      assert.equal("child cleaned up\nneap: interrupted\n", text)
+      assert.same({ "exit", 130 }, { how, code })
+    end)
+
+    it("that the script takes care of is no error", function ()
+      local process = start(script [[
+        local neap = require "neap"
+        io.stdout:setvbuf "line"
+        print "ready"
+        local ok, err = pcall(neap.sleep, 1000)
+        print(ok, err.name, err.reason)
+      ]])
+      process.pipe:read "l"
+      interrupt(process)
+      local text, how, code = finish(process)
+      assert.equal("false\tAbortError\tinterrupted\n", text)
+      assert.same({ "exit", 0 }, { how, code })
+    end)
+
+    it("twice ends the process at once", function ()
+      local process = start(script [[
+        local neap = require "neap"
+        io.stdout:setvbuf "line"
+        local _ <close> = setmetatable({}, { __close = function ()
+          print "cleaning up"
+          neap.shield(neap.sleep, 1000)
+        end })
+        print "ready"
+        neap.sleep(1000)
+      ]])
+      assert.equal("ready", process.pipe:read "l")
+      interrupt(process)
+      assert.equal("cleaning up", process.pipe:read "l")
+      interrupt(process)
+      local text, how, code = finish(process)
+      assert.equal("", text)
+      assert.same({ "signal", 2 }, { how, code })
+    end)
+
+    it("twice ends a script that never waits", function ()
+      local process = start(script [[
+        io.stdout:setvbuf "line"
+        print "ready"
+        while true do end
+      ]])
+      assert.equal("ready", process.pipe:read "l")
+      -- again and again, for two at the same time would count as one
+      os.execute("while kill -INT " .. process.pid .. "; do :; done "
+        .. "2>/dev/null &")
+      local _, how, code = finish(process)
+      assert.same({ "signal", 2 }, { how, code })
+    end)
+
+  end)
+
+  it("--help tells of the exit status", function ()
+    local text, how, code = finish(start "--help")
+    assert.matches("^Usage: neap SCRIPT", text)
+    assert.matches("130 when%s+Ctrl%-C", text)
+    assert.same({ "exit", 0 }, { how, code })
+  end)
+
+  it("--version tells the version", function ()
+    local text, how, code = finish(start "--version")
+    assert.equal("neap " .. require("neap").version .. " (Lua 5.4)\n", text)
+    assert.same({ "exit", 0 }, { how, code })
+  end)
+
+end)
