@@ -57,6 +57,7 @@ build = {
         "csrc/semaphore.c",
         "csrc/strand.c",
         "csrc/task.c",
+        "csrc/terminal.c",
         "csrc/timer.c",
       },
     },
@@ -64,6 +65,7 @@ build = {
     ["neap.args"] = "lua/neap/args.lua",
     ["neap.cancellable"] = "lua/neap/cancellable.lua",
     ["neap"] = "lua/neap/init.lua",
+    ["neap.progress"] = "lua/neap/progress.lua",
     ["neap.retry"] = "lua/neap/retry.lua",
   },
   install = {

@@ -17,6 +17,7 @@ void coroutine_openlib (lua_State *L);
 void event_openlib (lua_State *L);
 void pool_openlib (lua_State *L);
 void semaphore_openlib (lua_State *L);
+void terminal_openlib (lua_State *L);
 
 HIDDEN_END
 

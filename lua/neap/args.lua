@@ -119,6 +119,10 @@ local kinds = {
   boolean = { "a boolean", function (v) return type(v) == "boolean" end },
   string = { "a string", function (v) return type(v) == "string" end },
   callable = { "a function or callable", args.is_callable },
+  file = { "a file, or an object with a method 'write'", function (v)
+    return io.type(v) == "file"
+      or (type(v) == "table" and args.is_callable(v.write))
+  end },
   signal = { "an abort signal", core.internal.is_signal },
   number = { "a number", function (v)
     return type(v) == "number" and v == v
