@@ -13,7 +13,11 @@ for name, value in pairs(core) do neap[name] = value end
 neap.internal = nil -- for neap's own files only
 
 -- each of these files returns the function, or a table of functions
-for _, file in ipairs { "cancellable", "progress", "retry" } do
+for _, file in ipairs {
+  "cancellable",
+  "progress",
+  "retry",
+} do
   for name, fn in pairs(require("neap." .. file)) do neap[name] = fn end
 end
 
