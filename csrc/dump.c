@@ -86,6 +86,7 @@ static int walk (lua_State *L) {
   lua_newtable(L);
   push_children(L, S->roots, 0);
   push_children(L, S->host, 0);
+  push_children(L, S->background, 0);
   return 1;
 }
 

@@ -126,11 +126,25 @@ static void interrupted (lua_State *L, Sched *S, Task *root) {
 }
 
 
+/* the root has ended, and with it goes what worked for several of its tasks */
+static void end_background (lua_State *L, Sched *S) {
+  Scope *s = S->background;
+  scope_cancel(L, s, CANCEL_QUIET, 0);
+  while (s->children.first != NULL) {
+    sched_round(S, L, NEVER);
+    if (s->children.first != NULL && !sched_busy(S) && !wait(S, L))
+      task_kill_below(L, S, s);
+  }
+  scope_renew(L, s);
+}
+
+
 static void tidy (lua_State *L, Sched *S) {
   S->from = NULL;
   task_trim(L, S, KEPT);
   scope_trim(L, S, KEPT);
   scope_report(L, S->host);
+  scope_report(L, S->background);
 }
 
 
@@ -141,7 +155,7 @@ caller; raises inside a task. */
 static int l_run (lua_State *L) {
   Sched *S = sched_of(L);
   Task *root;
-  int n;
+  int n, killed = 0;
   arg_callable(L, 1, 1, "run", "fn");
   enter_loop(L, S, "run");
   S->from = NULL; /* making the task may raise */
@@ -152,12 +166,11 @@ static int l_run (lua_State *L) {
     sched_round(S, L, NEVER);
     if (root->status >= TASK_DONE) break;
     if (S->interrupts > 0) interrupted(L, S, root);
-    if (!sched_busy(S) && !wait(S, L) && deadlock(L, S, root)) {
-      tidy(L, S);
-      return lua_error(L);
-    }
+    if (!sched_busy(S) && !wait(S, L)) killed = deadlock(L, S, root);
   }
+  end_background(L, S);
   tidy(L, S);
+  if (killed) return lua_error(L);
   n = task_outcome(L, 1, root);
   if (root->status != TASK_DONE) return lua_error(L);
   return n;

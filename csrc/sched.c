@@ -364,13 +364,6 @@ void *sched_object (lua_State *L, int idx) {
 /* life of the scheduler */
 
 
-static Scope *top_scope (Task *t) {
-  Scope *s = t->scope;
-  while (s->parent != NULL) s = s->parent;
-  return s;
-}
-
-
 void task_kill_below (lua_State *L, Sched *S, Scope *top) {
   uint32_t i;
   for (i = S->nslots; i > 0; i--) { /* the young first: children */
@@ -379,7 +372,7 @@ void task_kill_below (lua_State *L, Sched *S, Scope *top) {
     lua_rawgeti(L, -1, (lua_Integer)i);
     t = (Task *)lua_touserdata(L, -1);
     if (t != NULL && t->status < TASK_DONE && t->sib.next != NULL &&
-        (top == NULL || top_scope(t) == top))
+        (top == NULL || scope_top(t) == top))
       task_kill(L, t);
     lua_pop(L, 2);
   }
@@ -400,7 +393,8 @@ static int sched_gc (lua_State *L) {
   strand_free_spares(S);
   if (S->host != NULL) sched_alloc(S, S->host, sizeof(Scope), 0);
   if (S->roots != NULL) sched_alloc(S, S->roots, sizeof(Scope), 0);
-  S->host = S->roots = NULL;
+  if (S->background != NULL) sched_alloc(S, S->background, sizeof(Scope), 0);
+  S->host = S->roots = S->background = NULL;
   heap_free(&S->heap, sched_alloc, S);
   return 0;
 }
@@ -453,6 +447,7 @@ Sched *sched_open (lua_State *L) {
   S->birth = S->looked = sched_now(S);
   S->host = scope_toplevel(L, S);
   S->roots = scope_toplevel(L, S);
+  S->background = scope_toplevel(L, S);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &sched_key);
   return S;

@@ -157,10 +157,11 @@ struct Sched {
   double dt;      /* time between the last two steps */
   lua_Alloc alloc;
   void *alloc_ud;
-  Loop *loop;   /* made when something first needs the system */
-  int external; /* tasks that wait for the outside world */
-  Scope *host;  /* where tasks spawned outside any task live */
-  Scope *roots; /* where the root tasks of 'run' live */
+  Loop *loop;        /* made when something first needs the system */
+  int external;      /* tasks that wait for the outside world */
+  Scope *host;       /* where tasks spawned outside any task live */
+  Scope *roots;      /* where the root tasks of 'run' live */
+  Scope *background; /* where work that belongs to no single task lives */
   Scope *free_scopes;
   Strand *free_strands;
   int depth;         /* coroutines resumed inside one another, in C */

@@ -67,6 +67,25 @@ Scope *scope_toplevel (lua_State *L, Sched *S) {
 }
 
 
+Scope *scope_top (const Task *t) {
+  Scope *s = t->scope;
+  while (s->parent != NULL) s = s->parent;
+  return s;
+}
+
+
+void scope_renew (lua_State *L, Scope *s) {
+  invariant(s->parent == NULL && s->children.first == NULL);
+  if (s->raw != RAW_NONE) {
+    lua_pushboolean(L, 0);
+    set_reason(L, s);
+  }
+  s->raw = RAW_NONE;
+  s->cause = NULL;
+  s->own = s->felt = s->touched = 0;
+}
+
+
 static void release (lua_State *L, Scope *s) {
   Sched *S = s->S;
   int reason = s->reason;

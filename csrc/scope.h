@@ -144,6 +144,12 @@ void scope_abandon (lua_State *L, Scope *s);
 /* a scope without an owner; may raise */
 Scope *scope_toplevel (lua_State *L, Sched *S);
 
+/* the one that the task is below */
+Scope *scope_top (const Task *t);
+
+/* a top-level scope that was cancelled, and is empty now, as if it were new */
+void scope_renew (lua_State *L, Scope *s);
+
 /* tell of the errors of host tasks that nobody has seen */
 void scope_report (lua_State *L, Scope *s);
 

@@ -609,6 +609,22 @@ static int l_async (lua_State *L) {
 }
 
 
+/* internal.background(fn, ...) -> Task: the same for work that serves several
+   tasks and belongs to none: a debounced run, what a stream reads ahead. No
+   scope waits for it or fails with it. It is cancelled when 'run' ends; that
+   of a host's task lives as the host's other tasks do. */
+static int l_background (lua_State *L) {
+  Sched *S = sched_of(L);
+  Scope *scope = S->background;
+  Task *t;
+  arg_callable(L, 1, 1, "background", "fn");
+  if (S->current != NULL && scope_top(S->current) == S->host) scope = S->host;
+  t = task_new(L, scope, lua_gettop(L) - 1, T_EXPOSED | T_ASYNC);
+  task_push_raw(L, t);
+  return 1;
+}
+
+
 /*** neap.current() -> Task or nil: the running task. */
 static int l_current (lua_State *L) {
   Sched *S = sched_of(L);
@@ -650,12 +666,19 @@ static const luaL_Reg funcs[] = {
 };
 
 
+static const luaL_Reg internals[] = {
+  { "background", l_background },
+  { NULL, NULL },
+};
+
+
 /* on the stack: the module's table, the scheduler */
 void task_openlib (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, -1);
   sched_kind(S, WAIT_TASK, &waits_task);
   sched_kind(S, WAIT_CHILDREN, &waits_children);
   sched_funcs(L, funcs);
+  sched_internals(L, internals);
   if (S->task_meta != 0) return; /* opened before: handles exist */
   lua_createtable(L, 0, 6);
   lua_pushvalue(L, -2);
