@@ -63,10 +63,13 @@ build = {
     },
     -- lua/neap/*.lua
     ["neap.args"] = "lua/neap/args.lua",
+    ["neap.burst"] = "lua/neap/burst.lua",
     ["neap.cancellable"] = "lua/neap/cancellable.lua",
+    ["neap.debounce"] = "lua/neap/debounce.lua",
     ["neap"] = "lua/neap/init.lua",
     ["neap.progress"] = "lua/neap/progress.lua",
     ["neap.retry"] = "lua/neap/retry.lua",
+    ["neap.throttle"] = "lua/neap/throttle.lua",
   },
   install = {
     bin = { neap = "bin/neap" },

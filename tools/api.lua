@@ -19,6 +19,8 @@ local rooms = {
   { "Running", "csrc/run.c", "csrc/task.c", "csrc/clock.c" },
   { "Scopes and cancellation", "csrc/scopelib.c", "csrc/abortlib.c" },
   { "Errors", "csrc/error.c" },
+  { "Debounce and throttle", "lua/neap/burst.lua",
+    "lua/neap/debounce.lua", "lua/neap/throttle.lua" },
   { "Events and futures", "csrc/event.c" },
   { "Outside world", "csrc/loop.c" },
   { "Debugging", "csrc/dump.c" },

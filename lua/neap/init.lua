@@ -15,8 +15,10 @@ neap.internal = nil -- for neap's own files only
 -- each of these files returns the function, or a table of functions
 for _, file in ipairs {
   "cancellable",
+  "debounce",
   "progress",
   "retry",
+  "throttle",
 } do
   for name, fn in pairs(require("neap." .. file)) do neap[name] = fn end
 end

@@ -1,0 +1,107 @@
+--- Debounce: many calls in a row, one run when it has become quiet.
+--
+-- A burst is a row of calls with less than `wait` between them. It is known by
+-- times alone: when its last call was, and from when `max_wait` counts.
+--
+-- @module neap.debounce
+
+local args = require "neap.args"
+local burst = require "neap.burst"
+local core = require "neap.core"
+
+local make_error, now = core.error, core.now
+local join, new_run = burst.join, burst.run
+local huge, min, pack = math.huge, math.min, table.pack
+
+local valid = {
+  superseded = { "reject", "share" }, leading = "boolean",
+  trailing = "boolean", max_wait = "seconds", signal = "signal",
+}
+
+
+-- a run later on: everybody's, or the caller's in place of an earlier one's
+local function later (object, time, ...)
+  local due = min(time + object.wait, object.since + object.max_wait)
+  local run = object.next_run
+  if run ~= nil and object.share then
+    run.due, run.values = due, pack(...)
+    return run
+  end
+  if run ~= nil then
+    burst.drop(run, make_error("AbortError", "Debounced"))
+  end
+  run = new_run(object, due, pack(...))
+  object.next_run = run
+  return run
+end
+
+
+local function call (object, ...)
+  burst.enter(object)
+  local time, last = now(), object.last
+  -- a call from before 'last': the clock was chosen anew
+  local first = object.next_run == nil
+    and (last == nil or time >= last + object.wait or time < last)
+  object.last = time
+  if first then object.since = time end
+  if first and object.leading then
+    object.lead = new_run(object, time, pack(...))
+    return join(object.lead)
+  end
+  if not object.trailing then return join(object.lead) end
+  return join(later(object, time, ...))
+end
+
+
+local Debounced = burst.class("debounce", {
+  call = call,
+  began = function (object, time) object.since = time end,
+  renew = function (object) object.last = nil end,
+})
+
+
+--- Make a callable that runs `fn` once it has not been called for `wait`
+-- seconds, with the arguments of the latest call. A call of it suspends until
+-- the run that it belongs to has ended, and returns its results or raises its
+-- error. A run that has begun is not superseded: a call from then on begins a
+-- new burst. Cancelling one caller does not disturb the others; a run is
+-- cancelled when its last caller is. What is returned has the methods
+-- `d:cancel([reason])`, `d:flush()` and `d:pending()`. Does not suspend.
+-- @tparam function fn what to run
+-- @tparam number wait seconds of quiet; 0 still runs later, not in the call;
+-- with `math.huge` only `flush` and `max_wait` run anything
+-- @tparam[opt] table options as follows
+-- @tparam[opt="reject"] string options.superseded what earlier calls of a burst
+-- get: "reject", an AbortError "Debounced" as soon as the next call is made;
+-- "share", the outcome of the run
+-- @tparam[opt=false] boolean options.leading the first call of a burst runs at
+-- once, and there is another run only if more calls come
+-- @tparam[opt=true] boolean options.trailing run at the end of the burst; if
+-- false, the rest of the burst gets the outcome of its first call
+-- @tparam[opt=math.huge] number options.max_wait seconds after which an endless
+-- burst runs all the same
+-- @tparam[opt] signal options.signal when aborted, every caller gets its reason
+-- @treturn function d
+local function debounce (fn, wait, options)
+  args.callable(fn, 1, "debounce", "fn")
+  args.seconds(wait, 2, "debounce", "wait")
+  options = args.options(options, 3, "debounce", valid)
+  local leading, trailing = options.leading, options.trailing ~= false
+  if not (leading or trailing) then
+    error("bad options to 'debounce' (leading and trailing are both false: "
+      .. "nothing would ever run)", 2)
+  end
+  return burst.new(Debounced, fn, options.signal, {
+    wait = wait,
+    share = options.superseded == "share",
+    leading = leading,
+    trailing = trailing,
+    max_wait = options.max_wait or huge,
+    last = nil, -- time of the last call, if there was one
+    since = nil, -- time from which 'max_wait' counts
+    lead = nil, -- the run of the burst's first call
+  })
+end
+
+
+return { debounce = debounce }

@@ -1,0 +1,81 @@
+--- Throttle: at most one run in an interval, and no call is lost.
+--
+-- @module neap.throttle
+
+local args = require "neap.args"
+local burst = require "neap.burst"
+local core = require "neap.core"
+
+local join, new_run, now = burst.join, burst.run, core.now
+local pack = table.pack
+
+local valid = { leading = "boolean", trailing = "boolean", signal = "signal" }
+
+
+local function call (object, ...)
+  burst.enter(object)
+  local time, run, began = now(), object.next_run, object.interval_began
+  if run ~= nil then
+    run.values = pack(...)
+    return join(run)
+  end
+  -- a call from before the interval: the clock was chosen anew
+  local free = began == nil or time >= began + object.interval or time < began
+  if free then began = time end
+  if free and object.leading then
+    object.interval_began = time
+    object.lead = new_run(object, time, pack(...))
+    return join(object.lead)
+  end
+  if not object.trailing then return join(object.lead) end
+  run = new_run(object, began + object.interval, pack(...))
+  object.next_run = run
+  return join(run)
+end
+
+
+local Throttled = burst.class("throttle", {
+  call = call,
+  began = function (object, time) object.interval_began = time end,
+  renew = function (object) object.interval_began = nil end,
+})
+
+
+--- Make a callable that runs `fn` at most once in `interval` seconds. The first
+-- call runs at once; those within the interval share one run at its end, with
+-- the arguments of the latest of them, which begins the next interval. A call
+-- of it suspends until the run that it belongs to has ended, and returns its
+-- results or raises its error. Cancelling one caller does not disturb the
+-- others; a run is cancelled when its last caller is. What is returned has the
+-- methods `d:cancel([reason])`, `d:flush()` and `d:pending()`. (A limiter with
+-- `rate` drops no call.) Does not suspend.
+-- @tparam function fn what to run
+-- @tparam number interval seconds; 0 runs every call at once
+-- @tparam[opt] table options as follows
+-- @tparam[opt=true] boolean options.leading if false, the first call runs at
+-- the end of an interval too
+-- @tparam[opt=true] boolean options.trailing if false, calls within the
+-- interval get the outcome of the run that began it
+-- @tparam[opt] signal options.signal when aborted, every caller gets its reason
+-- @treturn function d
+local function throttle (fn, interval, options)
+  args.callable(fn, 1, "throttle", "fn")
+  args.seconds(interval, 2, "throttle", "interval")
+  options = args.options(options, 3, "throttle", valid)
+  local leading = options.leading ~= false
+  local trailing = options.trailing ~= false
+  if not (leading or trailing) then
+    error("bad options to 'throttle' (leading and trailing are both false: "
+      .. "nothing would ever run)", 2)
+  end
+  return burst.new(Throttled, fn, options.signal, {
+    interval = interval,
+    leading = leading,
+    trailing = trailing,
+    interval_began = nil, -- time of the last run, if there was one
+    lead = nil, -- the run that began it
+  })
+end
+
+
+return { throttle = throttle }
