@@ -58,19 +58,29 @@ C_FLAGS = -std=c11 -D_GNU_SOURCE -fPIC -pthread $(WARNINGS) $(INCLUDES) \
 
 ifeq ($(shell uname -s),Darwin)
 MODULE = -bundle -undefined dynamic_lookup
+LIBNEAP = libneap.dylib
+SHARED = -dynamiclib -undefined dynamic_lookup \
+  -install_name $(PREFIX)/lib/$(LIBNEAP)
 HOST =
 else
 MODULE = -shared
+LIBNEAP = libneap.so
+SHARED = -shared -Wl,-soname,$(LIBNEAP).0
 HOST = -rdynamic -ldl
 endif
 
 SRC := $(wildcard csrc/*.c)
 OBJ := $(SRC:csrc/%.c=$(BUILD)/obj/%.o)
 SO := $(BUILD)/neap/core.so
-C_FILES := $(wildcard csrc/*.[ch] test/*.c bench/*.c examples/*/*.c)
+C_FILES := $(wildcard csrc/*.[ch] csrc/lib/*.[ch] test/*.c bench/*.c \
+  examples/*/*.c)
 LUA_FILES := $(wildcard lua/neap/*.lua lua/neap/*/*.lua)
 
-# C programs that hold a Lua state of their own, linked with the core: tests
+# what hosts link with: the core, and the Lua files put into C
+LIB := $(BUILD)/libneap.a
+LIB_OBJ := $(OBJ) $(BUILD)/obj/lib/open.o $(BUILD)/obj/lib/files.o
+
+# C programs that hold a Lua state of their own, linked with libneap: tests
 # named test/*_test.c, and examples/embed/*.c
 HOST_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard test/*_test.c))
 HOST_EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(wildcard examples/embed/*.c))
@@ -123,17 +133,35 @@ $(BUILD)/obj/%.o: csrc/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,compile $<)$(CC) $(C_FLAGS) -MMD -MP -c -o $@ $<
 
-$(HOST_TESTS) $(HOST_EXAMPLES): $(BUILD)/%: %.c $(OBJ)
+EMBEDDED := $(filter-out %.d.lua,$(LUA_FILES)) # types for editors are no code
+
+$(BUILD)/obj/lib/files.c: $(EMBEDDED) tools/embed.lua
 	@mkdir -p $(@D)
-	$(call say,build $@)$(CC) $(C_FLAGS) -Icsrc $(LDFLAGS) -MMD -MP -o $@ $< \
-	  $(OBJ) $(LUA_LIBS) $(LIBS) -lm $(HOST)
+	@$(LUA) tools/embed.lua $(EMBEDDED) >$@
+
+$(BUILD)/obj/lib/files.o: $(BUILD)/obj/lib/files.c
+	$(call say,compile $<)$(CC) $(C_FLAGS) -iquote csrc/lib -c -o $@ $<
+
+$(LIB): $(LIB_OBJ)
+	$(call say,archive $@)rm -f $@ && ar rcs $@ $(LIB_OBJ)
+
+$(BUILD)/$(LIBNEAP): $(LIB_OBJ)
+	$(call say,link $@)$(CC) $(SHARED) $(CFLAGS) $(LDFLAGS) -pthread -o $@ \
+	  $(LIB_OBJ) $(LIBS)
+
+lib: $(LIB) $(BUILD)/$(LIBNEAP) ## build the libraries for hosts in C
+
+$(HOST_TESTS) $(HOST_EXAMPLES): $(BUILD)/%: %.c $(LIB)
+	@mkdir -p $(@D)
+	$(call say,build $@)$(CC) $(C_FLAGS) -iquote csrc $(LDFLAGS) -MMD -MP -o $@ $< \
+	  $(LIB) $(LUA_LIBS) $(LIBS) -lm $(HOST)
 
 setup: ## install what building, testing and 'make demo' need
 	$(SETUP) build test demo
 
 hosts: $(HOST_TESTS) $(HOST_EXAMPLES)
 
--include $(OBJ:.o=.d) $(addsuffix .d,$(HOST_TESTS) $(HOST_EXAMPLES))
+-include $(LIB_OBJ:.o=.d) $(addsuffix .d,$(HOST_TESTS) $(HOST_EXAMPLES))
 
 # ---------------------------------------------------------------------------
 # Seeing and testing. Installing comes first, and what was installed is found
@@ -197,7 +225,7 @@ nomem: ## fail every allocation in turn, under the sanitizers
 	@$(MAKE) -s BUILD=build/nomem CC=gcc CFLAGS='$(SANITIZE)' run-nomem
 
 $(BUILD)/nomem: test/nomem.c $(OBJ)
-	$(call say,build $@)$(CC) $(C_FLAGS) -Icsrc $(LDFLAGS) -o $@ test/nomem.c $(OBJ) \
+	$(call say,build $@)$(CC) $(C_FLAGS) -iquote csrc $(LDFLAGS) -o $@ test/nomem.c $(OBJ) \
 	  $(LUA_LIBS) $(LIBS) -lm $(HOST)
 
 run-nomem: $(BUILD)/nomem
@@ -233,9 +261,11 @@ LUA_DIR = $(DESTDIR)$(PREFIX)/share/lua/5.4
 LIB_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
 BIN_DIR = $(DESTDIR)$(PREFIX)/bin
 INC_DIR = $(DESTDIR)$(PREFIX)/include
+SYS_DIR = $(DESTDIR)$(PREFIX)/lib
+VERSION := $(shell sed -n 's/^.define NEAP_VERSION "\(.*\)"/\1/p' csrc/neap.h)
 
 # the command begins with the Lua that it is installed for
-install: all ## install below PREFIX (/usr/local); DESTDIR for packagers
+install: all lib ## install below PREFIX (/usr/local); DESTDIR for packagers
 	@set -e; for f in $(LUA_FILES:lua/%=%); do \
 	  mkdir -p "$(LUA_DIR)/$$(dirname $$f)"; \
 	  install -m 644 lua/$$f "$(LUA_DIR)/$$f"; \
@@ -243,12 +273,27 @@ install: all ## install below PREFIX (/usr/local); DESTDIR for packagers
 	@mkdir -p "$(LIB_DIR)/neap" "$(BIN_DIR)" "$(INC_DIR)"
 	install -m 755 $(SO) "$(LIB_DIR)/neap/core.so"
 	install -m 644 csrc/neap.h "$(INC_DIR)/neap.h"
+	@mkdir -p "$(SYS_DIR)/pkgconfig"
+	install -m 644 $(LIB) "$(SYS_DIR)/libneap.a"
+ifeq ($(LIBNEAP),libneap.so)
+	install -m 755 $(BUILD)/$(LIBNEAP) "$(SYS_DIR)/$(LIBNEAP).0"
+	ln -sf $(LIBNEAP).0 "$(SYS_DIR)/$(LIBNEAP)"
+else
+	install -m 755 $(BUILD)/$(LIBNEAP) "$(SYS_DIR)/$(LIBNEAP)"
+endif
+	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: neap' 'Version: $(VERSION)' \
+	  'Description: structured concurrency for Lua' \
+	  'Cflags: -I$${prefix}/include$(LUA_INCDIR:%= -I%)' \
+	  'Libs: -L$${prefix}/lib -lneap' 'Libs.private: $(LIBS) -pthread' \
+	  >"$(SYS_DIR)/pkgconfig/neap.pc"
 	sed '1s,^#!.*,#!/usr/bin/env $(LUA),' bin/neap >"$(BIN_DIR)/neap"
 	@chmod 755 "$(BIN_DIR)/neap"
 
 uninstall: ## take it back
 	rm -rf "$(LUA_DIR)/neap" "$(LIB_DIR)/neap"
 	rm -f "$(BIN_DIR)/neap" "$(INC_DIR)/neap.h"
+	rm -f "$(SYS_DIR)/libneap.a" "$(SYS_DIR)/$(LIBNEAP)"* \
+	  "$(SYS_DIR)/pkgconfig/neap.pc"
 
 docs: ## the reference: docs/api.md, and in HTML build/docs
 	$(SETUP) docs
@@ -282,7 +327,7 @@ print-checks:
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all help setup hosts demo run-demo test run-test check lint run-lint \
+.PHONY: all lib help setup hosts demo run-demo test run-test check lint run-lint \
   warnings asan run-asan memcheck run-memcheck nomem run-nomem examples \
   run-examples bench run-bench rock run-rock install uninstall docs run-docs \
   rockspec format print-paths print-config print-checks clean

@@ -10,6 +10,7 @@
 
 #include "args.h"
 #include "error.h"
+#include "future.h"
 #include "rooms.h"
 #include "task.h"
 
@@ -98,59 +99,91 @@ static Future *check_future (lua_State *L, const char *fname) {
 }
 
 
-/* the upvalues of resolve and reject: scheduler, future */
-static int settle (lua_State *L, int state) {
-  Future *f = (Future *)lua_touserdata(L, lua_upvalueindex(2));
-  int n = state == REJECTED ? 1 : lua_gettop(L);
-  if (f->state != PENDING) return 0;
-  if (n == 1)
-    lua_settop(L, 1);
-  else if (n > 1) {
-    int i;
+void future_new (lua_State *L) {
+  Future *f = (Future *)lua_newuserdatauv(L, sizeof(Future), 1);
+  memset(f, 0, sizeof(Future));
+  luaL_setmetatable(L, "neap.future");
+}
+
+
+void future_settle (lua_State *L, Sched *S, int idx, int rejected, int n) {
+  Future *f = (Future *)lua_touserdata(L, idx);
+  idx = lua_absindex(L, idx);
+  if (n > 1) {
+    int i, first = lua_gettop(L) - n + 1;
     lua_createtable(L, n, 0);
-    lua_insert(L, 1);
-    for (i = n; i >= 1; i--) lua_rawseti(L, 1, i);
+    lua_insert(L, first);
+    for (i = n; i >= 1; i--) lua_rawseti(L, first, i);
   }
-  else
+  else if (n == 0)
     lua_pushnil(L);
-  if (f->state != PENDING) return 0; /* a finalizer was faster */
-  lua_setiuservalue(L, lua_upvalueindex(2), 1);
+  if (f->state != PENDING) { /* before, or by a finalizer just now */
+    lua_pop(L, 1);
+    return;
+  }
+  lua_setiuservalue(L, idx, 1);
   f->n = n;
-  f->state = state;
-  sched_wake_all(sched_of(L), &f->line, WHY_DONE);
+  f->state = rejected ? REJECTED : RESOLVED;
+  sched_wake_all(S, &f->line, WHY_DONE);
+}
+
+
+int future_is_done (lua_State *L, int idx) {
+  return ((Future *)lua_touserdata(L, idx))->state != PENDING;
+}
+
+
+void future_park (lua_State *L, Sched *S, Task *t, int idx) {
+  Future *f = (Future *)lua_touserdata(L, idx);
+  sched_park(S, t, WAIT_FUTURE, &f->line, NEVER);
+}
+
+
+int future_test (lua_State *L, int idx) {
+  return luaL_testudata(L, idx, "neap.future") != NULL;
+}
+
+
+/* the upvalues of resolve and reject: scheduler, future */
+static int resolve (lua_State *L) {
+  future_settle(L, sched_of(L), lua_upvalueindex(2), 0, lua_gettop(L));
   return 0;
 }
 
 
-static int resolve (lua_State *L) {
-  return settle(L, RESOLVED);
-}
-
-
 static int reject (lua_State *L) {
-  return settle(L, REJECTED);
+  lua_settop(L, 1);
+  future_settle(L, sched_of(L), lua_upvalueindex(2), 1, 1);
+  return 0;
 }
 
 
 /* push the values; how many */
-static int push_values (lua_State *L, Future *f) {
-  int i;
+static int push_values (lua_State *L, int idx) {
+  Future *f = (Future *)lua_touserdata(L, idx);
+  int i, values;
+  idx = lua_absindex(L, idx);
   if (f->n == 0) return 0;
-  lua_getiuservalue(L, 1, 1);
+  lua_getiuservalue(L, idx, 1);
   if (f->n == 1) return 1;
+  values = lua_gettop(L);
   luaL_checkstack(L, f->n, "too many values");
-  for (i = 1; i <= f->n; i++) lua_rawgeti(L, 2, i);
+  for (i = 1; i <= f->n; i++) lua_rawgeti(L, values, i);
   return f->n;
 }
 
 
-static int deliver (lua_State *L, int status, lua_KContext ctx) {
-  Future *f = (Future *)lua_touserdata(L, 1);
-  Task *t = (Task *)ctx;
-  int n;
-  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
-  n = push_values(L, f);
+int future_deliver (lua_State *L, int idx) {
+  Future *f = (Future *)lua_touserdata(L, idx);
+  int n = push_values(L, idx);
   return f->state == REJECTED ? lua_error(L) : n;
+}
+
+
+static int deliver (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
+  return future_deliver(L, 1);
 }
 
 
@@ -159,7 +192,7 @@ static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
   int n;
   if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
-  n = push_values(L, f);
+  n = push_values(L, 1);
   luaL_checkstack(L, 1, "too many values");
   lua_pushboolean(L, f->state == RESOLVED);
   lua_insert(L, -n - 1);
@@ -205,9 +238,7 @@ static int f_is_done (lua_State *L) {
 values, reject(err) with an error; the first settlement stays. Both work from
 anywhere, also outside of tasks. Does not suspend. */
 static int l_future (lua_State *L) {
-  Future *f = (Future *)lua_newuserdatauv(L, sizeof(Future), 1);
-  memset(f, 0, sizeof(Future));
-  luaL_setmetatable(L, "neap.future");
+  future_new(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, -2);
   lua_pushcclosure(L, resolve, 2);

@@ -47,6 +47,7 @@ struct Loop {
   struct ev_loop *ev;
   ev_timer timer;
   ev_io interrupt;
+  ev_io waker; /* other threads have posted something (post.h) */
   Line changed;
   Io **io;     /* by descriptor */
   int size;    /* of 'io' */
@@ -161,6 +162,11 @@ static void on_time (struct ev_loop *ev, ev_timer *w, int events) {
 }
 
 
+static void on_wake (struct ev_loop *ev, ev_io *w, int events) {
+  (void)ev, (void)w, (void)events; /* the same; the scheduler looks by itself */
+}
+
+
 static void on_interrupt (struct ev_loop *ev, ev_io *w, int events) {
   Sched *S = (Sched *)w->data;
   (void)ev, (void)events;
@@ -192,6 +198,7 @@ void loop_poll (Sched *S, double wait) {
     ev_loop_fork(loop->ev);
   }
   update_all(loop);
+  if (S->host_loop != NULL && S->stepping) return; /* the host polls it */
   loop->unchecked = loop->nactive;
   for (;;) {
     double w = wait;
@@ -219,7 +226,8 @@ void loop_open (lua_State *L, Sched *S) {
   Loop *loop;
   if (S->loop != NULL) return;
   loop = (Loop *)sched_new(L, S, sizeof(Loop));
-  loop->ev = ev_loop_new(EVFLAG_NOENV | EVFLAG_NOSIGMASK);
+  loop->ev = S->host_loop;
+  if (loop->ev == NULL) loop->ev = ev_loop_new(EVFLAG_NOENV | EVFLAG_NOSIGMASK);
   if (loop->ev == NULL) {
     sched_alloc(S, loop, sizeof(Loop), 0);
     luaL_error(L, "cannot make an event loop: %s", strerror(errno));
@@ -303,11 +311,21 @@ int loop_fd (lua_State *L, Sched *S) {
   loop->mirror = mirror_open();
   if (loop->mirror < 0)
     luaL_error(L, "cannot make a descriptor for the host: %s", strerror(errno));
+  if (ev_is_active(&loop->waker))
+    mirror_set(loop->mirror, loop->waker.fd, 1, 0);
   for (i = 0; i < loop->nactive; i++) {
     ev_io *w = &loop->active[i]->watcher;
     mirror_set(loop->mirror, w->fd, w->events & EV_READ, w->events & EV_WRITE);
   }
   return loop->mirror;
+}
+
+
+void loop_waker (Sched *S, int fd) {
+  Loop *loop = S->loop;
+  ev_io_init(&loop->waker, on_wake, fd, EV_READ);
+  ev_io_start(loop->ev, &loop->waker);
+  if (loop->mirror >= 0) mirror_set(loop->mirror, fd, 1, 0);
 }
 
 
@@ -325,12 +343,28 @@ void loop_interrupts (lua_State *L, Sched *S) {
 }
 
 
+/* leave a loop of the host's as it was */
+static void stop_all (Loop *loop) {
+  int i;
+  for (i = 0; i < loop->nactive; i++)
+    ev_io_stop(loop->ev, &loop->active[i]->watcher);
+  ev_io_stop(loop->ev, &loop->interrupt);
+  ev_io_stop(loop->ev, &loop->waker);
+  ev_timer_stop(loop->ev, &loop->timer);
+}
+
+
 void loop_free (Sched *S) {
   Loop *loop = S->loop;
   size_t bytes;
   int i;
   if (loop == NULL) return;
   if (ev_is_active(&loop->interrupt)) interrupt_close(loop->interrupt.fd);
+  if (loop->mirror >= 0) close(loop->mirror);
+  if (S->host_loop == NULL)
+    ev_loop_destroy(loop->ev);
+  else
+    stop_all(loop);
   bytes = (size_t)loop->size * sizeof(Io *);
   for (i = 0; i < loop->size; i++)
     if (loop->io[i] != NULL) sched_alloc(S, loop->io[i], sizeof(Io), 0);
@@ -338,8 +372,6 @@ void loop_free (Sched *S) {
     sched_alloc(S, loop->io, bytes, 0);
     sched_alloc(S, loop->active, bytes, 0);
   }
-  if (loop->mirror >= 0) close(loop->mirror);
-  ev_loop_destroy(loop->ev);
   sched_alloc(S, loop, sizeof(Loop), 0);
   S->loop = NULL;
 }

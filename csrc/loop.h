@@ -37,6 +37,9 @@ int loop_fd (lua_State *L, Sched *S);
 /* from now on SIGINT is counted in S->interrupts; may raise */
 void loop_interrupts (lua_State *L, Sched *S);
 
+/* from now on a poll ends when 'fd' is readable; the loop must be open */
+void loop_waker (Sched *S, int fd);
+
 void loop_free (Sched *S);
 
 void io_openlib (lua_State *L);

@@ -11,6 +11,7 @@
 #include "dump.h"
 #include "error.h"
 #include "loop.h"
+#include "post.h"
 #include "task.h"
 
 /* coroutines and scopes that are kept for the next run */
@@ -30,6 +31,12 @@ static void enter_loop (lua_State *L, Sched *S, const char *fname) {
 }
 
 
+/* can the outside world, or another thread, wake anybody? */
+static int outside (Sched *S) {
+  return S->external > 0 || post_expected(S);
+}
+
+
 /*
 ** The next deadline worth waiting for, or NEVER. A pending alarm that nobody
 ** would hear is none: it would only put a deadlock off. (It need not be looked
@@ -37,8 +44,7 @@ static void enter_loop (lua_State *L, Sched *S, const char *fname) {
 */
 static double next_deadline (Sched *S) {
   if (S->heap.n == 0) return NEVER;
-  if (S->heap.n == S->alarms && S->external == 0 && !alarm_heard(S))
-    return NEVER;
+  if (S->heap.n == S->alarms && !outside(S) && !alarm_heard(S)) return NEVER;
   return heap_earliest(&S->heap);
 }
 
@@ -54,7 +60,7 @@ static int wait (Sched *S, lua_State *L) {
     return 1;
   }
   if (S->clock == CLOCK_VIRTUAL) {
-    if (S->external > 0) sched_look(S, L, next < NEVER ? 0 : NEVER);
+    if (outside(S)) sched_look(S, L, next < NEVER ? 0 : NEVER);
     if (sched_busy(S)) return 1;
     if (next < NEVER) {
       S->time = next;
@@ -67,11 +73,11 @@ static int wait (Sched *S, lua_State *L) {
     sched_look(S, L, next > now ? next - now : 0);
     return 1;
   }
-  else if (S->external > 0) {
+  else if (outside(S)) {
     sched_look(S, L, NEVER);
     return 1;
   }
-  return S->external > 0;
+  return outside(S);
 }
 
 
@@ -202,6 +208,18 @@ static double run_step (lua_State *L, Sched *S, double budget) {
 }
 
 
+double sched_step (lua_State *L, Sched *S, double budget) {
+  double delay;
+  enter_loop(L, S, "step");
+  S->stepping = 1;
+  delay = run_step(L, S, budget);
+  S->stepping = 0;
+  S->from = NULL;
+  if (delay < 0) tidy(L, S);
+  return delay;
+}
+
+
 /*** neap.step([budget]) -> delay: for hosts with a loop of their own: runs
 what is ready and due without blocking, for at most about 'budget' seconds
 (default: one round). Returns the seconds until it wants to run again: 0 now,
@@ -211,13 +229,9 @@ static int l_step (lua_State *L) {
   Sched *S = sched_of(L);
   double budget = NEVER, delay;
   if (!lua_isnoneornil(L, 1)) budget = arg_seconds(L, 1, 1, "step", "budget");
-  enter_loop(L, S, "step");
-  delay = run_step(L, S, budget);
-  S->from = NULL;
-  if (delay < 0) {
-    tidy(L, S);
+  delay = sched_step(L, S, budget);
+  if (delay < 0)
     lua_pushnil(L);
-  }
   else
     lua_pushnumber(L, delay);
   return 1;

@@ -17,6 +17,7 @@
 #include "abort.h"
 #include "error.h"
 #include "loop.h"
+#include "post.h"
 #include "strand.h"
 #include "task.h"
 
@@ -77,8 +78,7 @@ double sched_now (Sched *S) {
 /* entering a suspending function */
 
 
-Task *sched_enter (lua_State *L, const char *fname) {
-  Sched *S = sched_of(L);
+Task *sched_enter_in (lua_State *L, Sched *S, const char *fname) {
   if (S->co == L && S->current != NULL && lua_isyieldable(L)) return S->current;
   if (S->closed)
     luaL_error(L, "'%s' cannot wait: the Lua state is being closed", fname);
@@ -103,6 +103,11 @@ Task *sched_enter (lua_State *L, const char *fname) {
 }
 
 
+Task *sched_enter (lua_State *L, const char *fname) {
+  return sched_enter_in(L, sched_of(L), fname);
+}
+
+
 static int run_again (lua_State *L, int status, lua_KContext self) {
   (void)status;
   return ((lua_CFunction)self)(L);
@@ -116,7 +121,7 @@ static int raise_now (lua_State *L, int status, lua_KContext t) {
 
 
 int sched_raise_later (lua_State *L, Task *t) {
-  sched_pass(sched_of(L), t);
+  sched_pass(t->scope->S, t);
   return lua_yieldk(L, 0, (lua_KContext)t, raise_now);
 }
 
@@ -195,6 +200,26 @@ void sched_wake_all (Sched *S, Line *line, Why why) {
 /* running */
 
 
+/* the count hook of every coroutine while there is a watchdog */
+static void on_count (lua_State *L, lua_Debug *ar) {
+  Sched *S = sched_find(L);
+  (void)ar;
+  if (!(S->watchdog > 0)) lua_sethook(L, NULL, 0, 0); /* no longer wanted */
+  if (!(S->watchdog > 0) || S->current == NULL ||
+      sched_real() - S->began <= S->watchdog)
+    return;
+  task_pushname(L, S->current);
+  luaL_error(L, "%s has run for more than %f seconds without waiting",
+             lua_tostring(L, -1), S->watchdog);
+}
+
+
+void sched_guard (Sched *S, lua_State *co) {
+  int on = S->watchdog > 0;
+  lua_sethook(co, on ? on_count : NULL, on ? LUA_MASKCOUNT : 0, 10000);
+}
+
+
 /*
 ** The one place where Lua runs. Resumes the innermost coroutine of the task;
 ** when that one emits a value or ends, hands the values to the coroutine
@@ -213,9 +238,11 @@ static void step (Sched *S, lua_State *L, Task *t) {
   S->current = t;
   S->fuel = FUEL;
   S->steps++;
+  if (S->watchdog > 0) S->began = sched_real();
   for (;;) {
     S->co = co;
     S->depth = 0;
+    if (S->watchdog > 0) sched_guard(S, co);
     status = lua_resume(co, L, nargs, &n);
     if (status == LUA_YIELD && S->descend) {
       S->descend = 0;
@@ -303,6 +330,7 @@ void sched_fire (Sched *S, lua_State *L, double until) {
 
 void sched_look (Sched *S, lua_State *L, double wait) {
   if (S->loop != NULL || wait > 0) loop_poll(S, wait);
+  if (S->poster != NULL) post_drain(L, S);
   S->looked = sched_now(S);
   sched_fire(S, L, S->looked);
 }
@@ -384,6 +412,7 @@ static int sched_gc (lua_State *L) {
   if (S->closed || S->main == NULL) return 0;
   S->closed = 1;
   task_kill_below(L, S, NULL);
+  post_close(S);
   loop_free(S);
   while (S->free_scopes != NULL) {
     Scope *s = S->free_scopes;
@@ -437,6 +466,9 @@ Sched *sched_open (lua_State *L) {
   S->names = new_table(L, "k");
   S->traces = new_table(L, "k");
   S->hooks = new_table(L, NULL);
+  S->watchers = new_table(L, NULL);
+  S->tickets = new_table(L, NULL);
+  S->max_live = UINT32_MAX;
   S->last_error = new_place(L);
   S->last_trace = new_place(L);
   S->patience = S->patience_max = 1;

@@ -157,18 +157,23 @@ struct Sched {
   double dt;      /* time between the last two steps */
   lua_Alloc alloc;
   void *alloc_ud;
-  Loop *loop;        /* made when something first needs the system */
-  int external;      /* tasks that wait for the outside world */
-  Scope *host;       /* where tasks spawned outside any task live */
-  Scope *roots;      /* where the root tasks of 'run' live */
+  Loop *loop;                /* made when something first needs the system */
+  struct ev_loop *host_loop; /* what it is to use, or NULL for its own */
+  int stepping;              /* the host steps it, and polls that loop itself */
+  struct neap_Poster *poster; /* what other threads post to, or NULL */
+  int external;               /* tasks that wait for the outside world */
+  Scope *host;                /* where tasks spawned outside any task live */
+  Scope *roots;               /* where the root tasks of 'run' live */
   Scope *background; /* where work that belongs to no single task lives */
   Scope *free_scopes;
   Strand *free_strands;
-  int depth;         /* coroutines resumed inside one another, in C */
-  int descend;       /* the new innermost one is to be resumed from 'step', */
-  int descend_nargs; /* ... with so many arguments */
-  Line spares;       /* tasks without a handle, with their coroutines */
-  uint32_t live;     /* tasks that have not ended */
+  int depth;          /* coroutines resumed inside one another, in C */
+  int descend;        /* the new innermost one is to be resumed from 'step', */
+  int descend_nargs;  /* ... with so many arguments */
+  Line spares;        /* tasks without a handle, with their coroutines */
+  uint32_t live;      /* tasks that have not ended */
+  uint32_t max_live;  /* ... as many as there may be */
+  uint32_t nwatchers; /* tasks whose end somebody in C waits for */
   uint32_t nspares;
   uint32_t nidle;     /* coroutines in the table 'idle' */
   uint32_t ncos;      /* coroutines that exist */
@@ -176,18 +181,23 @@ struct Sched {
   uint32_t free_slot;
   uint32_t nslots;
   uint64_t steps; /* resumes ever made */
+  lua_Integer last_ticket;
   int anchors;    /* registry references of tables: live tasks, ... */
   int idle;       /* ... idle coroutines, ... */
   int reasons;    /* ... reasons of cancelled scopes, ... */
   int names;      /* ... names of tasks (weak), ... */
   int traces;     /* ... tracebacks of error objects (weak), */
   int hooks;      /* ... neap.hooks */
+  int watchers;   /* ... who is called when a task ends, ... */
+  int tickets;    /* ... futures of the host's functions that wait */
   int task_meta;  /* registry reference of the metatable of tasks */
   int last_error; /* the last error that is no table, ... */
   int last_trace; /* ... and its traceback */
   int pid;        /* to notice a fork */
   int interrupts; /* Ctrl-C seen and not yet acted on */
   int closed;
+  double watchdog; /* seconds that a step may take; 0: any */
+  double began;    /* when the step began, if there is a watchdog */
   const WaitKind *kind[WAIT_KINDS];
 };
 
@@ -220,6 +230,9 @@ double sched_now (Sched *S);
 ** that says what to do. Nothing has changed when it raises.
 */
 Task *sched_enter (lua_State *L, const char *fname);
+
+/* the same in a C function of the host's, which has no upvalue */
+Task *sched_enter_in (lua_State *L, Sched *S, const char *fname);
 
 /*
 ** Each suspending function, when its arguments are checked, asks 'detour'
@@ -276,6 +289,14 @@ void sched_fire (Sched *S, lua_State *L, double until);
 
 /* move the manual clock; what falls due becomes ready, in order */
 void clock_advance (Sched *S, lua_State *L, double dt);
+
+/* what 'neap.step' does; the seconds until the next one, -1: nothing is left.
+   Raises, before anything else, if the loop is running already */
+double sched_step (lua_State *L, Sched *S, double budget);
+
+/* raises in a task that runs longer than the watchdog allows; for coroutines
+   that are about to be resumed */
+void sched_guard (Sched *S, lua_State *co);
 
 #define sched_busy(S) ((S)->now.first != NULL || (S)->next.first != NULL)
 

@@ -71,6 +71,7 @@ int strand_resume (lua_State *L, Sched *S, Task *t, lua_State *co, int nargs,
     return -1;
   }
   S->depth++;
+  if (S->watchdog > 0) sched_guard(S, co);
   status = lua_resume(co, L, nargs, n);
   S->depth--;
   if (status == LUA_YIELD && (t->status != TASK_RUNNING || S->descend))

@@ -149,6 +149,9 @@ Task *task_new (lua_State *L, Scope *scope, int nargs, int flags) {
   Task *t;
   lua_State *co;
   if (S->closed) luaL_error(L, "the Lua state is being closed");
+  if (S->live >= S->max_live)
+    luaL_error(L, "too many tasks: the limit of %d is reached",
+               (int)S->max_live);
   luaL_checkstack(L, 6, NULL);
   if (!(flags & T_EXPOSED) && S->spares.first != NULL) {
     t = owner_of(S->spares.first, Task, link);
@@ -266,6 +269,38 @@ static lua_State *keep (lua_State *L, Task *t, lua_State *co, lua_State *from,
 }
 
 
+void task_watch (lua_State *L, Sched *S, int idx) {
+  Task *t = (Task *)lua_touserdata(L, idx);
+  idx = lua_absindex(L, idx);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->watchers);
+  lua_pushvalue(L, idx);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+  S->nwatchers++;
+  t->flags |= T_OBSERVED;
+}
+
+
+/* push what is to be called when the task ends, and the task; or nothing */
+static int push_watcher (lua_State *L, Sched *S, Task *t) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->watchers);
+  task_push_raw(L, t);
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, -3) == LUA_TNIL) {
+    lua_pop(L, 3);
+    return 0;
+  }
+  lua_pushvalue(L, -2);
+  lua_pushnil(L);
+  lua_rawset(L, -5);
+  lua_insert(L, -2);
+  lua_remove(L, -3);
+  S->nwatchers--;
+  return 1;
+}
+
+
 /* let go of what it was given to keep */
 static void forget_value (lua_State *L, Task *t) {
   task_push_raw(L, t);
@@ -278,6 +313,7 @@ static void forget_value (lua_State *L, Task *t) {
 static void finish (lua_State *L, Task *t, lua_State *co, lua_State *from,
                     int n, Status how) {
   Sched *S = t->scope->S;
+  int is_watched;
   t->status = (uint8_t)how;
   S->live--;
   if (how == TASK_FAILED) t->flags |= T_EXPOSED; /* it may be told of */
@@ -291,6 +327,7 @@ static void finish (lua_State *L, Task *t, lua_State *co, lua_State *from,
   }
   if (t->awaiters.first != NULL) t->flags |= T_OBSERVED;
   co = keep(L, t, co, from, n);
+  is_watched = S->nwatchers > 0 && push_watcher(L, S, t);
   sched_wake_all(S, &t->awaiters, WHY_DONE);
   if (co != NULL) give_back(L, S, co);
   heap_unreserve(&S->heap, sched_alloc, S);
@@ -298,6 +335,10 @@ static void finish (lua_State *L, Task *t, lua_State *co, lua_State *from,
   if (t->slot != 0 && t->sib.next == NULL) { /* no error to tell */
     free_slot(L, S, t);
     t->scope = NULL;
+  }
+  if (is_watched && lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lua_pushnil(L);
+    error_hook(L, S, "on_unhandled", 2);
   }
 }
 

@@ -31,6 +31,13 @@ int task_outcome (lua_State *L, int idx, Task *t);
 /* somebody has seen the outcome of this ended task */
 void task_observe (lua_State *L, Task *t);
 
+/*
+** When the task at 'idx' ends, the function on top is called with it; pops it.
+** It cannot suspend. One for each task; may raise for memory. Such a task's
+** error counts as seen.
+*/
+void task_watch (lua_State *L, Sched *S, int idx);
+
 /* end a suspended task by force; its <close> variables cannot wait */
 void task_kill (lua_State *L, Task *t);
 

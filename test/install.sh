@@ -20,6 +20,35 @@ ${MAKE:-make} install DESTDIR="$tmp" PREFIX=/usr
   test -f include/neap.h
   rm a.lua
 )
+
+# a host in C needs no file of neap's at run time
+cat >"$tmp/host.c" <<'END'
+#include <lualib.h>
+#include <neap.h>
+int main (void) {
+  lua_State *L = luaL_newstate();
+  const neap_Api *neap;
+  luaL_openlibs(L);
+  lua_getglobal(L, "package");
+  lua_pushliteral(L, "");
+  lua_setfield(L, -2, "path");
+  neap = neap_open(L, NULL);
+  if (neap == NULL || luaL_loadstring(L, "require 'neap'.retry(print)") ||
+      neap->spawn(L, 0, NULL, NULL) != NEAP_OK ||
+      neap->step(L, 1) != NEAP_NOTHING)
+    return 1;
+  lua_close(L);
+  return 0;
+}
+END
+eval "$(${MAKE:-make} --no-print-directory print-config)"
+cflags=$(sed -n 's/^Cflags: *//p' "$tmp/usr/lib/pkgconfig/neap.pc")
+test -n "$cflags"
+# shellcheck disable=SC2086
+$CC "$tmp/host.c" -I"$tmp/usr/include" $INCLUDES -o "$tmp/host" \
+  "$tmp/usr/lib/libneap.a" $LUA_LIBS $LIBS -lm -pthread
+test "$(cd / && "$tmp/host")" = 1
+rm "$tmp/host" "$tmp/host.c"
 ${MAKE:-make} uninstall DESTDIR="$tmp" PREFIX=/usr
 left=$(find "$tmp" -type f)
 test -z "$left" || { echo "left behind: $left"; exit 1; }

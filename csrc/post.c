@@ -1,0 +1,180 @@
+/*
+** post.c - what other threads have done; see post.h.
+**
+** The queue is a list, and whoever finds it empty writes a byte into a pipe
+** that the loop watches; so a thousand posts wake the loop once. Draining
+** takes the whole list at once and calls outside the lock: what is called may
+** post again, and that comes next time.
+*/
+
+#include "post.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "loop.h"
+
+typedef struct Posted {
+  struct Posted *next;
+  neap_Posted fn;
+  void *ud;
+} Posted;
+
+struct neap_Poster {
+  pthread_mutex_t lock; /* of all below */
+  Posted *first, **end;
+  int owners; /* the state is one as long as it lives */
+  int closed; /* the state is gone */
+  int pipe[2];
+};
+
+
+static neap_Poster *make (void) {
+  neap_Poster *p = (neap_Poster *)malloc(sizeof(neap_Poster));
+  int i;
+  if (p == NULL) return NULL;
+  memset(p, 0, sizeof *p);
+  p->end = &p->first;
+  p->owners = 1;
+  if (pipe(p->pipe) != 0) {
+    free(p);
+    return NULL;
+  }
+  for (i = 0; i < 2; i++) {
+    fcntl(p->pipe[i], F_SETFD, FD_CLOEXEC);
+    fcntl(p->pipe[i], F_SETFL, O_NONBLOCK);
+  }
+  pthread_mutex_init(&p->lock, NULL);
+  return p;
+}
+
+
+static void unmake (neap_Poster *p) {
+  close(p->pipe[0]);
+  close(p->pipe[1]);
+  pthread_mutex_destroy(&p->lock);
+  free(p);
+}
+
+
+neap_Poster *post_open (lua_State *L, Sched *S) {
+  if (S->poster == NULL) {
+    neap_Poster *p;
+    loop_open(L, S);
+    p = make();
+    if (p == NULL) luaL_error(L, "cannot make a poster: %s", strerror(errno));
+    loop_waker(S, p->pipe[0]);
+    S->poster = p;
+  }
+  pthread_mutex_lock(&S->poster->lock);
+  S->poster->owners++;
+  pthread_mutex_unlock(&S->poster->lock);
+  return S->poster;
+}
+
+
+/* under the lock: a full pipe wakes the loop as well as one more byte */
+static void wake (neap_Poster *p) {
+  ssize_t n = write(p->pipe[1], "", 1);
+  (void)n;
+}
+
+
+void post_release (neap_Poster *p) {
+  int owners;
+  pthread_mutex_lock(&p->lock);
+  owners = --p->owners;
+  if (owners == 1) wake(p); /* nobody to wait for any more */
+  pthread_mutex_unlock(&p->lock);
+  if (owners == 0) unmake(p);
+}
+
+
+int post_add (neap_Poster *p, neap_Posted fn, void *ud) {
+  int added;
+  Posted *x = (Posted *)malloc(sizeof(Posted));
+  if (x == NULL) return 0;
+  x->next = NULL;
+  x->fn = fn;
+  x->ud = ud;
+  pthread_mutex_lock(&p->lock);
+  added = !p->closed;
+  if (added) {
+    if (p->first == NULL) wake(p);
+    *p->end = x;
+    p->end = &x->next;
+  }
+  pthread_mutex_unlock(&p->lock);
+  if (!added) free(x);
+  return added;
+}
+
+
+static Posted *take_all (neap_Poster *p) {
+  char bytes[64];
+  Posted *first;
+  pthread_mutex_lock(&p->lock);
+  first = p->first;
+  p->first = NULL;
+  p->end = &p->first;
+  while (read(p->pipe[0], bytes, sizeof bytes) > 0) continue;
+  pthread_mutex_unlock(&p->lock);
+  return first;
+}
+
+
+static int call (lua_State *L) {
+  Posted *x = (Posted *)lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  x->fn(L, x->ud);
+  return 0;
+}
+
+
+void post_drain (lua_State *L, Sched *S) {
+  Posted *x = take_all(S->poster);
+  while (x != NULL) {
+    Posted *next = x->next;
+    lua_pushcfunction(L, call);
+    lua_pushlightuserdata(L, x);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+      lua_pushnil(L);
+      error_hook(L, S, "on_unhandled", 2);
+    }
+    free(x);
+    x = next;
+  }
+}
+
+
+int post_expected (const Sched *S) {
+  int owners;
+  if (S->poster == NULL) return 0;
+  pthread_mutex_lock(&S->poster->lock);
+  owners = S->poster->owners;
+  pthread_mutex_unlock(&S->poster->lock);
+  return owners > 1;
+}
+
+
+void post_close (Sched *S) {
+  neap_Poster *p = S->poster;
+  Posted *x;
+  if (p == NULL) return;
+  S->poster = NULL;
+  pthread_mutex_lock(&p->lock);
+  p->closed = 1;
+  pthread_mutex_unlock(&p->lock);
+  for (x = take_all(p); x != NULL;) {
+    Posted *next = x->next;
+    x->fn(NULL, x->ud);
+    free(x);
+    x = next;
+  }
+  post_release(p);
+}

@@ -1,0 +1,36 @@
+/*
+** post.h - what other threads have done, handed over to the scheduler's.
+**
+** The one thing that several threads touch: a queue behind a mutex, in memory
+** of its own, for it may outlive the Lua state.
+*/
+
+#ifndef neap_post_h
+#define neap_post_h
+
+#include "neap.h"
+#include "sched.h"
+
+HIDDEN_BEGIN
+
+/* the poster of this state, with one more owner; may raise */
+neap_Poster *post_open (lua_State *L, Sched *S);
+
+/* one owner less; from any thread */
+void post_release (neap_Poster *p);
+
+/* add to the queue; 0 if the state is gone or memory is out; any thread */
+int post_add (neap_Poster *p, neap_Posted fn, void *ud);
+
+/* call what was posted, on L */
+void post_drain (lua_State *L, Sched *S);
+
+/* can anybody post? */
+int post_expected (const Sched *S);
+
+/* the state goes: what nobody has taken is called without one */
+void post_close (Sched *S);
+
+HIDDEN_END
+
+#endif
