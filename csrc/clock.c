@@ -5,6 +5,10 @@
 ** whenever nobody is ready), manual (moved by 'advance' only). Rooms ask
 ** sched_now and set deadlines; only this file and the loop in run.c know that
 ** there is more than one clock.
+**
+** With the manual clock there are two times: that of the game, which the host
+** slows down or stops, and that of the player. All deadlines are in the first;
+** who waits for the second looks at it in every frame, for these are few.
 */
 
 #include <string.h>
@@ -105,6 +109,52 @@ static int l_now (lua_State *L) {
 }
 
 
+static double real_now (const Sched *S) {
+  return S->clock == CLOCK_BYHAND ? S->unscaled : sched_now((Sched *)S);
+}
+
+
+/*** neap.real_now() -> seconds: with the manual clock the time that goes on
+while the game is paused or slowed down (see neap.advance); with the other
+clocks the same as neap.now(). Does not suspend. */
+static int l_real_now (lua_State *L) {
+  lua_pushnumber(L, real_now(sched_of(L)));
+  return 1;
+}
+
+
+/* at index 1 the time to wait for */
+static int real_slept (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  Sched *S = t->scope->S;
+  (void)status;
+  if (task_cancelled(t)) return cause_raise(L, t);
+  if (S->unscaled >= lua_tonumber(L, 1)) return 0;
+  sched_park(S, t, WAIT_FRAME, &S->frame, NEVER);
+  return lua_yieldk(L, 0, ctx, real_slept);
+}
+
+
+/*** neap.real_sleep(seconds): the same as neap.sleep in the time of
+neap.real_now: a menu that moves while the game stands still. With the manual
+clock it ends in the first step after that time. Suspends. */
+static int l_real_sleep (lua_State *L) {
+  Sched *S = sched_of(L);
+  double seconds = arg_seconds(L, 1, 1, "real_sleep", "seconds");
+  Task *t = sched_enter(L, "real_sleep");
+  if (seconds == 0 || task_cancelled(t)) return pass(L, S, t);
+  if (S->clock == CLOCK_BYHAND) {
+    lua_pushnumber(L, S->unscaled + seconds);
+    lua_replace(L, 1);
+    lua_settop(L, 1);
+    sched_park(S, t, WAIT_FRAME, &S->frame, NEVER);
+    return lua_yieldk(L, 0, (lua_KContext)t, real_slept);
+  }
+  sched_park(S, t, WAIT_SLEEP, NULL, sched_now(S) + seconds);
+  return lua_yieldk(L, 0, (lua_KContext)t, slept);
+}
+
+
 /*** neap.clock([name]) -> name: chooses the clock: "real", "virtual" or
 "manual"; the latter two begin at 0. Raises while deadlines are pending.
 Without an argument only tells. Does not suspend. */
@@ -123,7 +173,7 @@ static int l_clock (lua_State *L) {
       return luaL_error(L, "'clock' while %d deadlines are pending",
                         (int)S->heap.n);
     S->clock = (Clock)i;
-    S->time = 0;
+    S->time = S->unscaled = 0;
     S->birth = S->looked = S->stepped = sched_now(S);
   }
   lua_pushstring(L, names[S->clock]);
@@ -131,23 +181,30 @@ static int l_clock (lua_State *L) {
 }
 
 
-/*** neap.advance(seconds): moves the manual clock; what falls due in it
-becomes ready, in order of deadline. Does not suspend, runs nothing. */
+/*** neap.advance(seconds [, real_seconds]): moves the manual clock; what falls
+due in it becomes ready, in order of deadline. real_seconds (default: the
+same) passed for the player: advance(0, dt) is a pause, advance(dt / 4, dt) slow
+motion. Does not suspend, runs nothing. */
 static int l_advance (lua_State *L) {
   Sched *S = sched_of(L);
-  double dt = arg_seconds(L, 1, 1, "advance", "seconds");
+  double dt = arg_seconds(L, 1, 1, "advance", "seconds"), real = dt;
   if (S->clock != CLOCK_BYHAND)
     return luaL_error(L, "'advance' moves the manual clock only: call "
                          "neap.clock('manual') first");
   if (!(dt < NEVER))
     arg_error(L, 1, "advance", "seconds", "a finite number", 1);
-  clock_advance(S, L, dt);
+  if (!lua_isnoneornil(L, 2))
+    real = arg_seconds(L, 2, 2, "advance", "real_seconds");
+  if (!(real < NEVER))
+    arg_error(L, 2, "advance", "real_seconds", "a finite number", 2);
+  clock_advance(S, L, dt, real);
   return 0;
 }
 
 
-void clock_advance (Sched *S, lua_State *L, double dt) {
+void clock_advance (Sched *S, lua_State *L, double dt, double real) {
   double end = S->time + dt;
+  S->unscaled += real;
   sched_fire(S, L, S->time);
   while (S->heap.n > 0) {
     double at = heap_earliest(&S->heap);
@@ -175,10 +232,16 @@ static const WaitKind waits_settled = { "the others to settle", NULL, NULL, 0 };
 static const WaitKind waits_frame = { "the next frame", NULL, NULL, 0 };
 
 static const luaL_Reg funcs[] = {
-  { "advance", l_advance }, { "checkpoint", l_checkpoint },
-  { "clock", l_clock },     { "frame", l_frame },
-  { "now", l_now },         { "settled", l_settled },
-  { "sleep", l_sleep },     { "sleep_until", l_sleep_until },
+  { "advance", l_advance },
+  { "checkpoint", l_checkpoint },
+  { "clock", l_clock },
+  { "frame", l_frame },
+  { "now", l_now },
+  { "real_now", l_real_now },
+  { "real_sleep", l_real_sleep },
+  { "settled", l_settled },
+  { "sleep", l_sleep },
+  { "sleep_until", l_sleep_until },
   { NULL, NULL },
 };
 

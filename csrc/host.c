@@ -25,7 +25,7 @@ typedef struct Call {
   int n;
   lua_Integer ticket;
   int rejected;
-  double seconds;
+  double seconds, real;
   neap_Done done;
   void *ud;
   neap_Poster *poster;
@@ -149,15 +149,21 @@ static double h_step (lua_State *L, double budget) {
 /* protected, since it runs what listens to signals */
 static int advance (lua_State *L) {
   Call *call = call_of(L);
-  clock_advance(call->S, L, call->seconds);
+  clock_advance(call->S, L, call->seconds, call->real);
   return 0;
 }
 
 
-static void h_advance (lua_State *L, double dt) {
+static double seconds_of (double dt) {
+  return dt > 0 && dt < NEVER ? dt : 0;
+}
+
+
+static void h_advance (lua_State *L, double dt, double real_dt) {
   Call call;
   if (sched_find(L)->clock != CLOCK_BYHAND) return;
-  call.seconds = dt > 0 && dt < NEVER ? dt : 0;
+  call.seconds = seconds_of(dt);
+  call.real = seconds_of(real_dt);
   if (protect(L, advance, &call, 0, 0) != NEAP_OK) lua_pop(L, 1);
 }
 

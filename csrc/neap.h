@@ -12,7 +12,7 @@
 **
 ** After that the host calls one function a frame:
 **
-**     neap->advance(L, dt);              the manual clock, if that is chosen
+**     neap->advance(L, dt, dt);          the manual clock, if that is chosen
 **     neap->step(L, 0.004);              at most about 4 ms of scripts
 **
 ** Nothing is global: each Lua state (lua_newstate) has a scheduler of its own,
@@ -122,9 +122,11 @@ typedef struct neap_Api {
      call when descriptors are waited for. */
   double (*step)(lua_State *L, double budget);
 
-  /* Move the manual clock (seconds >= 0, finite; anything else counts as 0).
-     Runs nothing; costs as much as there is that falls due. */
-  void (*advance)(lua_State *L, double dt);
+  /* Move the manual clock: by 'dt' for the game, by 'real_dt' for the player,
+     whom neap.real_sleep serves: advance(L, 0, dt) is a pause, advance(L, dt /
+     4, dt) slow motion. Seconds >= 0, finite; anything else counts as 0. Runs
+     no task; costs as much as there is that falls due. */
+  void (*advance)(lua_State *L, double dt, double real_dt);
 
   /* Start the function below its 'nargs' arguments on top of L as a task of
      the host's; replaces them by the task. It first runs in the next step.

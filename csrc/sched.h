@@ -151,10 +151,11 @@ struct Sched {
   uint32_t alarms;  /* ... of them those of signals, which nobody may hear */
   Timer *heard;     /* one of these that somebody heard, or NULL */
   Clock clock;
-  double time;    /* virtual and manual clock */
-  double birth;   /* when the clock was chosen: base of Task.since */
-  double stepped; /* when the host last called step */
-  double dt;      /* time between the last two steps */
+  double time;     /* virtual and manual clock */
+  double unscaled; /* with the manual one the time that nobody slows down */
+  double birth;    /* when the clock was chosen: base of Task.since */
+  double stepped;  /* when the host last called step */
+  double dt;       /* time between the last two steps */
   lua_Alloc alloc;
   void *alloc_ud;
   Loop *loop;                /* made when something first needs the system */
@@ -288,7 +289,7 @@ void sched_look (Sched *S, lua_State *L, double wait);
 void sched_fire (Sched *S, lua_State *L, double until);
 
 /* move the manual clock; what falls due becomes ready, in order */
-void clock_advance (Sched *S, lua_State *L, double dt);
+void clock_advance (Sched *S, lua_State *L, double dt, double real);
 
 /* what 'neap.step' does; the seconds until the next one, -1: nothing is left.
    Raises, before anything else, if the loop is running already */

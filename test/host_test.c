@@ -168,18 +168,46 @@ static void test_time (void) {
   CHECK(w.neap->step(w.L, 1) == 0.5);
   w.neap->stats(w.L, &stats);
   CHECK(stats.tasks == 1 && stats.deadlines == 1 && stats.steps > 0);
-  w.neap->advance(w.L, 0.25);
+  w.neap->advance(w.L, 0.25, 0.25);
   CHECK(w.neap->step(w.L, 1) == 0.25);
-  w.neap->advance(w.L, NAN); /* counts as 0 */
-  w.neap->advance(w.L, -5);
-  w.neap->advance(w.L, HUGE_VAL);
+  w.neap->advance(w.L, NAN, NAN); /* counts as 0 */
+  w.neap->advance(w.L, -5, -5);
+  w.neap->advance(w.L, HUGE_VAL, HUGE_VAL);
   CHECK(w.neap->step(w.L, 1) == 0.25 && out.calls == 0);
-  w.neap->advance(w.L, 0.25);
+  w.neap->advance(w.L, 0.25, 0.25);
   CHECK(w.neap->step(w.L, 1) == HUGE_VAL); /* it waits for the next frame */
-  w.neap->advance(w.L, 0.125);
+  w.neap->advance(w.L, 0.125, 0.125);
   CHECK(w.neap->step(w.L, 1) == NEAP_NOTHING);
   CHECK(out.calls == 1 && out.status == NEAP_OK && out.n == 2);
   CHECK(strcmp(out.text, "0.5") == 0);
+  close_world(&w);
+}
+
+
+static void test_two_times (void) {
+  neap_Options o = manual();
+  World w;
+  Outcome game = { 0 }, menu = { 0 };
+  int i;
+  open_world(&w, &o);
+  spawn(&w, "require 'neap'.sleep(0.25)", done, &game);
+  spawn(&w, "require 'neap'.real_sleep(0.25)", done, &menu);
+  lua_settop(w.L, 0);
+  w.neap->step(w.L, HUGE_VAL);
+  for (i = 0; i < 2; i++) { /* a pause */
+    w.neap->advance(w.L, 0, 0.125);
+    CHECK(menu.calls == 0);
+    w.neap->step(w.L, 1);
+  }
+  CHECK(menu.status == NEAP_OK && menu.calls == 1 && game.calls == 0);
+  for (i = 0; i < 4; i++) { /* slow motion */
+    CHECK(game.calls == 0);
+    w.neap->advance(w.L, 0.0625, 0.25);
+    w.neap->step(w.L, 1);
+  }
+  CHECK(game.calls == 1);
+  run(&w, "local neap = require 'neap'\n"
+          "assert(neap.now() == 0.25 and neap.real_now() == 1.25)");
   close_world(&w);
 }
 
@@ -732,7 +760,7 @@ static void test_no_memory (void) {
           w.neap->resume(w.L, job.ticket, 1);
         }
       }
-      w.neap->advance(w.L, 0.7);
+      w.neap->advance(w.L, 0.7, 0.7);
       w.neap->step(w.L, 0.001);
     }
     w.fail = 0;
@@ -743,7 +771,7 @@ static void test_no_memory (void) {
     CHECK(w.neap->spawn(w.L, 0, done, &out) == NEAP_OK);
     lua_settop(w.L, 0);
     for (i = 0; i < 100 && out.calls == 0; i++) {
-      w.neap->advance(w.L, 1);
+      w.neap->advance(w.L, 1, 1);
       w.neap->step(w.L, 1);
     }
     CHECK(out.status == NEAP_OK && strcmp(out.text, "4") == 0);
@@ -754,6 +782,7 @@ static void test_no_memory (void) {
 
 int main (void) {
   test_time();
+  test_two_times();
   test_outcomes();
   test_errors();
   test_step_inside();
