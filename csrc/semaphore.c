@@ -76,14 +76,14 @@ static Sem *check_sem (lua_State *L, const char *fname) {
 static lua_Integer check_count (lua_State *L, Sem *s, const char *fname) {
   lua_Integer n = 1;
   if (!lua_isnoneornil(L, 2)) n = arg_integer(L, 2, 1, fname, "n", 0);
+  lua_settop(L, 2);
+  lua_pushinteger(L, n);
+  lua_replace(L, 2);
   if (s != NULL && n > s->largest) {
     const char *must =
         lua_pushfstring(L, "at most %I, the size of the semaphore", s->largest);
     arg_error(L, 1, fname, "n", must, 2);
   }
-  lua_settop(L, 2);
-  lua_pushinteger(L, n);
-  lua_replace(L, 2);
   return n;
 }
 
