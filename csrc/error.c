@@ -354,12 +354,9 @@ static const luaL_Reg funcs[] = {
 
 
 void error_openlib (lua_State *L) {
-  if (luaL_newmetatable(L, error_meta)) {
-    lua_pushcfunction(L, e_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushstring(L, error_meta);
-    lua_setfield(L, -2, "__name");
-  }
+  luaL_newmetatable(L, error_meta);
+  lua_pushcfunction(L, e_tostring);
+  lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
   sched_funcs(L, funcs);
   sched_internals(L, internals);

@@ -367,14 +367,19 @@ static void set_methods (lua_State *L, int meta, const luaL_Reg *funcs) {
 void sched_class (lua_State *L, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *meta) {
   int top;
-  if (!luaL_newmetatable(L, name)) return; /* objects of it may exist */
+  luaL_newmetatable(L, name);
   top = lua_gettop(L);
-  lua_newtable(L);
-  set_methods(L, top, methods);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, top, "methods"); /* for an __index of the room's own */
-  lua_setfield(L, top, "__index");
-  if (meta != NULL) set_methods(L, top, meta);
+  if (lua_getfield(L, top, "methods") == LUA_TNIL) { /* not made before */
+    lua_newtable(L);
+    set_methods(L, top, methods);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, top, "__index");
+    lua_pushvalue(L, top);
+    if (meta != NULL) set_methods(L, top, meta);
+    lua_pop(L, 1);
+    lua_setfield(L, top, "methods"); /* last: from now on it is whole */
+  }
+  lua_settop(L, top);
 }
 
 
