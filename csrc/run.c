@@ -122,11 +122,18 @@ static int deadlock (lua_State *L, Sched *S, Task *root) {
 }
 
 
-/* Ctrl-C */
+static int interrupt_reason (lua_State *L) {
+  lua_pushliteral(L, "interrupted");
+  return 1;
+}
+
+
+/* Ctrl-C; without memory for the reason, that it lacks is the reason */
 static void interrupted (lua_State *L, Sched *S, Task *root) {
   S->interrupts = 0;
   task_push_raw(L, root);
-  lua_pushliteral(L, "interrupted");
+  lua_pushcfunction(L, interrupt_reason);
+  lua_pcall(L, 0, 1, 0);
   task_cancel(L, root, lua_gettop(L) - 1, lua_gettop(L));
   lua_pop(L, 2);
 }
