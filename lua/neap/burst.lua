@@ -85,8 +85,8 @@ end
 -- Share a run: wait for its outcome. Suspends.
 function burst.join (run)
   run.waiters = run.waiters + 1
-  run.object.live[run] = true
   local _ <close> = run
+  run.object.live[run] = true -- may fail for memory: then it leaves again
   return run.task:await()
 end
 

@@ -42,8 +42,8 @@ local function call (object, ...)
   -- a call from before 'last': the clock was chosen anew
   local first = object.next_run == nil
     and (last == nil or time >= last + object.wait or time < last)
-  object.last = time
   if first then object.since = time end
+  object.last = time -- without memory for 'since' this call was none
   if first and object.leading then
     object.lead = new_run(object, time, pack(...))
     return join(object.lead)
