@@ -1,0 +1,386 @@
+/*
+** nomem.c - fails every allocation in turn, and looks at what is left.
+**
+**   nomem script.lua [scene [mode [n]]]
+**
+** The script (see test/nomem.lua) is a list of scenes. Each is played again
+** and again, every time in a new Lua state: with the first allocation that it
+** makes failing, with the second, and so on until it is played to its end
+** untouched. To fail one allocation only tests the emergency collection, after
+** which Lua tries again; so it is also done with two in a row, after which
+** there is memory again, and with all from there on to the scene's end.
+**
+** Whatever happened, after it: the scene's own invariants and those of the
+** scheduler hold, the same state runs another program, and closing it gives
+** back every byte. Blocks always move when they grow or shrink, and what is
+** freed or fresh is filled with rubbish.
+**
+** Each scene is a process of its own, so that a crash or a hang names the
+** allocation that led to it.
+*/
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "neap.h"
+#include "scope.h"
+
+/* no scene takes that long; a lost wake-up does */
+#define SECONDS 120
+
+/* more than any scene allocates: it does not end by itself */
+#define TOO_MANY 100000
+
+
+/* ---------------------------------------------------------------------- */
+/* memory */
+
+typedef struct Memory {
+  size_t bytes;   /* in use */
+  long requests;  /* to get more, ever */
+  int armed;      /* may fail */
+  long seen;      /* requests while armed */
+  long from, to;  /* ... of which these fail */
+  long failed;    /* how many did */
+  int mismatched; /* a block was given back with a wrong size */
+} Memory;
+
+/* before each block; as large as the strictest alignment */
+typedef union Header {
+  size_t size;
+  long double align;
+} Header;
+
+
+static void *allocate (void *ud, void *p, size_t osize, size_t nsize) {
+  Memory *m = (Memory *)ud;
+  Header *old = p == NULL ? NULL : (Header *)p - 1, *block = NULL;
+  if (old == NULL)
+    osize = 0;
+  else if (old->size != osize)
+    m->mismatched = 1;
+  if (nsize > osize) {
+    m->requests++;
+    if (m->armed && ++m->seen >= m->from && m->seen <= m->to) {
+      m->failed++;
+      return NULL;
+    }
+  }
+  if (nsize > 0) {
+    block = (Header *)malloc(sizeof(Header) + nsize);
+    if (block == NULL) exit(EXIT_FAILURE);
+    block->size = nsize;
+    memset(block + 1, 0xa5, nsize);
+    if (old != NULL) memcpy(block + 1, p, osize < nsize ? osize : nsize);
+  }
+  if (old != NULL) {
+    memset(p, 0x5a, osize);
+    free(old);
+  }
+  m->bytes += nsize - osize;
+  return block == NULL ? NULL : block + 1;
+}
+
+
+/* requests() -> integer: how often memory was asked for */
+static int l_requests (lua_State *L) {
+  void *ud;
+  lua_getallocf(L, &ud);
+  lua_pushinteger(L, ((Memory *)ud)->requests);
+  return 1;
+}
+
+
+/* pair() -> integer, integer: two descriptors, connected */
+static int l_pair (lua_State *L) {
+  int fd[2];
+  if (pipe(fd) != 0) return luaL_error(L, "no pipe");
+  lua_pushinteger(L, fd[0]);
+  lua_pushinteger(L, fd[1]);
+  return 2;
+}
+
+
+/* put(fd): write one byte */
+static int l_put (lua_State *L) {
+  ssize_t n = write((int)luaL_checkinteger(L, 1), "x", 1);
+  lua_pushboolean(L, n == 1);
+  return 1;
+}
+
+
+/* close(fd) */
+static int l_close (lua_State *L) {
+  close((int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+
+/* interrupt(): what Ctrl-C does */
+static int l_interrupt (lua_State *L) {
+  (void)L;
+  raise(SIGINT);
+  return 0;
+}
+
+
+static const luaL_Reg host[] = {
+  { "close", l_close }, { "interrupt", l_interrupt }, { "pair", l_pair },
+  { "put", l_put },     { "requests", l_requests },   { NULL, NULL },
+};
+
+
+/* ---------------------------------------------------------------------- */
+/* what must hold when nothing runs */
+
+
+static uint32_t free_slots (lua_State *L, Sched *S) {
+  uint32_t n = 0, slot = S->free_slot;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+  for (; slot != 0 && n <= S->nslots; n++) {
+    lua_rawgeti(L, -1, (lua_Integer)slot);
+    slot = (uint32_t)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return n;
+}
+
+
+static uint32_t all_scopes (Sched *S) {
+  uint32_t n = 3; /* host, roots, background */
+  Scope *s;
+  for (s = S->free_scopes; s != NULL; s = s->stacked) n++;
+  return n;
+}
+
+
+static int is_empty (const Scope *s) {
+  return s->children.first == NULL && s->zombies.first == NULL &&
+         s->cause == NULL && s->timer == 0;
+}
+
+
+#define VERIFY(c) \
+  if (!(c)) return #c
+
+/* NULL, or which invariant of the scheduler is broken */
+static const char *verify (lua_State *L, Sched *S) {
+  VERIFY(S->from == NULL && S->current == NULL && S->co == NULL);
+  VERIFY(S->now.first == NULL && S->next.first == NULL);
+  VERIFY(S->settled.first == NULL && S->frame.first == NULL);
+  VERIFY(S->live == 0);
+  VERIFY(S->external == 0);
+  VERIFY(S->heap.n == 0 && S->alarms == 0);
+  VERIFY(is_empty(S->host) && is_empty(S->roots) && is_empty(S->background));
+  VERIFY(S->heap.reserved == S->nspares + all_scopes(S));
+  VERIFY(S->heap.reserved <= S->heap.size);
+  VERIFY(S->ncos == S->nidle + S->nspares && S->ncos <= S->idle_size);
+  VERIFY(S->nslots == S->nspares + free_slots(L, S));
+  return NULL;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* playing one scene once */
+
+typedef struct Play {
+  const char *script;
+  int scene; /* its place in the script's list */
+  char name[32];
+  int mode;
+  long n;
+} Play;
+
+static const char *const modes[] = { "once", "twice", "for ever" };
+
+
+/* protected: script, scene -> finish, run, check */
+static int prepare (lua_State *L) {
+  const char *script = (const char *)lua_touserdata(L, 1);
+  lua_Integer scene = lua_tointeger(L, 2);
+  luaL_openlibs(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_neap_core);
+  lua_setfield(L, -2, "neap.core");
+  luaL_newlib(L, host);
+  lua_setglobal(L, "host");
+  if (luaL_loadfile(L, script) != LUA_OK) return lua_error(L);
+  lua_call(L, 0, 1);
+  lua_getfield(L, -1, "finish");
+  lua_rawgeti(L, -2, scene);
+  lua_getfield(L, -1, "make");
+  lua_call(L, 0, 2);
+  lua_remove(L, -3);
+  return 3;
+}
+
+
+static int with_traceback (lua_State *L) {
+  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  return 1;
+}
+
+
+static int complain (const Play *p, const char *what) {
+  printf("FAILED  %s, failing %s from allocation %ld on: %s\n", p->name,
+         modes[p->mode], p->n, what);
+  fflush(stdout);
+  return -1;
+}
+
+
+/* the state after 'prepare': finish, run, check. -1: failed */
+static int act (lua_State *L, const Play *p, Memory *m) {
+  const char *broken;
+  Sched *S;
+  int ok, handler;
+  lua_pushcfunction(L, with_traceback);
+  lua_insert(L, 1);
+  handler = 1;
+  lua_insert(L, 3); /* handler, finish, check, run */
+  m->armed = 1;
+  lua_checkstack(L, 10);
+  ok = lua_pcall(L, 0, 1, 0) == LUA_OK;
+  m->armed = 0;
+  /* handler, finish, check, error -> handler, finish(check, ok, error) */
+  lua_pushboolean(L, ok);
+  lua_insert(L, -2);
+  lua_pushboolean(L, m->failed > 0);
+  if (lua_pcall(L, 4, 0, handler) != LUA_OK)
+    return complain(p, lua_tostring(L, -1));
+  S = sched_find(L);
+  broken = S == NULL ? "the core was not opened" : verify(L, S);
+  if (broken != NULL) return complain(p, broken);
+  return 0;
+}
+
+
+/* 0: played with failures, 1: untouched, -1: failed */
+static int play (const Play *p) {
+  Memory m;
+  lua_State *L;
+  int result = 0;
+  memset(&m, 0, sizeof m);
+  m.from = p->n;
+  m.to = p->mode == 0 ? p->n : p->mode == 1 ? p->n + 1 : TOO_MANY * 2;
+  L = lua_newstate(allocate, &m);
+  if (L == NULL) exit(EXIT_FAILURE);
+  lua_pushcfunction(L, prepare);
+  lua_pushlightuserdata(L, (void *)(size_t)p->script);
+  lua_pushinteger(L, p->scene);
+  if (lua_pcall(L, 2, 3, 0) != LUA_OK)
+    result = complain(p, lua_tostring(L, -1));
+  else
+    result = act(L, p, &m);
+  lua_close(L);
+  if (result == 0 && m.bytes != 0) result = complain(p, "memory is left");
+  if (result == 0 && m.mismatched)
+    result = complain(p, "wrong size of a block");
+  if (result == 0 && m.failed == 0) result = 1;
+  return result;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* playing a scene with every allocation failing */
+
+
+/* what hooks without memory say is of no interest; the sanitizers do not write
+   to this stream */
+static void hush (void) {
+#if defined(__GLIBC__)
+  FILE *f = fopen("/dev/null", "w");
+  if (f != NULL) stderr = f;
+#endif
+}
+
+
+/* in a process of its own; the place of 'p' is seen by the parent */
+static int play_all (Play *p, int only_mode, long only_n) {
+  int result = 0;
+  if (only_n == 0) hush();
+  alarm(SECONDS);
+  for (p->mode = 0; p->mode < 3 && result >= 0; p->mode++) {
+    if (only_mode >= 0 && p->mode != only_mode) continue;
+    result = 0;
+    p->n = only_n > 0 ? only_n : 1;
+    for (; result == 0; p->n++) {
+      result = play(p);
+      if (only_n > 0) break;
+      if (p->n > TOO_MANY) return complain(p, "the scene does not end");
+    }
+  }
+  return result;
+}
+
+
+/* did all go well? */
+static int stage (Play *p, int only_mode, long only_n) {
+  int status = 0;
+  pid_t pid = fork();
+  if (pid < 0) return 0;
+  if (pid == 0) exit(play_all(p, only_mode, only_n) < 0);
+  if (waitpid(pid, &status, 0) != pid) return 0;
+  if (WIFSIGNALED(status))
+    complain(p, WTERMSIG(status) == SIGALRM ? "it hangs" : "it crashed");
+  if (status != 0) return 0;
+  printf("ok      %s: %ld allocations\n", p->name, p->n - 2);
+  fflush(stdout);
+  return 1;
+}
+
+
+/* the name of scene number 'p->scene'; 0 if there is none */
+static int get_name (Play *p) {
+  lua_State *L = luaL_newstate();
+  const char *name;
+  if (L == NULL) return 0;
+  luaL_openlibs(L);
+  if (luaL_loadfile(L, p->script) != LUA_OK ||
+      lua_pcall(L, 0, 1, 0) != LUA_OK) {
+    fprintf(stderr, "%s\n", lua_tostring(L, -1));
+    exit(EXIT_FAILURE);
+  }
+  lua_rawgeti(L, -1, p->scene);
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "name");
+    name = lua_tostring(L, -1);
+    snprintf(p->name, sizeof p->name, "%s", name);
+  }
+  else
+    p->name[0] = '\0';
+  lua_close(L);
+  return p->name[0] != '\0';
+}
+
+
+int main (int argc, char **argv) {
+  int passed = 0, failed = 0, mode = -1;
+  Play *p = (Play *)mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (argc < 2 || p == MAP_FAILED) {
+    fprintf(stderr, "usage: nomem script.lua [scene [mode [n]]]\n");
+    return EXIT_FAILURE;
+  }
+  p->script = argv[1];
+  if (argc > 3) mode = atoi(argv[3]);
+  for (p->scene = 1; get_name(p); p->scene++) {
+    if (argc > 2 && strcmp(argv[2], p->name) != 0) continue;
+    if (stage(p, mode, argc > 4 ? atol(argv[4]) : 0))
+      passed++;
+    else
+      failed++;
+  }
+  printf("nomem: %d scenes passed, %d failed\n", passed, failed);
+  return passed > 0 && failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
