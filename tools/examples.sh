@@ -5,7 +5,8 @@
 #
 #   -- example-test: lua [args]      as 'lua5.4 file args'
 #   -- example-test: neap [args]     as 'bin/neap file args'
-#   ** example-test: host [args]     for examples/embed/*.c, built as programs
+#   ** example-test: host [args]     for examples/embed/*.c and *.cpp, which
+#                                    are built as programs
 #
 # It must end with status 0 within a minute. One without such a line (because
 # it needs the network, or never ends) is only named. From the Makefile: LUA,
@@ -19,15 +20,16 @@ passed=0 failed=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-for file in examples/*.lua examples/*/*.lua examples/embed/*.c; do
+for file in examples/*.lua examples/*/*.lua examples/embed/*.c \
+    examples/embed/*.cpp; do
   test -e "$file" || continue
-  line=$(sed -n '1,10s/^[-* ]*example-test: *//p' "$file")
+  line=$(sed -n '1,10s,^[-*/ ]*example-test: *,,p' "$file")
   # shellcheck disable=SC2086
   set -- $line
   case ${1:-none} in
     lua) run="$LUA $file" ;;
     neap) run="$LUA bin/neap $file" ;;
-    host) run=$BUILD/${file%.c} ;;
+    host) run=$BUILD/${file%.*} ;;
     none) echo "not run $file" && continue ;;
     *) run="echo unknown word in example-test: $1; false" ;;
   esac

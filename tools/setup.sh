@@ -22,7 +22,7 @@ needs_of () {
     build) echo cc headers libev ;;
     demo) echo lua socket ;;
     test) echo lua socket busted ;;
-    examples) echo lua socket ;;
+    examples) echo lua socket cxx ;;
     lint) echo lua luacheck clang-format shellcheck ;;
     warnings) echo gcc clang ;;
     asan) echo gcc ;;
@@ -40,6 +40,7 @@ needs_of () {
 has () {
   case $1 in
     cc) echo 'int x;' | $CC -xc -fsyntax-only - ;;
+    cxx) echo '#include <memory>' | ${CXX:-c++} -xc++ -fsyntax-only - ;;
     headers) { echo '#include <lauxlib.h>'
                echo '#if LUA_VERSION_NUM != 504'
                echo '#error'
@@ -65,6 +66,7 @@ package () {
     luacheck:apt) echo lua-check ;;
     ldoc:apt) echo lua-ldoc ;;
     cc:apt | gcc:apt) echo gcc libc6-dev ;;
+    cxx:apt) echo g++ ;;
     headers:brew | lua:brew) echo lua@5.4 ;;
     clang-format:brew | shellcheck:brew | luarocks:brew | libev:brew | gcc:brew)
       echo "$1" ;;
