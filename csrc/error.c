@@ -218,7 +218,8 @@ static int l_traceback (lua_State *L) {
 /* protected: scheduler, name, error, what it belongs to */
 static int call_hook (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, 1);
-  const char *name = (const char *)lua_touserdata(L, 2);
+  const char *name = (const char *)lua_touserdata(L, 2), *message, *trace;
+  size_t length;
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->hooks);
   lua_getfield(L, -1, name);
   if (!lua_isnil(L, -1)) {
@@ -227,10 +228,13 @@ static int call_hook (lua_State *L) {
     lua_call(L, 2, 0);
     return 0;
   }
+  message = luaL_tolstring(L, 3, &length);
   error_pushtrace(L, S, 3);
-  lua_writestringerror("neap: %s\n", luaL_tolstring(L, 3, NULL));
-  if (lua_type(L, -2) == LUA_TSTRING)
-    lua_writestringerror("%s\n", lua_tostring(L, -2));
+  trace = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  lua_writestringerror("neap: %s\n", message);
+  if (strncmp(trace, message, length) == 0) /* it begins with the message */
+    trace += trace[length] == '\n' ? length + 1 : length;
+  if (*trace != '\0') lua_writestringerror("%s\n", trace);
   return 0;
 }
 

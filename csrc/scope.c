@@ -263,8 +263,9 @@ void scope_arm (Scope *s, double seconds) {
 void task_cancel (lua_State *L, Task *t, int self, int idx) {
   Scope *s = t->scope, *outermost = NULL;
   int hidden = 0;
-  Sched *S = s->S;
+  Sched *S;
   if (t->status >= TASK_DONE || t->flags & T_CANCEL) return;
+  S = s->S; /* a task that has ended may have no scope */
   if (idx != 0) {
     lua_pushvalue(L, idx);
     lua_setiuservalue(L, self, USERVALUE_VALUE);

@@ -245,7 +245,11 @@ static void test_outcomes (void) {
   CHECK(strcmp(unborn.text, "AbortError: why") == 0);
   CHECK(global(&w, "never") == 0);
   CHECK(ntold == 0);
-  lua_settop(w.L, 0);
+  for (; lua_gettop(w.L) > 0; lua_pop(w.L, 1)) { /* one that has ended */
+    lua_pushnil(w.L);
+    CHECK(w.neap->cancel(w.L, -2) == NEAP_OK);
+  }
+  CHECK(failed.calls == 1);
   spawn(&w, "require 'neap'.sleep(1e9)", done, &closed);
   lua_settop(w.L, 0);
   w.neap->step(w.L, 0);
