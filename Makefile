@@ -84,6 +84,7 @@ LIB_OBJ := $(OBJ) $(BUILD)/obj/lib/open.o $(BUILD)/obj/lib/files.o
 # named test/*_test.c, and examples/embed/*.c
 HOST_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard test/*_test.c))
 HOST_EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(wildcard examples/embed/*.c))
+SDL_EXAMPLES := $(patsubst %.c,$(BUILD)/%,$(wildcard examples/sdl/*.c))
 CXX_EXAMPLES := $(patsubst %.cpp,$(BUILD)/%,$(wildcard examples/embed/*.cpp))
 
 # how a program finds this build; then what the user's own paths have
@@ -165,15 +166,22 @@ $(CXX_EXAMPLES): $(BUILD)/%: %.cpp $(LIB)
 	$(call say,build $@)$(CXX) $(CXX_FLAGS) -iquote csrc $(LDFLAGS) -pthread \
 	  -MMD -MP -o $@ $< $(LIB) $(LUA_LIBS) $(LIBS) -lm $(HOST)
 
+$(SDL_EXAMPLES): $(BUILD)/%: %.c $(LIB)
+	@mkdir -p $(@D)
+	$(call say,build $@)$(CC) $(C_FLAGS) -iquote csrc $(patsubst -I%,-isystem \
+	  %,$(shell sdl2-config --cflags)) $(LDFLAGS) -MMD -MP -o $@ $< $(LIB) \
+	  $(LUA_LIBS) $(LIBS) $(shell sdl2-config --libs) -lm $(HOST)
+
 setup: ## install what building, testing and 'make demo' need
 	$(SETUP) build test demo
 
 hosts: $(HOST_TESTS) $(HOST_EXAMPLES)
 
-cxx-hosts: $(CXX_EXAMPLES)
+other-hosts: $(CXX_EXAMPLES) $(SDL_EXAMPLES)
 
 -include $(LIB_OBJ:.o=.d)
--include $(addsuffix .d,$(HOST_TESTS) $(HOST_EXAMPLES) $(CXX_EXAMPLES))
+-include $(addsuffix .d,$(HOST_TESTS) $(HOST_EXAMPLES) $(CXX_EXAMPLES) \
+  $(SDL_EXAMPLES))
 
 # ---------------------------------------------------------------------------
 # Seeing and testing. Installing comes first, and what was installed is found
@@ -245,7 +253,7 @@ run-nomem: $(BUILD)/nomem
 
 examples: ## run every example that has an 'example-test:' line
 	$(SETUP) build examples
-	@$(MAKE) -s all hosts cxx-hosts
+	@$(MAKE) -s all hosts other-hosts
 	@$(MAKE) run-examples
 
 run-examples:
@@ -339,7 +347,7 @@ print-checks:
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all lib help setup hosts cxx-hosts demo run-demo test run-test check lint run-lint \
+.PHONY: all lib help setup hosts other-hosts demo run-demo test run-test check lint run-lint \
   warnings asan run-asan memcheck run-memcheck nomem run-nomem examples \
   run-examples bench run-bench rock run-rock install uninstall docs run-docs \
   rockspec format print-paths print-config print-checks clean

@@ -7,6 +7,7 @@
 #   -- example-test: neap [args]     as 'bin/neap file args'
 #   ** example-test: host [args]     for examples/embed/*.c and *.cpp, which
 #                                    are built as programs
+#   ** example-test: window [args]   for examples/sdl/*.c, the same with a screen
 #
 # It must end with status 0 within a minute. One without such a line (because
 # it needs the network, or never ends) is only named. From the Makefile: LUA,
@@ -21,7 +22,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 for file in examples/*.lua examples/*/*.lua examples/embed/*.c \
-    examples/embed/*.cpp; do
+    examples/embed/*.cpp examples/sdl/*.c; do
   test -e "$file" || continue
   line=$(sed -n '1,10s,^[-*/ ]*example-test: *,,p' "$file")
   # shellcheck disable=SC2086
@@ -30,6 +31,7 @@ for file in examples/*.lua examples/*/*.lua examples/embed/*.c \
     lua) run="$LUA $file" ;;
     neap) run="$LUA bin/neap $file" ;;
     host) run=$BUILD/${file%.*} ;;
+    window) run="xvfb-run -a $BUILD/${file%.*}" ;;
     none) echo "not run $file" && continue ;;
     *) run="echo unknown word in example-test: $1; false" ;;
   esac

@@ -22,7 +22,7 @@ needs_of () {
     build) echo cc headers libev ;;
     demo) echo lua socket ;;
     test) echo lua socket busted ;;
-    examples) echo lua socket cxx ;;
+    examples) echo lua socket cxx sdl2 screen ;;
     lint) echo lua luacheck clang-format shellcheck ;;
     warnings) echo gcc clang ;;
     asan) echo gcc ;;
@@ -51,6 +51,8 @@ has () {
     lua) test -n "$LUA" ;;
     socket) test -n "$LUA" && "$LUA" -e 'require "socket"' ;;
     busted) test -n "$LUA" && "$LUA" tools/busted.lua --version ;;
+    sdl2) command -v sdl2-config ;;
+    screen) command -v xvfb-run && command -v xauth ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
 }
@@ -67,8 +69,10 @@ package () {
     ldoc:apt) echo lua-ldoc ;;
     cc:apt | gcc:apt) echo gcc libc6-dev ;;
     cxx:apt) echo g++ ;;
+    sdl2:apt) echo libsdl2-dev ;;
+    screen:apt) echo xvfb xauth ;;
     headers:brew | lua:brew) echo lua@5.4 ;;
-    clang-format:brew | shellcheck:brew | luarocks:brew | libev:brew | gcc:brew)
+    clang-format:brew | shellcheck:brew | luarocks:brew | libev:brew | gcc:brew | sdl2:brew)
       echo "$1" ;;
     socket:rock) echo luasocket ;;
     busted:rock | luacheck:rock | ldoc:rock) echo "$1" ;;
