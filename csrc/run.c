@@ -12,6 +12,7 @@
 #include "error.h"
 #include "loop.h"
 #include "post.h"
+#include "stock.h"
 #include "task.h"
 
 /* coroutines and scopes that are kept for the next run */
@@ -155,6 +156,7 @@ static void end_background (lua_State *L, Sched *S) {
 static void tidy (lua_State *L, Sched *S) {
   S->from = NULL;
   task_trim(L, S, KEPT);
+  stock_trim(L, S, KEPT);
   scope_trim(L, S, KEPT);
   scope_report(L, S->host);
   scope_report(L, S->background);

@@ -14,6 +14,7 @@
 
 #include "args.h"
 #include "error.h"
+#include "stock.h"
 #include "strand.h"
 
 /* what 'wait' says of an ended task: how many results it left */
@@ -79,49 +80,25 @@ static int body (lua_State *L) {
 /* beginning */
 
 
-/* push a coroutine for a new task: an idle one, or a new one */
-static lua_State *push_coroutine (lua_State *L, Sched *S) {
-  if (S->nidle == 0) {
-    lua_State *co = lua_newthread(L); /* may run finalizers */
-    lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
-    if (S->ncos == S->idle_size) { /* so that it can always come back */
-      lua_pushboolean(L, 0);
-      lua_rawseti(L, -2, (lua_Integer)S->idle_size + 1);
-      S->idle_size++;
-    }
-    lua_pop(L, 1);
-    lua_sethook(co, NULL, 0, 0); /* not that of whoever made it */
-    return co;
-  }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
-  lua_rawgeti(L, -1, (lua_Integer)S->nidle);
-  lua_remove(L, -2);
-  return lua_tothread(L, -1);
-}
-
-
-static void no_memory (lua_State *L) {
-  luaL_error(L, "not enough memory");
-}
-
-
 /* a task with its coroutine, anchored; may raise, then nothing has changed */
 static Task *make (lua_State *L, Sched *S) {
-  int top = lua_gettop(L), idle;
+  int top = lua_gettop(L);
   lua_State *co;
   Task *t = (Task *)lua_newuserdatauv(L, sizeof(Task), 2);
   memset(t, 0, sizeof(Task));
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
   lua_setmetatable(L, -2);
-  co = push_coroutine(L, S);
-  idle = S->nidle > 0;
+  co = stock_take(L, S);
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
   if (S->free_slot == 0) {
     lua_pushinteger(L, 0);
     lua_rawseti(L, -2, (lua_Integer)S->nslots + 1);
     S->free_slot = ++S->nslots;
   }
-  if (!heap_reserve(&S->heap, sched_alloc, S)) no_memory(L);
+  if (!heap_reserve(&S->heap, sched_alloc, S)) {
+    stock_give(L, S, co);
+    luaL_error(L, "not enough memory");
+  }
   /* nothing raises from here on */
   t->slot = S->free_slot;
   lua_rawgeti(L, -1, (lua_Integer)t->slot);
@@ -132,10 +109,6 @@ static Task *make (lua_State *L, Sched *S) {
   lua_pop(L, 1);
   lua_setiuservalue(L, -2, USERVALUE_CO);
   lua_pop(L, 1);
-  if (idle)
-    S->nidle--;
-  else
-    S->ncos++;
   t->at.co = co;
   return t;
 }
@@ -195,22 +168,11 @@ static void free_slot (lua_State *L, Sched *S, Task *t) {
 }
 
 
-/* the coroutine is free for other work */
-static void give_back (lua_State *L, Sched *S, lua_State *co) {
-  lua_settop(co, 0);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
-  lua_pushthread(co);
-  lua_xmove(co, L, 1);
-  lua_rawseti(L, -2, (lua_Integer)++S->nidle);
-  lua_pop(L, 1);
-}
-
-
 /* nobody needs the task any more: neither children's lines nor waiters */
 static void unmake (lua_State *L, Task *t, lua_State *co) {
   Sched *S = t->scope->S;
   if (t->flags & T_EXPOSED) {
-    if (co != NULL) give_back(L, S, co);
+    if (co != NULL) stock_give(L, S, co);
     heap_unreserve(&S->heap, sched_alloc, S);
     free_slot(L, S, t);
     t->scope = NULL;
@@ -257,7 +219,7 @@ static lua_State *keep (lua_State *L, Task *t, lua_State *co, lua_State *from,
     t->wait = OUTCOME_MANY;
     t->flags |= T_CORPSE;
     t->at.co = co;
-    S->ncos--;
+    stock_lose(S);
     co = NULL;
   }
   else if (t->flags & T_EXPOSED) {
@@ -329,7 +291,7 @@ static void finish (lua_State *L, Task *t, lua_State *co, lua_State *from,
   co = keep(L, t, co, from, n);
   is_watched = S->nwatchers > 0 && push_watcher(L, S, t);
   sched_wake_all(S, &t->awaiters, WHY_DONE);
-  if (co != NULL) give_back(L, S, co);
+  if (co != NULL) stock_give(L, S, co);
   heap_unreserve(&S->heap, sched_alloc, S);
   scope_child_ended(L, t);
   if (t->slot != 0 && t->sib.next == NULL) { /* no error to tell */
@@ -391,7 +353,7 @@ void task_kill (lua_State *L, Task *t) {
     S->kind[t->wait]->leave(S, t, t->line);
   t->line = NULL;
   t->status = TASK_RUNNING;
-  strand_kill_all(S, t);
+  strand_kill_all(L, S, t);
   co = t->at.co;
   force(L, t, co);
   lua_pushcfunction(L, killed_error);
@@ -407,16 +369,7 @@ void task_trim (lua_State *L, Sched *S, uint32_t keep) {
     S->nspares--;
     heap_unreserve(&S->heap, sched_alloc, S);
     free_slot(L, S, t);
-    S->ncos--;
-  }
-  if (S->nidle > keep) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
-    while (S->nidle > keep) {
-      lua_pushboolean(L, 0);
-      lua_rawseti(L, -2, (lua_Integer)S->nidle--);
-      S->ncos--;
-    }
-    lua_pop(L, 1);
+    stock_lose(S);
   }
 }
 

@@ -44,7 +44,7 @@ void task_kill (lua_State *L, Task *t);
 /* do so with all tasks below a top scope, or with all (NULL) */
 void task_kill_below (lua_State *L, Sched *S, Scope *top);
 
-/* give idle coroutines beyond 'keep' to the collector */
+/* leave idle tasks beyond 'keep' to the collector, with their coroutines */
 void task_trim (lua_State *L, Sched *S, uint32_t keep);
 
 /* the task at 'idx', or NULL if that is something else */

@@ -1,0 +1,31 @@
+/*
+** stock.h - coroutines that are used again.
+**
+** Making a coroutine costs several times what running a short task in a used
+** one does. Each that exists has a place in the stock, so that giving it back
+** cannot fail.
+*/
+
+#ifndef neap_stock_h
+#define neap_stock_h
+
+#include "sched.h"
+
+HIDDEN_BEGIN
+
+/* push a coroutine that nobody else uses, with nothing on its stack; may run
+   finalizers, and raise for memory */
+lua_State *stock_take (lua_State *L, Sched *S);
+
+/* one that has ended well, or was reset, is free for others */
+void stock_give (lua_State *L, Sched *S, lua_State *co);
+
+/* one that was taken is left to the collector */
+#define stock_lose(S) ((void)(S)->ncos--)
+
+/* leave all but 'keep' of the free ones to the collector */
+void stock_trim (lua_State *L, Sched *S, uint32_t keep);
+
+HIDDEN_END
+
+#endif
