@@ -148,7 +148,7 @@ static int go_on (lua_State *L, lua_KContext ctx, Results results) {
   Strand *x = (Strand *)ctx;
   lua_State *co = x->co;
   int status = x->status;
-  if (strand_leave(sched_of(L), x)) return escaped(L);
+  if (strand_leave(L, sched_of(L), x)) return escaped(L);
   return results(L, co, status, 2);
 }
 
@@ -175,12 +175,10 @@ static int resume (lua_State *L, lua_State *co, Results results,
     return results(L, co, LUA_ERRRUN, 2);
   }
   if (in_task(L, S)) {
-    Strand *x;
-    strand_reserve(L, S);
-    status = strand_resume(L, S, S->current, co, give_arguments(L, co), NULL,
-                           &n, &x);
+    Strand *x = strand_borrow(L, S, co);
+    status = strand_resume(L, S, S->current, x, give_arguments(L, co), &n);
     if (status < 0) return lua_yieldk(L, 0, (lua_KContext)x, then);
-    if (strand_leave(S, x)) return escaped(L);
+    if (strand_leave(L, S, x)) return escaped(L);
   }
   else
     status = lua_resume(co, L, give_arguments(L, co), &n);

@@ -100,9 +100,10 @@ typedef struct Strand {
   struct Strand *outer; /* NULL if the task's base coroutine is around it */
   lua_State *outer_co;
   lua_State *co;
-  Scope *scope;        /* innermost scope when it was resumed */
-  int status;          /* of the last lua_resume, when the scheduler made it */
-  unsigned char *fate; /* where to note that the task was killed, or NULL */
+  Scope *scope; /* innermost scope when it was resumed */
+  int status;   /* of the last lua_resume, when the scheduler made it */
+  /* tell its owner that the task was killed; NULL: it is the scheduler's */
+  void (*killed)(lua_State *L, Sched *S, struct Strand *x);
 } Strand;
 
 /*

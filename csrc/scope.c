@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "strand.h"
 #include "task.h"
 
 /* what 'raw' says of the reason of a cancelled scope */
@@ -125,6 +126,7 @@ Scope *scope_of_body (lua_State *L, Task *t) {
   if (t->scope->owner == t) return t->scope;
   s = scope_open(L, t);
   s->body = 1;
+  strand_rebase(t, s);
   if (s->cause == NULL && t->flags & T_CANCEL) {
     s->cause = s;
     s->kind = CANCEL_TASK;

@@ -18,26 +18,25 @@
 #define DEEP 40
 
 
-void strand_reserve (lua_State *L, Sched *S) {
-  Strand *x;
-  if (S->free_strands != NULL) return;
-  x = (Strand *)sched_new(L, S, sizeof(Strand));
-  x->outer = S->free_strands; /* a finalizer may have made one */
-  S->free_strands = x;
+Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co) {
+  Strand *x = S->free_strands;
+  if (x != NULL)
+    S->free_strands = x->outer;
+  else
+    x = (Strand *)sched_new(L, S, sizeof(Strand));
+  x->co = co;
+  x->killed = NULL;
+  return x;
 }
 
 
-static Strand *push (lua_State *L, Sched *S, Task *t, lua_State *co) {
-  Strand *x = S->free_strands;
-  S->free_strands = x->outer;
+static void push (lua_State *L, Sched *S, Task *t, Strand *x) {
   x->outer = t->flags & T_NESTED ? t->at.strand : NULL;
   x->outer_co = L;
-  x->co = co;
   x->scope = t->scope;
   t->at.strand = x;
   t->flags |= T_NESTED;
-  S->co = co;
-  return x;
+  S->co = x->co;
 }
 
 
@@ -53,26 +52,24 @@ static void pop (Sched *S, Task *t) {
 }
 
 
-static void recycle (Sched *S, Strand *x) {
+static void give_back (Sched *S, Strand *x) {
   x->outer = S->free_strands;
   S->free_strands = x;
 }
 
 
-int strand_resume (lua_State *L, Sched *S, Task *t, lua_State *co, int nargs,
-                   unsigned char *fate, int *n, Strand **strand) {
+int strand_resume (lua_State *L, Sched *S, Task *t, Strand *x, int nargs,
+                   int *n) {
   int status;
-  Strand *x = push(L, S, t, co);
-  x->fate = fate;
-  *strand = x;
+  push(L, S, t, x);
   if (S->depth >= DEEP) {
     S->descend = 1;
     S->descend_nargs = nargs;
     return -1;
   }
   S->depth++;
-  if (S->watchdog > 0) sched_guard(S, co);
-  status = lua_resume(co, L, nargs, n);
+  if (S->watchdog > 0) sched_guard(S, x->co);
+  status = lua_resume(x->co, L, nargs, n);
   S->depth--;
   if (status == LUA_YIELD && (t->status != TASK_RUNNING || S->descend))
     return -1;
@@ -82,13 +79,14 @@ int strand_resume (lua_State *L, Sched *S, Task *t, lua_State *co, int nargs,
 }
 
 
-int strand_leave (Sched *S, Strand *x) {
+int strand_leave (lua_State *L, Sched *S, Strand *x) {
   Task *t = S->current;
   Scope *scope = x->scope;
-  recycle(S, x);
+  lua_State *co = x->co;
+  if (x->killed == NULL) give_back(S, x);
   if (t->scope == scope) return 0;
-  lua_resetthread(x->co);
-  while (t->scope != scope) scope_abandon(S->co, t->scope);
+  lua_resetthread(co);
+  while (t->scope != scope) scope_abandon(L, t->scope);
   return 1;
 }
 
@@ -114,14 +112,22 @@ lua_State *strand_hand_over (Sched *S, Task *t, int status, int n, int *nargs) {
 }
 
 
-void strand_kill_all (Sched *S, Task *t) {
+void strand_kill_all (lua_State *L, Sched *S, Task *t) {
   while (t->flags & T_NESTED) {
     Strand *x = t->at.strand;
-    if (x->fate != NULL) *x->fate = STRAND_KILLED;
     lua_resetthread(x->co);
     pop(S, t);
-    recycle(S, x);
+    if (x->killed != NULL)
+      x->killed(L, S, x);
+    else
+      give_back(S, x);
   }
+}
+
+
+void strand_rebase (Task *t, Scope *s) {
+  Strand *x = t->flags & T_NESTED ? t->at.strand : NULL;
+  for (; x != NULL; x = x->outer) x->scope = s;
 }
 
 

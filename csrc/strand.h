@@ -14,33 +14,30 @@
 
 HIDDEN_BEGIN
 
-/* what a killed strand writes to its owner */
-#define STRAND_KILLED 0xff
-
 /* does the running task itself, not a plain coroutine in it, call us? */
 #define in_task(L, S) \
   ((S)->current != NULL && (S)->co == (L) && lua_isyieldable(L))
 
-/* room for one more; may raise for memory */
-void strand_reserve (lua_State *L, Sched *S);
+/* one for 'co' that has no owner; 'strand_leave' takes it back; may raise for
+   memory */
+Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co);
 
 /*
-** Resume 'co' with its 'nargs' topmost values inside the running task, whose
-** innermost coroutine is L. Returns the status, with '*n' values (or one
-** error) on top of 'co'. Or returns -1: then the caller yields with the strand
-** as its context, and its continuation finds the values on top of L and the
-** status in the strand. Both end in 'strand_leave'. Room must be reserved.
-** 'fate': where to note that the task was killed, or NULL.
+** Resume the coroutine of 'x' with its 'nargs' topmost values inside the
+** running task, whose innermost coroutine is L. Returns the status, with '*n'
+** values (or one error) on top of the coroutine. Or returns -1: then the
+** caller yields, and its continuation finds the values on top of L and the
+** status in the strand. Both end in 'strand_leave'.
 */
-int strand_resume (lua_State *L, Sched *S, Task *t, lua_State *co, int nargs,
-                   unsigned char *fate, int *n, Strand **strand);
+int strand_resume (lua_State *L, Sched *S, Task *t, Strand *x, int nargs,
+                   int *n);
 
 /*
 ** The coroutine has yielded or ended. Returns 1 if it left a scope of its own
 ** open behind a yield: that would go on in the consumer, so the coroutine has
 ** been ended by force.
 */
-int strand_leave (Sched *S, Strand *x);
+int strand_leave (lua_State *L, Sched *S, Strand *x);
 
 /*
 ** Move the 'n' values (or the one error) that 'co' yielded, returned or died
@@ -53,7 +50,11 @@ int strand_take (lua_State *L, lua_State *co, int status, int n);
 lua_State *strand_hand_over (Sched *S, Task *t, int status, int n, int *nargs);
 
 /* the task is being killed: close its coroutines, the innermost first */
-void strand_kill_all (Sched *S, Task *t);
+void strand_kill_all (lua_State *L, Sched *S, Task *t);
+
+/* 's' is from now on the scope of the task's whole body, and so that of all
+   who were resumed before it was there */
+void strand_rebase (Task *t, Scope *s);
 
 void strand_free_spares (Sched *S);
 
