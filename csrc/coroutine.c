@@ -14,12 +14,10 @@
 #include <lualib.h>
 
 #include "args.h"
+#include "error.h"
 #include "rooms.h"
 #include "strand.h"
 #include "task.h"
-
-static const char close_mark = 0; /* its address: resumed in order to close */
-
 
 static lua_State *check_thread (lua_State *L, const char *fname) {
   lua_State *co = lua_tothread(L, 1);
@@ -222,8 +220,7 @@ static int co_wrap (lua_State *L) {
 
 static int yielded (lua_State *L, int status, lua_KContext ctx) {
   (void)status, (void)ctx;
-  if (lua_gettop(L) == 1 && lua_touserdata(L, 1) == &close_mark)
-    return lua_error(L);
+  if (lua_gettop(L) == 1 && error_is_closing(L, 1)) return lua_error(L);
   return lua_gettop(L);
 }
 
@@ -260,11 +257,11 @@ static int waits_in_yield (lua_State *co) {
 }
 
 
-/* the body was resumed with the mark and has ended with 'status'; what it
+/* the body was resumed in order to close and has ended with 'status'; what it
    left is above index 1 of L */
 static int closed (lua_State *L, lua_State *co, int status, int first) {
-  int failed = status != LUA_OK && status != LUA_YIELD &&
-               lua_touserdata(L, -1) != &close_mark;
+  int failed =
+      status != LUA_OK && status != LUA_YIELD && !error_is_closing(L, -1);
   (void)first;
   if (lua_status(co) != LUA_OK) lua_resetthread(co);
   lua_settop(co, 0);
@@ -293,7 +290,7 @@ static int co_close (lua_State *L) {
   if (co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)))
     return luaL_error(L, "cannot close a running coroutine");
   if (in_task(L, S) && waits_in_yield(co)) {
-    lua_pushlightuserdata(L, (void *)(size_t)&close_mark);
+    error_push_closing(L);
     return resume(L, co, closed, close_goes_on);
   }
   status = lua_resetthread(co);

@@ -16,6 +16,8 @@
 
 static const char error_meta[] = "neap.error";
 
+static const char closing_key = 0; /* its address is a key in the registry */
+
 
 static int e_tostring (lua_State *L) {
   const char *name, *message;
@@ -67,6 +69,21 @@ int error_is (lua_State *L, int idx, const char *name) {
            strcmp(lua_tostring(L, -1), name) == 0;
     lua_pop(L, 1);
   }
+  return same;
+}
+
+
+void error_push_closing (lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &closing_key);
+}
+
+
+int error_is_closing (lua_State *L, int idx) {
+  int same;
+  idx = lua_absindex(L, idx);
+  error_push_closing(L);
+  same = lua_rawequal(L, -1, idx);
+  lua_pop(L, 1);
   return same;
 }
 
@@ -148,7 +165,7 @@ int error_handler (lua_State *L) {
   Sched *S = sched_find(L);
   Task *t = S->current;
   if (t != NULL && task_cancelled(t) && cause_is(L, t, 1)) return 1;
-  if (!lua_checkstack(L, 10)) return 1;
+  if (!lua_checkstack(L, 10) || error_is_closing(L, 1)) return 1;
   error_pushtrace(L, S, 1);
   if (lua_isnil(L, -1)) { /* not passed on from somewhere else */
     lua_pushcfunction(L, take_trace);
@@ -362,6 +379,8 @@ void error_openlib (lua_State *L) {
   lua_pushcfunction(L, e_tostring);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
+  error_new(L, "ClosedError", "the consumer wants no further values");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &closing_key);
   sched_funcs(L, funcs);
   sched_internals(L, internals);
 }

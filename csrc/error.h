@@ -27,6 +27,10 @@ int error_is (lua_State *L, int idx, const char *name);
 */
 int error_handler (lua_State *L);
 
+/* the error that is raised at the yield of a coroutine that is being closed */
+void error_push_closing (lua_State *L);
+int error_is_closing (lua_State *L, int idx);
+
 /* the error on top came from another task: add where it arrived */
 void error_arrives (lua_State *L, const char *how);
 

@@ -178,8 +178,9 @@ static int l_shield (lua_State *L) {
 static int pcall_ended (lua_State *L, int status, lua_KContext ctx) {
   Sched *S = (Sched *)ctx;
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L);
-  if (S->current != NULL && task_cancelled(S->current) &&
-      cause_is(L, S->current, -1))
+  if ((S->current != NULL && task_cancelled(S->current) &&
+       cause_is(L, S->current, -1)) ||
+      error_is_closing(L, -1))
     return lua_error(L);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
@@ -188,7 +189,8 @@ static int pcall_ended (lua_State *L, int status, lua_KContext ctx) {
 
 
 /*** neap.pcall(fn, ...) -> true, ... or false, err: like pcall, but lets the
-cancellation of the caller's own scope pass. fn may suspend. */
+cancellation of the caller's own scope pass, and the closing of a generator.
+fn may suspend. */
 static int l_pcall (lua_State *L) {
   Sched *S = sched_of(L);
   int status;
