@@ -16,6 +16,7 @@ void channel_openlib (lua_State *L);
 void coroutine_openlib (lua_State *L);
 void event_openlib (lua_State *L);
 void host_openlib (lua_State *L);
+void generator_openlib (lua_State *L);
 void pool_openlib (lua_State *L);
 void semaphore_openlib (lua_State *L);
 void terminal_openlib (lua_State *L);

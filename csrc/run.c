@@ -10,6 +10,7 @@
 #include "args.h"
 #include "dump.h"
 #include "error.h"
+#include "generator.h"
 #include "loop.h"
 #include "post.h"
 #include "stock.h"
@@ -140,16 +141,40 @@ static void interrupted (lua_State *L, Sched *S, Task *root) {
 }
 
 
-/* the root has ended, and with it goes what worked for several of its tasks */
-static void end_background (lua_State *L, Sched *S) {
-  Scope *s = S->background;
-  scope_cancel(L, s, CANCEL_QUIET, 0);
+/*
+** Nothing is left that could wake anybody. Perhaps something was dropped that
+** can, when it is collected or closed. 0 if that was in vain.
+*/
+static int collect (Sched *S, lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  generator_close_dropped(L, S, S->background);
+  return sched_busy(S) || wait(S, L);
+}
+
+
+/* go round until scope 's' is empty, by force in the end */
+static void drain (lua_State *L, Sched *S, Scope *s) {
   while (s->children.first != NULL) {
     sched_round(S, L, NEVER);
-    if (s->children.first != NULL && !sched_busy(S) && !wait(S, L))
+    generator_close_dropped(L, S, S->background);
+    if (s->children.first != NULL && !sched_busy(S) && !wait(S, L) &&
+        !collect(S, L))
       task_kill_below(L, S, s);
   }
-  scope_renew(L, s);
+}
+
+
+/*
+** The root has ended. With it goes what worked for several of its tasks, and
+** then every generator that they have left open.
+*/
+static void end_run (lua_State *L, Sched *S) {
+  do {
+    scope_cancel(L, S->background, CANCEL_QUIET, 0);
+    drain(L, S, S->background);
+    scope_renew(L, S->background);
+    drain(L, S, S->roots);
+  } while (generator_close_all(L, S) > 0);
 }
 
 
@@ -181,9 +206,11 @@ static int l_run (lua_State *L) {
     sched_round(S, L, NEVER);
     if (root->status >= TASK_DONE) break;
     if (S->interrupts > 0) interrupted(L, S, root);
-    if (!sched_busy(S) && !wait(S, L)) killed = deadlock(L, S, root);
+    generator_close_dropped(L, S, S->background);
+    if (!sched_busy(S) && !wait(S, L) && !collect(S, L))
+      killed = deadlock(L, S, root);
   }
-  end_background(L, S);
+  end_run(L, S);
   tidy(L, S);
   if (killed) return lua_error(L);
   n = task_outcome(L, 1, root);
@@ -203,6 +230,7 @@ static double run_step (lua_State *L, Sched *S, double budget) {
   S->stepped = now;
   sched_wake_all(S, &S->frame, WHY_DONE);
   sched_look(S, L, 0);
+  generator_close_dropped(L, S, S->background);
   if (!sched_busy(S) && S->clock == CLOCK_VIRTUAL) wait(S, L);
   while (sched_busy(S)) {
     if (!sched_round(S, L, until)) break;

@@ -16,6 +16,7 @@
 
 #include "abort.h"
 #include "error.h"
+#include "generator.h"
 #include "loop.h"
 #include "post.h"
 #include "strand.h"
@@ -417,6 +418,7 @@ static int sched_gc (lua_State *L) {
   if (S->closed || S->main == NULL) return 0;
   S->closed = 1;
   task_kill_below(L, S, NULL);
+  generator_kill_all(L, S);
   post_close(S);
   loop_free(S);
   while (S->free_scopes != NULL) {

@@ -57,6 +57,7 @@ typedef enum Wait {
   WAIT_SOURCE,
   WAIT_ABORT,
   WAIT_TURN,
+  WAIT_CLOSE,
   WAIT_FRAME,
   WAIT_KINDS
 } Wait;
@@ -169,6 +170,9 @@ struct Sched {
   Scope *background; /* where work that belongs to no single task lives */
   Scope *free_scopes;
   Strand *free_strands;
+  Line open;          /* generators that have begun in a task */
+  Line dropped;       /* ... that are to be closed */
+  int forced;         /* ... that are being closed where they cannot wait */
   int depth;          /* coroutines resumed inside one another, in C */
   int descend;        /* the new innermost one is to be resumed from 'step', */
   int descend_nargs;  /* ... with so many arguments */

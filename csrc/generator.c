@@ -1,0 +1,520 @@
+/*
+** generator.c - async generators: bodies that emit values one by one, inside
+** the task of whoever asks for the next.
+**
+** 'next' resumes the body directly. If it emits, the value is returned at
+** once: no scheduler, no read-ahead. If it waits, the consumer's task waits
+** (strand.h), so cancellation reaches the body by itself, and what the body
+** spawns belongs to the consumer's scope. Outside of tasks the body is a
+** coroutine like any other, and cannot wait.
+**
+** To close, the body is resumed as well, and its 'yield' raises: so <close>
+** variables run as after any error, and may wait. A body that waits in the
+** plain coroutine.yield can only be reset.
+**
+** Invariants: the body runs in at most one call of 'next' or 'close'; others
+** stand in 'turn', and the first of them is promised the turn when the call
+** ends. An ended generator has no coroutine.
+*/
+
+#include "generator.h"
+
+#include <string.h>
+
+#include "args.h"
+#include "error.h"
+#include "rooms.h"
+#include "scope.h"
+#include "stock.h"
+
+/* how often 'yield' raises in a body that goes on yielding while it is being
+   closed, before it is ended by force */
+#define REFUSALS 100
+
+/* generators that end one another by force, inside one another in C */
+#define DEEP 10
+
+static const char mark = 0; /* its address is in every generator */
+
+/* indices on the stack of 'next' and 'close'; values are above */
+enum { AT_GENERATOR = 1, AT_ERROR };
+
+#define BASE(g) ((g)->closing ? AT_ERROR : AT_GENERATOR)
+
+
+/* cheaper than a look at the metatable, and 'next' is called for each value */
+static inline Generator *check_generator (lua_State *L, const char *fname) {
+  Generator *g = (Generator *)lua_touserdata(L, 1);
+  if (g == NULL || lua_rawlen(L, 1) != sizeof(Generator) || g->mark != &mark)
+    arg_error(L, 0, fname, "self", "a generator", 1);
+  return g;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the body; at the bottom of its coroutine the generator, ... */
+
+
+static int body_ended (lua_State *L, int status, lua_KContext ctx) {
+  Generator *g = (Generator *)ctx;
+  (void)L;
+  g->failed = status != LUA_OK && status != LUA_YIELD;
+  return g->failed; /* the error is returned: the coroutine ends well */
+}
+
+
+/* ... a message handler, the user's function, 'yield' and arguments */
+static int body (lua_State *L) {
+  lua_KContext ctx = (lua_KContext)lua_touserdata(L, AT_GENERATOR);
+  int status = lua_pcallk(L, lua_gettop(L) - 3, 0, 2, ctx, body_ended);
+  return body_ended(L, status, ctx);
+}
+
+
+static int refuse (lua_State *L) {
+  error_push_closing(L);
+  return lua_error(L);
+}
+
+
+static int yielded (lua_State *L, int status, lua_KContext ctx) {
+  Generator *g = (Generator *)ctx;
+  (void)status;
+  return g->closing ? refuse(L) : 0;
+}
+
+
+/* upvalue: the generator */
+static int g_yield (lua_State *L) {
+  Generator *g = (Generator *)lua_touserdata(L, lua_upvalueindex(1));
+  Sched *S = g->S;
+  if (g->strand.co != L || g->state != GEN_RUNNING)
+    return luaL_error(L, "'yield' outside of the body of its generator");
+  if (lua_isnoneornil(L, 1))
+    return luaL_error(L, "nil is the end of a generator and cannot be emitted");
+  if (S->co == L && S->current->scope != g->strand.scope)
+    return luaL_error(L, "'yield' inside a scope or timeout that the generator "
+                         "has opened: await inside it and yield outside, or "
+                         "send to a channel");
+  if (!lua_isyieldable(L))
+    return luaL_error(L, "'yield' cannot emit here: Lua cannot suspend in a "
+                         "comparator of table.sort, a callback of string.gsub "
+                         "or a loader called by require");
+  if (g->closing && g->refused < REFUSALS) {
+    g->refused++;
+    return refuse(L);
+  }
+  g->polite = 1;
+  return lua_yieldk(L, lua_gettop(L), (lua_KContext)g, yielded);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* turns */
+
+
+/* it ended; the generator is at AT_GENERATOR, its coroutine is well or was
+   reset */
+static void end (lua_State *L, Sched *S, Generator *g) {
+  g->state = GEN_ENDED;
+  if (g->line != NULL) line_leave(g->line, &g->link);
+  g->line = NULL;
+  lua_pushnil(L);
+  lua_setiuservalue(L, AT_GENERATOR, 1);
+  stock_give(L, S, g->strand.co);
+  sched_wake_all(S, &g->turn, WHY_DONE);
+}
+
+
+/* the body was reset with the task that it ran in */
+static void killed (lua_State *L, Sched *S, Strand *x) {
+  Generator *g = owner_of(x, Generator, strand);
+  (void)L;
+  g->state = GEN_ENDED;
+  if (g->line != NULL) line_leave(g->line, &g->link);
+  g->line = NULL;
+  stock_lose(S);
+  sched_wake_all(S, &g->turn, WHY_DONE);
+}
+
+
+static void pass_turn (Sched *S, Generator *g) {
+  g->state = GEN_AT_YIELD;
+  if (g->turn.first == NULL) return;
+  g->state = GEN_PROMISED;
+  g->runner = owner_of(g->turn.first, Task, link);
+  sched_wake(S, g->runner, WHY_DONE);
+}
+
+
+/* the task was woken for its turn: does it have it? (Not if the generator was
+   closed meanwhile, at the end of 'run'.) */
+static int keeps_promise (Generator *g, const Task *t) {
+  if (g->state != GEN_PROMISED || g->runner != t) return 0;
+  g->state = GEN_AT_YIELD;
+  return 1;
+}
+
+
+static int wait_turn (lua_State *L, Sched *S, Generator *g, Wait wait,
+                      lua_KFunction then) {
+  const char *fname = wait == WAIT_TURN ? "next" : "close";
+  Task *t;
+  if (g->state == GEN_RUNNING && (g->runner == S->current || g->runner == NULL))
+    return luaL_error(L, "'%s' called by the generator's own body", fname);
+  t = sched_enter(L, fname);
+  sched_park(S, t, wait, &g->turn, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)t, then);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* running the body */
+
+
+/* what was ended by force, if 'n' is not 0, has ended */
+static void unforced (lua_State *L, Sched *S, int n) {
+  S->forced -= n;
+  if (n > 0 && S->forced == 0 && S->dropped.first != NULL)
+    generator_close_rest(L, S);
+}
+
+
+/* the coroutine cannot go on, or must not: its <close> variables run, but
+   they cannot wait. Leaves the error, if there is one, on top of L. */
+static int reset (lua_State *L, Sched *S, Generator *g) {
+  lua_State *co = g->strand.co;
+  int status;
+  S->forced++;
+  status = lua_resetthread(co);
+  unforced(L, S, 1);
+  if (status != LUA_OK) lua_xmove(co, L, 1);
+  return status;
+}
+
+
+static int raise (lua_State *L) {
+  error_arrives(L, "consumed by");
+  return lua_error(L);
+}
+
+
+/* 'next': the body has emitted what is above AT_GENERATOR, or ended */
+static int emitted (lua_State *L, Sched *S, Generator *g, int status) {
+  if (status == LUA_YIELD && !lua_isnoneornil(L, AT_GENERATOR + 1)) {
+    pass_turn(S, g);
+    return lua_gettop(L) - AT_GENERATOR;
+  }
+  if (status == LUA_OK) {
+    end(L, S, g);
+    if (g->failed) return raise(L);
+    lua_pushnil(L);
+    return 1;
+  }
+  if (status == LUA_YIELD)
+    lua_pushliteral(L, "nil is the end of a generator and cannot be emitted");
+  lua_insert(L, AT_GENERATOR + 1);
+  reset(L, S, g);
+  end(L, S, g);
+  lua_settop(L, AT_GENERATOR + 1);
+  return raise(L);
+}
+
+
+/* 'close': the body has ended, perhaps with what is above AT_ERROR, or goes on
+   emitting */
+static int closed (lua_State *L, Sched *S, Generator *g, int status) {
+  int failed = status == LUA_OK ? g->failed : status != LUA_YIELD;
+  if (status == LUA_YIELD) lua_settop(L, AT_ERROR);
+  if (status != LUA_OK && reset(L, S, g) != LUA_OK) failed = 1;
+  end(L, S, g);
+  if (!failed || error_is_closing(L, -1)) return 0;
+  if (lua_isnil(L, AT_ERROR)) return raise(L);
+  /* the error of the loop wins */
+  if (S->current == NULL || !task_cancelled(S->current) ||
+      !cause_is(L, S->current, -1)) {
+    lua_pushnil(L);
+    error_hook(L, S, "on_suppressed", 2);
+  }
+  return 0;
+}
+
+
+static int stepped (lua_State *L, Sched *S, Generator *g, int status) {
+  return g->closing ? closed(L, S, g, status) : emitted(L, S, g, status);
+}
+
+
+/* the body has emitted from within a scope of its own, by coroutine.yield, and
+   has been ended for that */
+static int escaped (lua_State *L, Sched *S, Generator *g) {
+  end(L, S, g);
+  if (g->closing) return 0;
+  return luaL_error(L, "coroutine.yield inside a scope or timeout that the "
+                       "generator has opened: await inside it and emit "
+                       "outside, or send to a channel");
+}
+
+
+/* there was no room for the values that it emitted */
+static int too_many (lua_State *L, Sched *S, Generator *g) {
+  lua_pushliteral(L, "too many values");
+  return stepped(L, S, g, LUA_ERRRUN);
+}
+
+
+/* after a wait: the values have been put on L */
+static int went_on (lua_State *L, int status, lua_KContext ctx) {
+  Generator *g = (Generator *)ctx;
+  Sched *S = g->S;
+  (void)status;
+  if (strand_leave(L, S, &g->strand)) return escaped(L, S, g);
+  if (g->strand.status == LUA_ERRMEM && lua_gettop(L) <= AT_ERROR &&
+      lua_status(g->strand.co) == LUA_YIELD)
+    return too_many(L, S, g);
+  return stepped(L, S, g, g->strand.status);
+}
+
+
+/* resume the body, until it emits or ends; is the caller a task? */
+static int advance (lua_State *L, Sched *S, Generator *g, int task) {
+  lua_State *co = g->strand.co;
+  int n = 0, status, nargs = 0;
+  if (g->state == GEN_FRESH) nargs = lua_gettop(co) - 1;
+  g->state = GEN_RUNNING;
+  g->runner = S->current;
+  g->polite = 0;
+  if (task) {
+    if (g->home != HOME_RUN) generator_open(S, g);
+    status = strand_resume(L, S, S->current, &g->strand, nargs, &n);
+    if (status < 0) {
+      lua_settop(L, BASE(g));
+      return lua_yieldk(L, 0, (lua_KContext)g, went_on);
+    }
+  }
+  else {
+    S->forced += g->closing;
+    status = lua_resume(co, L, nargs, &n);
+    unforced(L, S, g->closing);
+  }
+  if (g->polite && n < LUA_MINSTACK / 2 && !g->closing) { /* as a rule */
+    lua_xmove(co, L, n);
+    pass_turn(S, g);
+    return n;
+  }
+  lua_settop(L, BASE(g));
+  if (task && strand_leave(L, S, &g->strand)) return escaped(L, S, g);
+  if (strand_take(L, co, status, n) < 0) return too_many(L, S, g);
+  return stepped(L, S, g, status);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* methods */
+
+
+static int next_turn (lua_State *L, int status, lua_KContext ctx);
+
+
+/* it is the caller's turn, or that comes */
+static int next (lua_State *L, Sched *S, Generator *g, int task) {
+  if (g->state <= GEN_AT_YIELD) return advance(L, S, g, task);
+  if (g->state < GEN_ENDED) return wait_turn(L, S, g, WAIT_TURN, next_turn);
+  lua_pushnil(L);
+  return 1;
+}
+
+
+static int next_turn (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
+  Sched *S = sched_of(L);
+  (void)status;
+  if (t->why == WHY_CANCEL) return cause_raise(L, t);
+  if (keeps_promise(g, t) && task_cancelled(t)) {
+    pass_turn(S, g);
+    return cause_raise(L, t);
+  }
+  return next(L, S, g, 1);
+}
+
+
+/*** gen:next() -> ... or nil: runs the body until it emits, and returns what
+it emitted; nil when it has ended. An error of the body is raised once, then
+the generator is ended. gen() is the same. Calls of several tasks are served in
+turn. Suspends when the body does, and for its turn; needs no 'run' otherwise.
+*/
+static int g_next (lua_State *L) {
+  Generator *g = check_generator(L, "next");
+  Sched *S = g->S;
+  int task = in_task(L, S);
+  if (task) SCHED_DETOUR(L, S, S->current, g_next);
+  return next(L, S, g, task);
+}
+
+
+/* end the body, which nobody runs; the error of the loop is at AT_ERROR */
+static int close (lua_State *L, Sched *S, Generator *g) {
+  int status;
+  if (g->state == GEN_FRESH) {
+    end(L, S, g);
+    return 0;
+  }
+  if (S->forced >= DEEP) {
+    generator_drop(S, g);
+    return 0;
+  }
+  g->closing = 1;
+  if (g->polite) return advance(L, S, g, in_task(L, S));
+  g->state = GEN_RUNNING;
+  g->runner = S->current;
+  status = reset(L, S, g);
+  g->failed = status != LUA_OK;
+  return closed(L, S, g, LUA_OK);
+}
+
+
+static int close_turn (lua_State *L, int status, lua_KContext ctx);
+
+
+/* in its turn */
+static int close_any (lua_State *L, Sched *S, Generator *g) {
+  if (g->state == GEN_ENDED) return 0;
+  if (g->state <= GEN_AT_YIELD) return close(L, S, g);
+  return wait_turn(L, S, g, WAIT_CLOSE, close_turn);
+}
+
+
+static int close_turn (lua_State *L, int status, lua_KContext ctx) {
+  Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
+  (void)status;
+  keeps_promise(g, (Task *)ctx);
+  return close_any(L, g->S, g);
+}
+
+
+/* __close: with the error of the loop */
+static int g_leave (lua_State *L) {
+  Generator *g = check_generator(L, "close");
+  lua_settop(L, AT_ERROR);
+  return close_any(L, g->S, g);
+}
+
+
+/*** gen:close(): ends the generator: its body, which waits in 'yield', is
+unwound, and its <close> variables run; an error of theirs is raised. A 'for'
+does it by itself. Does nothing to one that has ended. Suspends when the
+<close> variables do, and for its turn; not a cancellation point. */
+static int g_close (lua_State *L) {
+  lua_settop(L, AT_GENERATOR);
+  return g_leave(L);
+}
+
+
+static int g_tostring (lua_State *L) {
+  Generator *g = check_generator(L, "tostring");
+  static const char *const states[] = { "not begun", "suspended", "running",
+                                        "suspended", "ended" };
+  lua_pushfstring(L, "neap.generator (%s): %p", states[g->state], (void *)g);
+  return 1;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* making them */
+
+
+/* what neap.generator returns; upvalues: scheduler, function, metatable */
+static int begin (lua_State *L) {
+  Sched *S = sched_of(L);
+  int nargs = lua_gettop(L), self = nargs + 1;
+  lua_State *co;
+  Generator *g = (Generator *)lua_newuserdatauv(L, sizeof(Generator), 1);
+  memset(g, 0, sizeof(Generator));
+  g->mark = &mark;
+  g->S = S;
+  g->state = GEN_ENDED;
+  lua_pushvalue(L, lua_upvalueindex(3));
+  lua_setmetatable(L, self);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushvalue(L, self);
+  lua_pushcclosure(L, g_yield, 1);
+  co = stock_take(L, S);
+  if (!lua_checkstack(co, nargs + 5)) {
+    stock_give(L, S, co);
+    return luaL_error(L, "too many arguments");
+  }
+  g->strand.co = co;
+  g->strand.killed = killed;
+  g->state = GEN_FRESH;
+  lua_setiuservalue(L, self, 1);
+  lua_pushcfunction(co, body);
+  lua_pushvalue(L, self);
+  lua_xmove(L, co, 1);
+  lua_pushcfunction(co, error_handler);
+  lua_xmove(L, co, 2); /* the function, 'yield' */
+  lua_insert(L, 1);
+  lua_xmove(L, co, nargs);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  lua_pushvalue(L, 1);
+  return 4;
+}
+
+
+/*** neap.generator(fn) -> function: a generator function. Calling it with any
+arguments returns what a 'for' takes, the generator object first; its body is
+fn(yield, ...), which begins when the first value is asked for:
+
+  for page in fetch_pages("/items") do ... end
+
+yield(...), or coroutine.yield(...), hands values to the loop; the first must
+not be nil, which is the end. Between them the body may wait for anything: it
+runs in the task of its consumer. When the loop is left early, yield raises in
+the body, so that its <close> variables run. Emitting inside a scope or timeout
+that the body has opened raises. Does not suspend. */
+static int l_generator (lua_State *L) {
+  arg_callable(L, 1, 1, "generator", "fn");
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  luaL_getmetatable(L, GENERATOR_CLASS);
+  lua_pushcclosure(L, begin, 3);
+  return 1;
+}
+
+
+static const WaitKind waits_turn = { "its turn at a generator", NULL, NULL, 0 };
+static const WaitKind waits_close = { "its turn to close a generator", NULL,
+                                      NULL, 1 };
+
+static const luaL_Reg methods[] = {
+  { "close", g_close },
+  { "next", g_next },
+  { NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+  { "__call", g_next },         { "__close", g_leave },
+  { "__gc", generator_gc },     { "__neap_close", g_close },
+  { "__tostring", g_tostring }, { NULL, NULL },
+};
+
+static const luaL_Reg funcs[] = {
+  { "generator", l_generator },
+  { NULL, NULL },
+};
+
+
+void generator_openlib (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, -1);
+  sched_kind(S, WAIT_TURN, &waits_turn);
+  sched_kind(S, WAIT_CLOSE, &waits_close);
+  sched_funcs(L, funcs);
+  sched_class(L, GENERATOR_CLASS, methods, meta);
+  lua_getfield(L, -1, "methods"); /* the stream methods are added in Lua */
+  luaL_getsubtable(L, -4, "internal");
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "generator_methods");
+  lua_pop(L, 2);
+}

@@ -1,0 +1,76 @@
+/*
+** generator.h - what generator.c, where they run, and leftover.c, where those
+** end that nobody closes, know of generators.
+*/
+
+#ifndef neap_generator_h
+#define neap_generator_h
+
+#include "strand.h"
+
+HIDDEN_BEGIN
+
+#define GENERATOR_CLASS "neap.generator"
+
+enum {
+  GEN_FRESH,    /* nothing of its body has run */
+  GEN_AT_YIELD, /* its body waits to be asked for the next value */
+  GEN_RUNNING,  /* in a 'next' or 'close' of 'runner' */
+  GEN_PROMISED, /* 'runner' was woken to have its turn */
+  GEN_ENDED
+};
+
+/* what has advanced it */
+enum {
+  HOME_NONE, /* no task so far: it is closed where it is found */
+  HOME_HOST, /* tasks of the host only */
+  HOME_RUN   /* a task of 'run': it is closed at the end of that */
+};
+
+/* user value 1 is the coroutine, until the end */
+typedef struct Generator {
+  const void *mark; /* what tells it from other userdata of its size */
+  Sched *S;
+  Strand strand; /* its coroutine, and the way to the consumer */
+  Task *runner;  /* NULL: outside of all tasks */
+  Line turn;     /* tasks that wait for their turn */
+  Link link;     /* place among those that are open or dropped */
+  Line *line;    /* which; NULL: in neither */
+  uint8_t state;
+  uint8_t polite;  /* its body waits in 'yield', which can raise */
+  uint8_t closing; /* it is being closed */
+  uint8_t refused; /* yields that raised because of that */
+  uint8_t failed;  /* its body has ended with an error */
+  uint8_t home;
+} Generator;
+
+/* it has begun in a task, or goes on in one: note it as open */
+void generator_open (Sched *S, Generator *g);
+
+/*
+** Its body is to be ended from where it cannot wait, inside of others that
+** are: note it as dropped, to be closed when they are. So the depth of what
+** closes one another does not grow on the C stack.
+*/
+void generator_drop (Sched *S, Generator *g);
+
+/* close those that were put off and that no task has advanced, if nobody else
+   will */
+void generator_close_rest (lua_State *L, Sched *S);
+
+/* for 'run' and 'step': let tasks close what was dropped, those of the host in
+   its scope, the others in 's'; the number of the latter */
+int generator_close_dropped (lua_State *L, Sched *S, Scope *s);
+
+/* at the end of 'run': the same for all that were advanced in it */
+int generator_close_all (lua_State *L, Sched *S);
+
+/* the state is being closed: end them all */
+void generator_kill_all (lua_State *L, Sched *S);
+
+/* __gc */
+int generator_gc (lua_State *L);
+
+HIDDEN_END
+
+#endif

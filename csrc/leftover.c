@@ -1,0 +1,223 @@
+/*
+** leftover.c - generators that nobody closes: dropped while they were open,
+** open at the end of 'run', or when the state is closed.
+**
+** A finalizer is no place for a body's clean-up, which may wait. So __gc only
+** notes that the generator was dropped, and the scheduler, between rounds,
+** closes it in a task, in a cancelled scope. Such a task knows the generator
+** by its coroutine, at whose bottom it lies.
+**
+** Invariant: a generator in one of the two lines has a coroutine and a
+** finalizer to come, so that neither is freed before it has left.
+*/
+
+#include "error.h"
+#include "generator.h"
+#include "stock.h"
+#include "task.h"
+
+void generator_open (Sched *S, Generator *g) {
+  if (g->home == HOME_RUN) return;
+  g->home = scope_top(S->current) == S->host ? HOME_HOST : HOME_RUN;
+  if (g->line != NULL) return;
+  g->line = &S->open;
+  line_join(g->line, &g->link);
+}
+
+
+static void move (Generator *g, Line *line) {
+  if (g->line != NULL) line_leave(g->line, &g->link);
+  g->line = line;
+  line_join(line, &g->link);
+}
+
+
+void generator_drop (Sched *S, Generator *g) {
+  move(g, &S->dropped);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* closing one */
+
+
+/* push the generator that lies at the bottom of its suspended coroutine */
+static void push_generator (lua_State *L, const Generator *g) {
+  lua_State *co = g->strand.co;
+  lua_Debug ar;
+  int low = 0, high = 1; /* 'low' is a level, 'high' is none */
+  while (lua_getstack(co, high, &ar)) {
+    low = high;
+    high *= 2;
+  }
+  while (high - low > 1) {
+    int middle = low + (high - low) / 2;
+    if (lua_getstack(co, middle, &ar))
+      low = middle;
+    else
+      high = middle;
+  }
+  lua_getstack(co, low, &ar);
+  lua_getlocal(co, &ar, 1);
+  lua_xmove(co, L, 1);
+  invariant(lua_touserdata(L, -1) == g);
+}
+
+
+/* nobody is there to raise the error on top to; pops it */
+static void unhandled (lua_State *L, Sched *S) {
+  if (S->current != NULL)
+    task_push(L, S->current);
+  else
+    lua_pushnil(L);
+  error_hook(L, S, "on_unhandled", 2);
+}
+
+
+/* close the generator on top here and now; pops it */
+static void close_here (lua_State *L, Sched *S) {
+  luaL_getmetafield(L, -1, "__neap_close");
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) unhandled(L, S);
+}
+
+
+static int was_closed (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  if (status != LUA_OK && status != LUA_YIELD && !cause_is(L, t, -1))
+    unhandled(L, t->scope->S);
+  return 0;
+}
+
+
+/* a task: a message handler, the function that closes, the generator */
+static int closer (lua_State *L) {
+  Task *t = sched_find(L)->current;
+  int status;
+  task_push_raw(L, t);
+  task_cancel(L, t, lua_gettop(L), 0);
+  lua_pop(L, 1);
+  status = lua_pcallk(L, 1, 0, 1, (lua_KContext)t, was_closed);
+  return was_closed(L, status, (lua_KContext)t);
+}
+
+
+/* protected: a scope, a generator */
+static int spawn_closer (lua_State *L) {
+  Scope *s = (Scope *)lua_touserdata(L, 1);
+  lua_pushcfunction(L, closer);
+  lua_pushcfunction(L, error_handler);
+  luaL_getmetafield(L, 2, "__neap_close");
+  lua_pushvalue(L, 2);
+  task_new(L, s, 3, T_ASYNC);
+  return 0;
+}
+
+
+/* let a task in scope 's' close it; without memory for one, do it here */
+static void close_in (lua_State *L, Sched *S, Generator *g, Scope *s) {
+  move(g, &S->open);
+  push_generator(L, g);
+  lua_pushcfunction(L, spawn_closer);
+  lua_pushlightuserdata(L, s);
+  lua_pushvalue(L, -3);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK)
+    lua_pop(L, 1);
+  else {
+    lua_pop(L, 1);
+    close_here(L, S);
+  }
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* closing what is left */
+
+
+static Generator *first_of (const Line *line) {
+  return owner_of(line->first, Generator, link);
+}
+
+
+int generator_close_dropped (lua_State *L, Sched *S, Scope *s) {
+  int n = 0;
+  while (S->dropped.first != NULL) {
+    Generator *g = first_of(&S->dropped);
+    if (g->home == HOME_HOST)
+      close_in(L, S, g, S->host);
+    else {
+      close_in(L, S, g, s);
+      n++;
+    }
+  }
+  return n;
+}
+
+
+/* those that are open and at rest, or only those of 'run', are dropped */
+static void drop_open (Sched *S, int all) {
+  Link *x = S->open.first;
+  while (x != NULL) {
+    Generator *g = owner_of(x, Generator, link);
+    x = line_after(&S->open, x);
+    if (g->state == GEN_RUNNING)
+      g->home = HOME_HOST; /* a task of the host is in it */
+    else if (all || g->home == HOME_RUN) {
+      g->state = GEN_AT_YIELD; /* whoever was promised it */
+      move(g, &S->dropped);
+    }
+  }
+}
+
+
+int generator_close_all (lua_State *L, Sched *S) {
+  drop_open(S, 0);
+  return generator_close_dropped(L, S, S->roots);
+}
+
+
+/* close this one, which was dropped, here and now */
+static void close_dropped (lua_State *L, Sched *S, Generator *g) {
+  line_leave(g->line, &g->link);
+  g->line = NULL;
+  push_generator(L, g);
+  close_here(L, S);
+}
+
+
+void generator_close_rest (lua_State *L, Sched *S) {
+  Link *x = S->dropped.first;
+  if (S->from != NULL && !S->closed) return; /* a task does it */
+  while (x != NULL) {
+    Generator *g = owner_of(x, Generator, link);
+    x = line_after(&S->dropped, x);
+    if (g->home != HOME_NONE) continue;
+    close_dropped(L, S, g);
+    x = S->dropped.first;
+  }
+}
+
+
+void generator_kill_all (lua_State *L, Sched *S) {
+  drop_open(S, 1);
+  while (S->dropped.first != NULL) close_dropped(L, S, first_of(&S->dropped));
+}
+
+
+int generator_gc (lua_State *L) {
+  Sched *S = sched_of(L);
+  Generator *g = (Generator *)lua_touserdata(L, 1);
+  if (g->state == GEN_FRESH) {
+    g->state = GEN_ENDED;
+    stock_give(L, S, g->strand.co);
+  }
+  if (g->state == GEN_ENDED || g->state == GEN_RUNNING) return 0;
+  g->state = GEN_AT_YIELD;
+  lua_getmetatable(L, 1); /* not to be freed before it has ended */
+  lua_setmetatable(L, 1);
+  if (g->home != HOME_NONE || (S->from != NULL && !S->closed))
+    generator_drop(S, g);
+  else
+    close_here(L, S);
+  return 0;
+}
