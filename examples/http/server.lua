@@ -1,0 +1,193 @@
+--- An HTTP server over the files of a folder, with faults on demand.
+--
+-- Each connection is a task in a scope of its own, so a client that goes away,
+-- stalls or sends nonsense ends its own task and nobody else's.
+
+local neap = require "neap"
+local Stream = require "http.stream"
+
+local IDLE = 15 -- seconds that a client may be silent
+
+local types = {
+  html = "text/html; charset=utf-8", md = "text/html; charset=utf-8",
+  png = "image/png", lua = "text/plain; charset=utf-8",
+  c = "text/plain; charset=utf-8", h = "text/plain; charset=utf-8",
+}
+
+local reasons = {
+  [200] = "OK", [301] = "Moved Permanently", [400] = "Bad Request",
+  [404] = "Not Found", [405] = "Method Not Allowed",
+  [500] = "Internal Server Error",
+}
+
+local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }
+
+
+-- ------------------------------------------------------------------------
+-- Pages
+
+
+-- Markdown is shown as it is, but its links can be followed
+local function page (title, text)
+  text = text:gsub("[&<>]", entities)
+    :gsub("%[([^%]\n]+)%]%(([^)%s]+)%)", '<a href="%2">%1</a>')
+  return ("<!doctype html><title>%s</title><pre>%s</pre>\n"):format(title, text)
+end
+
+
+-- a folder's files, once, before anything is served
+local function list (root)
+  local pipe <close> = assert(io.popen(
+    ("cd '%s' && find . -type f ! -path '*/.*' ! -path './build/*'")
+      :format(root:gsub("'", "'\\''"))))
+  local files, folders = {}, {}
+  for path in pipe:lines() do
+    path = path:gsub("^%.", "")
+    files[path] = true
+    local name = path:match "[^/]+$"
+    local folder = path:sub(1, -#name - 1)
+    while true do
+      folders[folder] = folders[folder] or {}
+      folders[folder][name] = true
+      if folder == "/" then break end
+      name = folder:match "[^/]+/$"
+      folder = folder:sub(1, -#name - 1)
+    end
+  end
+  return files, folders
+end
+
+
+local function index (folder, entries)
+  local names = {}
+  for name in pairs(entries) do names[#names + 1] = name end
+  table.sort(names)
+  for i, name in ipairs(names) do names[i] = ("[%s](%s)"):format(name, name) end
+  return page(folder, table.concat(names, "\n"))
+end
+
+
+-- status, type, body for a path
+local function find (site, path)
+  if site.folders[path] then
+    return 200, types.html, index(path, site.folders[path])
+  elseif site.folders[path .. "/"] then
+    return 301, types.html, page("moved", path .. "/"), path .. "/"
+  elseif not site.files[path] then -- also whatever leads out of the folder
+    return 404, types.html, page("not found", "There is no " .. path)
+  end
+  local file <close> = assert(io.open(site.root .. path, "rb"))
+  local body = file:read "a"
+  local kind = path:match "%.(%w+)$"
+  if kind == "md" then body = page(path, body) end
+  return 200, types[kind] or "application/octet-stream", body
+end
+
+
+-- ------------------------------------------------------------------------
+-- Faults
+
+
+-- What goes wrong with the nth request for a path: it depends on nothing but
+-- these and the seed, so a run can be repeated. The fourth one succeeds.
+local function fault (site, path)
+  local n = (site.asked[path] or 0) + 1
+  site.asked[path] = n
+  if n > 3 then return end
+  local hash = site.seed
+  for char in (path .. n):gmatch "." do
+    hash = (hash ~ char:byte()) * 0x9E3779B97F4A7C15
+    hash = hash ~ hash >> 29
+  end
+  local chance = (hash >> 11) / 2 ^ 53
+  if chance < site.fail / 2 then return "error" end
+  if chance < site.fail then return "close" end
+  if chance < site.fail + site.stall then return "stall" end
+end
+
+
+-- ------------------------------------------------------------------------
+-- Connections
+
+
+local function answer (stream, status, kind, body, location)
+  stream:write(("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
+    .. "%s\r\n"):format(status, reasons[status], kind, #body,
+    location and ("Location: %s\r\n"):format(location) or ""))
+  stream:write(body)
+end
+
+
+local function unescaped (path)
+  return (path:gsub("[?#].*", ""):gsub("%%(%x%x)", function (hex)
+    return string.char(tonumber(hex, 16))
+  end))
+end
+
+
+-- one request; false when the connection is to end
+local function serve (site, stream)
+  local line = stream:line(8192)
+  if line == nil then return false end
+  local method, path = line:match "^(%u+) (/%S*) HTTP/1%.%d$"
+  if method == nil then
+    answer(stream, 400, types.html, page("bad request", line))
+    return false
+  end
+  local headers = stream:headers()
+  path = unescaped(path)
+  if site.delay > 0 then neap.sleep(site.delay) end
+  local trouble = fault(site, path)
+  if trouble == "close" then return false end
+  if trouble == "stall" then neap.sleep(3600) end
+  if trouble == "error" then
+    answer(stream, 500, types.html, page("error", "a fault on purpose"))
+  elseif method ~= "GET" then
+    answer(stream, 405, types.html, page("not allowed", method))
+    return false -- there may be a body to come
+  else
+    answer(stream, find(site, path))
+  end
+  return (headers.connection or ""):lower() ~= "close"
+end
+
+
+local function attend (site, stream)
+  local _ <close> = stream
+  local ok, err = neap.pcall(function ()
+    while neap.timeout(serve, IDLE, nil, site, stream) do end
+  end)
+  if not ok and site.log then site.log(tostring(err)) end
+end
+
+
+--- Make a server; it listens from now on.
+-- @tparam table options root (the folder), port (0: any free one), fail, stall
+-- (shares of requests that go wrong), delay (seconds before each answer),
+-- seed, log (a function for what clients do wrong)
+-- @treturn table `port`, and `run()`, which serves until it is cancelled
+return function (options)
+  local listener = Stream.listen(options.host or "127.0.0.1",
+    options.port or 0)
+  local files, folders = list(options.root)
+  local site = {
+    root = options.root,
+    files = files,
+    folders = folders,
+    asked = {},
+    fail = options.fail or 0,
+    stall = options.stall or 0,
+    delay = options.delay or 0,
+    seed = options.seed or 1,
+    log = options.log,
+  }
+  return {
+    port = listener.port,
+    run = function ()
+      local _ <close> = listener
+      neap.scope(function (scope)
+        while true do scope:spawn(attend, site, listener:accept()) end
+      end)
+    end,
+  }
+end
