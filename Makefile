@@ -72,7 +72,7 @@ endif
 SRC := $(wildcard csrc/*.c)
 OBJ := $(SRC:csrc/%.c=$(BUILD)/obj/%.o)
 SO := $(BUILD)/neap/core.so
-C_FILES := $(wildcard csrc/*.[ch] csrc/lib/*.[ch] test/*.c bench/*.c \
+C_FILES := $(wildcard csrc/*.[ch] csrc/lib/*.[ch] test/*.[ch] bench/*.c \
   examples/*/*.c)
 LUA_FILES := $(wildcard lua/neap/*.lua lua/neap/*/*.lua)
 
