@@ -52,6 +52,7 @@ build = {
         "csrc/leftover.c",
         "csrc/loop.c",
         "csrc/mirror.c",
+        "csrc/pipe.c",
         "csrc/pool.c",
         "csrc/post.c",
         "csrc/run.c",

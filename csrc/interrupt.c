@@ -11,10 +11,11 @@
 #include "interrupt.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <unistd.h>
+
+#include "pipe.h"
 
 static volatile sig_atomic_t pipe_in = -1;
 static struct sigaction before;
@@ -35,11 +36,7 @@ int interrupt_open (void) {
     errno = EBUSY; /* another state has it */
     return -1;
   }
-  if (pipe(fd) != 0) return -1;
-  fcntl(fd[0], F_SETFD, FD_CLOEXEC);
-  fcntl(fd[1], F_SETFD, FD_CLOEXEC);
-  fcntl(fd[0], F_SETFL, O_NONBLOCK);
-  fcntl(fd[1], F_SETFL, O_NONBLOCK);
+  if (pipe_open(fd) != 0) return -1;
   pipe_in = fd[1];
   sa.sa_handler = on_sigint;
   sigemptyset(&sa.sa_mask);
@@ -52,6 +49,11 @@ int interrupt_open (void) {
 int interrupt_read (int fd) {
   char buffer[16];
   return read(fd, buffer, sizeof buffer) > 0;
+}
+
+
+void interrupt_renew (int fd) {
+  pipe_renew(fd, pipe_in);
 }
 
 

@@ -18,6 +18,9 @@ int interrupt_open (void);
 /* SIGINTs that came */
 int interrupt_read (int fd);
 
+/* in the child of a fork: no longer share what 'fd' reads with the parent */
+void interrupt_renew (int fd);
+
 /* back to what it was */
 void interrupt_close (int fd);
 

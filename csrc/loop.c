@@ -26,6 +26,7 @@
 #include "error.h"
 #include "interrupt.h"
 #include "mirror.h"
+#include "post.h"
 #include "task.h"
 
 /* watched descriptors that are checked at each poll */
@@ -187,16 +188,38 @@ static void sleep_for (double seconds) {
 }
 
 
+/* what is watched, for the host that polls 'mirror' */
+static void fill_mirror (Loop *loop) {
+  int i;
+  if (ev_is_active(&loop->waker))
+    mirror_set(loop->mirror, loop->waker.fd, 1, 0);
+  for (i = 0; i < loop->nactive; i++) {
+    ev_io *w = &loop->active[i]->watcher;
+    mirror_set(loop->mirror, w->fd, w->events & EV_READ, w->events & EV_WRITE);
+  }
+}
+
+
+/* The child of a fork shares with its parent what the kernel holds: it gets
+   its own, under the same numbers, before it changes or reads any of it. */
+static void check_fork (Sched *S) {
+  Loop *loop = S->loop;
+  if (S->pid == (int)getpid()) return;
+  S->pid = (int)getpid();
+  ev_loop_fork(loop->ev);
+  if (loop->mirror >= 0 && mirror_renew(loop->mirror)) fill_mirror(loop);
+  if (ev_is_active(&loop->interrupt)) interrupt_renew(loop->interrupt.fd);
+  if (S->poster != NULL) post_renew(S);
+}
+
+
 void loop_poll (Sched *S, double wait) {
   Loop *loop = S->loop;
   if (loop == NULL) {
     if (wait > 0) sleep_for(wait);
     return;
   }
-  if (S->pid != (int)getpid()) { /* this is the child of a fork */
-    S->pid = (int)getpid();
-    ev_loop_fork(loop->ev);
-  }
+  check_fork(S);
   update_all(loop);
   if (S->host_loop != NULL && S->stepping) return; /* the host polls it */
   loop->unchecked = loop->nactive;
@@ -292,6 +315,7 @@ int loop_forget (Sched *S, int fd) {
   io = S->loop->io[fd];
   if (io == NULL || (io->readers.first == NULL && io->writers.first == NULL))
     return 0;
+  check_fork(S);
   wake_line(io, &io->readers, 1);
   wake_line(io, &io->writers, 1);
   ev_io_stop(S->loop->ev, &io->watcher);
@@ -303,7 +327,6 @@ int loop_forget (Sched *S, int fd) {
 
 int loop_fd (lua_State *L, Sched *S) {
   Loop *loop;
-  int i;
   loop_open(L, S);
   loop = S->loop;
   loop_poll(S, 0); /* so that all watchers are up to date */
@@ -311,12 +334,7 @@ int loop_fd (lua_State *L, Sched *S) {
   loop->mirror = mirror_open();
   if (loop->mirror < 0)
     luaL_error(L, "cannot make a descriptor for the host: %s", strerror(errno));
-  if (ev_is_active(&loop->waker))
-    mirror_set(loop->mirror, loop->waker.fd, 1, 0);
-  for (i = 0; i < loop->nactive; i++) {
-    ev_io *w = &loop->active[i]->watcher;
-    mirror_set(loop->mirror, w->fd, w->events & EV_READ, w->events & EV_WRITE);
-  }
+  fill_mirror(loop);
   return loop->mirror;
 }
 

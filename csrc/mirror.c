@@ -8,7 +8,9 @@
 #include "mirror.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #if defined(__linux__)
 
@@ -67,3 +69,13 @@ void mirror_set (int mirror, int fd, int reading, int writing) {
 }
 
 #endif
+
+
+int mirror_renew (int mirror) {
+  int fresh = mirror_open();
+  if (fresh < 0) return 0;
+  dup2(fresh, mirror);
+  fcntl(mirror, F_SETFD, FD_CLOEXEC);
+  close(fresh);
+  return 1;
+}

@@ -16,6 +16,9 @@ HIDDEN_BEGIN
 /* -1 and errno when there is none to be had */
 int mirror_open (void);
 
+/* an empty one in its place, under the same number; 0 if there is none */
+int mirror_renew (int mirror);
+
 /* from now on 'fd' counts if it can be read, or written, or (both 0) never */
 void mirror_set (int mirror, int fd, int reading, int writing);
 

@@ -10,7 +10,6 @@
 #include "post.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 
 #include "error.h"
 #include "loop.h"
+#include "pipe.h"
 
 typedef struct Posted {
   struct Posted *next;
@@ -36,18 +36,13 @@ struct neap_Poster {
 
 static neap_Poster *make (void) {
   neap_Poster *p = (neap_Poster *)malloc(sizeof(neap_Poster));
-  int i;
   if (p == NULL) return NULL;
   memset(p, 0, sizeof *p);
   p->end = &p->first;
   p->owners = 1;
-  if (pipe(p->pipe) != 0) {
+  if (pipe_open(p->pipe) != 0) {
     free(p);
     return NULL;
-  }
-  for (i = 0; i < 2; i++) {
-    fcntl(p->pipe[i], F_SETFD, FD_CLOEXEC);
-    fcntl(p->pipe[i], F_SETFL, O_NONBLOCK);
   }
   pthread_mutex_init(&p->lock, NULL);
   return p;
@@ -159,6 +154,13 @@ int post_expected (const Sched *S) {
   owners = S->poster->owners;
   pthread_mutex_unlock(&S->poster->lock);
   return owners > 1;
+}
+
+
+void post_renew (Sched *S) {
+  neap_Poster *p = S->poster;
+  pipe_renew(p->pipe[0], p->pipe[1]);
+  if (p->first != NULL) wake(p); /* posted before the fork */
 }
 
 

@@ -28,6 +28,9 @@ void post_drain (lua_State *L, Sched *S);
 /* can anybody post? */
 int post_expected (const Sched *S);
 
+/* in the child of a fork: no longer share the pipe with the parent */
+void post_renew (Sched *S);
+
 /* the state goes: what nobody has taken is called without one */
 void post_close (Sched *S);
 

@@ -1,0 +1,24 @@
+/*
+** pipe.h - a pipe through which this process wakes itself.
+**
+** Neither end blocks, and neither is left open in programs that it starts.
+*/
+
+#ifndef neap_pipe_h
+#define neap_pipe_h
+
+#include "hidden.h"
+
+HIDDEN_BEGIN
+
+/* 0, or -1 and errno */
+int pipe_open (int fd[2]);
+
+/* a new one in its place, under the same numbers: the child of a fork would
+   take what was meant for its parent. If there is none to be had, nothing
+   happens. */
+void pipe_renew (int in, int out);
+
+HIDDEN_END
+
+#endif
