@@ -260,11 +260,20 @@ run-examples:
 	@$(TEST) tools/examples.sh
 
 bench: ## run bench/run.lua (BENCH='...' for its arguments)
-	$(SETUP) build examples
-	@$(MAKE) -s all
+	$(SETUP) build bench
+	@$(MAKE) -s all $(BUILD)/floor.so
 	@$(MAKE) run-bench
 
-run-bench:
+$(BUILD)/floor.so: bench/floor.c
+	$(call say,link $@)$(CC) $(MODULE) $(C_FLAGS) $(LDFLAGS) -o $@ $< $(LIBS)
+
+# the rivals that npm has, where there is npm; without them they are left out
+build/bench/node_modules:
+	@mkdir -p build/bench
+	-cd build/bench && npm install --silent --no-audit --no-fund --prefix . \
+	  p-map p-limit p-queue async-sema
+
+run-bench: $(if $(shell command -v npm),build/bench/node_modules)
 	@$(RUN) bench/run.lua $(BENCH)
 
 rock: ## install by LuaRocks into a temporary place, and use it

@@ -39,23 +39,23 @@ typedef struct Link {
 
 typedef struct Timer {
   struct Task *task;
-  size_t slot;  /* where in the heap it is, counted from 1; 0 if nowhere */
+  size_t slot; /* where in the heap it is, counted from 1; 0 if nowhere */
 } Timer;
 
 typedef struct Task {
-  Link link;  /* first, so that a Link in a line is a Task */
+  Link link; /* first, so that a Link in a line is a Task */
   lua_State *co;
   struct Handle *handle;
-  lua_Integer item;  /* a worker's: the index of its item */
-  int nargs;  /* values on top of 'co' that answer its wait */
-  int broken;  /* its wait was broken off: the continuation must raise */
-  Timer alarm;  /* of its sleep */
-  Timer limit;  /* of the timeout it is in */
+  lua_Integer item; /* a worker's: the index of its item */
+  int nargs;        /* values on top of 'co' that answer its wait */
+  int broken;       /* its wait was broken off: the continuation must raise */
+  Timer alarm;      /* of its sleep */
+  Timer limit;      /* of the timeout it is in */
 } Task;
 
 typedef struct Handle {
   Link waiters;
-  Task *task;  /* NULL when it has ended; then the user value is its result */
+  Task *task; /* NULL when it has ended; then the user value is its result */
 } Handle;
 
 typedef struct Sem {
@@ -64,16 +64,16 @@ typedef struct Sem {
 } Sem;
 
 typedef struct Channel {
-  Link senders;  /* each with its value on top of its stack */
+  Link senders; /* each with its value on top of its stack */
   Link receivers;
-  lua_State *ring;  /* what is buffered, in slots 1 to 'capacity' */
+  lua_State *ring; /* what is buffered, in slots 1 to 'capacity' */
   int capacity, head, count;
 } Channel;
 
 typedef struct Pool {
   Task *parent;
   lua_Integer next;
-  int live;  /* workers that have not ended */
+  int live; /* workers that have not ended */
 } Pool;
 
 /* a heap's entry carries its key, so that sifting stays in one array */
@@ -83,13 +83,13 @@ typedef struct Entry {
 } Entry;
 
 static Link ready = { &ready, &ready };
-static Link idle = { &idle, &idle };  /* ended tasks, for reuse */
+static Link idle = { &idle, &idle }; /* ended tasks, for reuse */
 static Task *current;
 static Entry *heap;
 static size_t heap_n, heap_size;
 static struct ev_loop *loop;
 static lua_Integer created;
-static const char anchors = 0;  /* its address keys the table of coroutines */
+static const char anchors = 0; /* its address keys the table of coroutines */
 
 
 /* {==================================================================
@@ -185,8 +185,10 @@ static void timer_stop (Timer *timer) {
   timer->slot = 0;
   last = heap[--heap_n];
   if (i == heap_n) return;
-  if (i > 0 && last.at < heap[(i - 1) / 4].at) heap_up(i, last);
-  else heap_down(i, last);
+  if (i > 0 && last.at < heap[(i - 1) / 4].at)
+    heap_up(i, last);
+  else
+    heap_down(i, last);
 }
 
 /* }================================================================== */
@@ -214,7 +216,8 @@ static void interrupt (Task *t) {
 
 /* how every wait ends */
 static int resumed (lua_State *L, int status, lua_KContext ctx) {
-  (void)status; (void)ctx;
+  (void)status;
+  (void)ctx;
   if (current->broken) {
     current->broken = 0;
     lua_pushliteral(L, "interrupted");
@@ -249,7 +252,7 @@ static void task_end (Task *t) {
   if (h != NULL) {
     h->task = NULL;
     t->handle = NULL;
-    lua_settop(t->co, 2);  /* the handle and the result */
+    lua_settop(t->co, 2); /* the handle and the result */
     waiter = line_first(&h->waiters);
     if (waiter != NULL) {
       lua_xmove(t->co, waiter->co, 1);
@@ -259,7 +262,7 @@ static void task_end (Task *t) {
       lua_setiuservalue(t->co, 1, 1);
   }
   lua_settop(t->co, 0);
-  t->link.next = idle.next;  /* last in, first out: its memory is warm */
+  t->link.next = idle.next; /* last in, first out: its memory is warm */
   t->link.prev = &idle;
   idle.next->prev = &t->link;
   idle.next = &t->link;
@@ -281,7 +284,9 @@ static void step (lua_State *L, Task *t) {
 
 
 static void on_alarm (struct ev_loop *l, ev_timer *w, int events) {
-  (void)l; (void)w; (void)events;  /* 'expire' looks at the heap itself */
+  (void)l;
+  (void)w;
+  (void)events; /* 'expire' looks at the heap itself */
 }
 
 
@@ -300,8 +305,10 @@ static void expire (void) {
   while (heap_n > 0 && heap[0].at <= at) {
     Timer *timer = heap[0].timer;
     timer_stop(timer);
-    if (timer == &timer->task->alarm) wake(timer->task, 0);
-    else interrupt(timer->task);
+    if (timer == &timer->task->alarm)
+      wake(timer->task, 0);
+    else
+      interrupt(timer->task);
   }
 }
 
@@ -333,14 +340,18 @@ static int floor_run (lua_State *L) {
 
 static int floor_sleep (lua_State *L) {
   double seconds = lua_tonumber(L, 1);
-  if (seconds > 0) timer_start(&current->alarm, seconds);
-  else wake(current, 0);
+  if (seconds > 0)
+    timer_start(&current->alarm, seconds);
+  else
+    wake(current, 0);
   return lua_yieldk(L, 0, 0, resumed);
 }
 
 
 static int guard_end (lua_State *L, int status, lua_KContext ctx) {
-  (void)L; (void)status; (void)ctx;
+  (void)L;
+  (void)status;
+  (void)ctx;
   return 0;
 }
 
@@ -410,8 +421,8 @@ static int floor_timeout (lua_State *L) {
   lua_KContext ctx = (lua_KContext)current;
   timer_start(&current->limit, lua_tonumber(L, 2));
   lua_settop(L, 1);
-  return timeout_end(L,
-                     lua_pcallk(L, 0, LUA_MULTRET, 0, ctx, timeout_end), ctx);
+  return timeout_end(L, lua_pcallk(L, 0, LUA_MULTRET, 0, ctx, timeout_end),
+                     ctx);
 }
 
 
@@ -440,8 +451,10 @@ static int sem_acquire (lua_State *L) {
 static int sem_release (lua_State *L) {
   Sem *s = (Sem *)lua_touserdata(L, 1);
   Task *t = line_first(&s->line);
-  if (t != NULL) wake(t, 0);
-  else s->free++;
+  if (t != NULL)
+    wake(t, 0);
+  else
+    s->free++;
   return 0;
 }
 
@@ -466,8 +479,7 @@ static int floor_channel (lua_State *L) {
 static void ring_put (Channel *ch, lua_State *from) {
   int slot = ch->head + ch->count++;
   lua_xmove(from, ch->ring, 1);
-  lua_replace(ch->ring, 1 + (slot < ch->capacity ? slot
-                                                 : slot - ch->capacity));
+  lua_replace(ch->ring, 1 + (slot < ch->capacity ? slot : slot - ch->capacity));
 }
 
 
@@ -527,7 +539,8 @@ static int worker_go (lua_State *L, int status, lua_KContext ctx) {
     if (lua_gettop(L) == 4) lua_rawseti(L, 2, t->item);
     t->item = p->next++;
     lua_pushvalue(L, 3);
-    if (lua_istable(L, 1)) lua_rawgeti(L, 1, t->item);
+    if (lua_istable(L, 1))
+      lua_rawgeti(L, 1, t->item);
     else {
       lua_pushvalue(L, 1);
       lua_call(L, 0, 1);
@@ -551,7 +564,8 @@ static int worker (lua_State *L) {
 
 
 static int pool_end (lua_State *L, int status, lua_KContext ctx) {
-  (void)status; (void)ctx;
+  (void)status;
+  (void)ctx;
   lua_settop(L, 2);
   return 1;
 }
@@ -583,31 +597,23 @@ static int floor_pool (lua_State *L) {
 /* }================================================================== */
 
 
-static const luaL_Reg handle_methods[] = {
-  {"await", handle_await},
-  {"cancel", handle_cancel},
-  {NULL, NULL}
-};
+static const luaL_Reg handle_methods[] = { { "await", handle_await },
+                                           { "cancel", handle_cancel },
+                                           { NULL, NULL } };
 
-static const luaL_Reg sem_methods[] = {
-  {"acquire", sem_acquire},
-  {"release", sem_release},
-  {NULL, NULL}
-};
+static const luaL_Reg sem_methods[] = { { "acquire", sem_acquire },
+                                        { "release", sem_release },
+                                        { NULL, NULL } };
 
-static const luaL_Reg channel_methods[] = {
-  {"send", channel_send},
-  {"recv", channel_recv},
-  {NULL, NULL}
-};
+static const luaL_Reg channel_methods[] = { { "send", channel_send },
+                                            { "recv", channel_recv },
+                                            { NULL, NULL } };
 
-static const luaL_Reg funcs[] = {
-  {"run", floor_run},
-  {"sleep", floor_sleep},
-  {"timeout", floor_timeout},
-  {"pool", floor_pool},
-  {NULL, NULL}
-};
+static const luaL_Reg funcs[] = { { "run", floor_run },
+                                  { "sleep", floor_sleep },
+                                  { "timeout", floor_timeout },
+                                  { "pool", floor_pool },
+                                  { NULL, NULL } };
 
 
 /* set a function whose upvalue is the metatable of what it makes */
@@ -622,7 +628,9 @@ static void maker (lua_State *L, const char *name, lua_CFunction f,
 }
 
 
-LUAMOD_API int luaopen_floor (lua_State *L) {
+int luaopen_floor (lua_State *L);
+
+int luaopen_floor (lua_State *L) {
   loop = ev_loop_new(EVFLAG_NOENV);
   if (loop == NULL) return luaL_error(L, "cannot create an event loop");
   lua_newtable(L);

@@ -23,6 +23,7 @@ needs_of () {
     demo) echo lua socket ;;
     test) echo lua socket busted ;;
     examples) echo lua socket cxx sdl2 screen ;;
+    bench) echo lua ;; # rivals are measured if they are there
     lint) echo lua luacheck clang-format shellcheck ;;
     warnings) echo gcc clang ;;
     asan) echo gcc ;;
