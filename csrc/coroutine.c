@@ -143,10 +143,11 @@ static int results_of_resume (lua_State *L, lua_State *co, int status,
 
 /* after a wait: the values are above index 1 */
 static int go_on (lua_State *L, lua_KContext ctx, Results results) {
+  Sched *S = sched_of(L);
   Strand *x = (Strand *)ctx;
   lua_State *co = x->co;
   int status = x->status;
-  if (strand_leave(L, sched_of(L), x)) return escaped(L);
+  if (strand_leave(L, S, S->current, x)) return escaped(L);
   return results(L, co, status, 2);
 }
 
@@ -176,7 +177,7 @@ static int resume (lua_State *L, lua_State *co, Results results,
     Strand *x = strand_borrow(L, S, co);
     status = strand_resume(L, S, S->current, x, give_arguments(L, co), &n);
     if (status < 0) return lua_yieldk(L, 0, (lua_KContext)x, then);
-    if (strand_leave(L, S, x)) return escaped(L);
+    if (strand_leave(L, S, S->current, x)) return escaped(L);
   }
   else
     status = lua_resume(co, L, give_arguments(L, co), &n);
@@ -230,16 +231,14 @@ waits here can be closed with <close> variables that await. Raises when a
 scope or timeout that the coroutine has opened would be left. */
 static int co_yield (lua_State *L) {
   Sched *S = sched_of(L);
-  Task *t = S->current;
-  if (t != NULL && S->co == L) {
-    if (!(t->flags & T_NESTED))
-      return luaL_error(L, "coroutine.yield outside of a generator: a task "
-                           "lets others run by neap.checkpoint()");
-    if (t->scope != t->at.strand->scope)
-      return luaL_error(L, "coroutine.yield out of a scope or timeout that "
-                           "the coroutine has opened: yield outside of it, "
-                           "or send to a channel");
+  Task *t = chain_of(L, S);
+  if (t != NULL && t->flags & T_NESTED) {
+    if (t->scope != t->at.strand->scope) return escaped(L);
+    t->at.strand->polite = POLITE_COROUTINE;
   }
+  else if (t != NULL)
+    return luaL_error(L, "coroutine.yield outside of a generator: a task lets "
+                         "others run by neap.checkpoint()");
   return lua_yieldk(L, lua_gettop(L), 0, yielded);
 }
 

@@ -39,6 +39,12 @@ static const char mark = 0; /* its address is in every generator */
 /* indices on the stack of 'next' and 'close'; values are above */
 enum { AT_GENERATOR = 1, AT_ERROR };
 
+static const char nil_emitted[] =
+    "nil is the end of a generator and cannot be emitted";
+static const char escape[] =
+    "%s inside a scope or timeout that the generator has opened: await inside "
+    "it and emit outside, or send to a channel";
+
 #define BASE(g) ((g)->closing ? AT_ERROR : AT_GENERATOR)
 
 
@@ -71,16 +77,11 @@ static int body (lua_State *L) {
 }
 
 
-static int refuse (lua_State *L) {
-  error_push_closing(L);
-  return lua_error(L);
-}
-
-
+/* what it was resumed with in order to close is on top */
 static int yielded (lua_State *L, int status, lua_KContext ctx) {
   Generator *g = (Generator *)ctx;
   (void)status;
-  return g->closing ? refuse(L) : 0;
+  return g->closing ? lua_error(L) : 0;
 }
 
 
@@ -90,21 +91,19 @@ static int g_yield (lua_State *L) {
   Sched *S = g->S;
   if (g->strand.co != L || g->state != GEN_RUNNING)
     return luaL_error(L, "'yield' outside of the body of its generator");
-  if (lua_isnoneornil(L, 1))
-    return luaL_error(L, "nil is the end of a generator and cannot be emitted");
-  if (S->co == L && S->current->scope != g->strand.scope)
-    return luaL_error(L, "'yield' inside a scope or timeout that the generator "
-                         "has opened: await inside it and yield outside, or "
-                         "send to a channel");
+  if (lua_isnoneornil(L, 1)) return luaL_error(L, nil_emitted);
+  if (S->co == L && S->current != NULL && S->current->scope != g->strand.scope)
+    return luaL_error(L, escape, "yield");
   if (!lua_isyieldable(L))
     return luaL_error(L, "'yield' cannot emit here: Lua cannot suspend in a "
                          "comparator of table.sort, a callback of string.gsub "
                          "or a loader called by require");
   if (g->closing && g->refused < REFUSALS) {
     g->refused++;
-    return refuse(L);
+    error_push_closing(L);
+    return lua_error(L);
   }
-  g->polite = 1;
+  g->strand.polite = POLITE_GENERATOR;
   return lua_yieldk(L, lua_gettop(L), (lua_KContext)g, yielded);
 }
 
@@ -211,8 +210,7 @@ static int emitted (lua_State *L, Sched *S, Generator *g, int status) {
     lua_pushnil(L);
     return 1;
   }
-  if (status == LUA_YIELD)
-    lua_pushliteral(L, "nil is the end of a generator and cannot be emitted");
+  if (status == LUA_YIELD) lua_pushstring(L, nil_emitted);
   lua_insert(L, AT_GENERATOR + 1);
   reset(L, S, g);
   end(L, S, g);
@@ -250,9 +248,15 @@ static int stepped (lua_State *L, Sched *S, Generator *g, int status) {
 static int escaped (lua_State *L, Sched *S, Generator *g) {
   end(L, S, g);
   if (g->closing) return 0;
-  return luaL_error(L, "coroutine.yield inside a scope or timeout that the "
-                       "generator has opened: await inside it and emit "
-                       "outside, or send to a channel");
+  return luaL_error(L, escape, "coroutine.yield");
+}
+
+
+/* 'yield' has emitted for 'next': it has made sure of all that is checked
+   otherwise */
+static inline int as_a_rule (const Generator *g, int status) {
+  return status == LUA_YIELD && g->strand.polite == POLITE_GENERATOR &&
+         !g->closing;
 }
 
 
@@ -268,7 +272,11 @@ static int went_on (lua_State *L, int status, lua_KContext ctx) {
   Generator *g = (Generator *)ctx;
   Sched *S = g->S;
   (void)status;
-  if (strand_leave(L, S, &g->strand)) return escaped(L, S, g);
+  if (as_a_rule(g, g->strand.status)) {
+    pass_turn(S, g);
+    return lua_gettop(L) - AT_GENERATOR;
+  }
+  if (strand_leave(L, S, chain_here(S), &g->strand)) return escaped(L, S, g);
   if (g->strand.status == LUA_ERRMEM && lua_gettop(L) <= AT_ERROR &&
       lua_status(g->strand.co) == LUA_YIELD)
     return too_many(L, S, g);
@@ -276,17 +284,17 @@ static int went_on (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/* resume the body, until it emits or ends; is the caller a task? */
-static int advance (lua_State *L, Sched *S, Generator *g, int task) {
+/* resume the body with 'nargs' values, until it emits or ends, inside the
+   coroutines of 't', if it is not NULL */
+static int advance (lua_State *L, Sched *S, Generator *g, Task *t, int nargs) {
   lua_State *co = g->strand.co;
-  int n = 0, status, nargs = 0;
+  int n = 0, status;
   if (g->state == GEN_FRESH) nargs = lua_gettop(co) - 1;
   g->state = GEN_RUNNING;
   g->runner = S->current;
-  g->polite = 0;
-  if (task) {
-    if (g->home != HOME_RUN) generator_open(S, g);
-    status = strand_resume(L, S, S->current, &g->strand, nargs, &n);
+  if (t != NULL) {
+    if (g->home != HOME_RUN && t == S->current) generator_open(S, g);
+    status = strand_resume(L, S, t, &g->strand, nargs, &n);
     if (status < 0) {
       lua_settop(L, BASE(g));
       return lua_yieldk(L, 0, (lua_KContext)g, went_on);
@@ -294,16 +302,21 @@ static int advance (lua_State *L, Sched *S, Generator *g, int task) {
   }
   else {
     S->forced += g->closing;
-    status = lua_resume(co, L, nargs, &n);
+    if (S->current == NULL)
+      status = strand_drive(L, S, &g->strand, nargs, &n);
+    else { /* in a plain coroutine, or where a task cannot wait */
+      g->strand.polite = 0;
+      status = lua_resume(co, L, nargs, &n);
+    }
     unforced(L, S, g->closing);
   }
-  if (g->polite && n < LUA_MINSTACK / 2 && !g->closing) { /* as a rule */
+  if (as_a_rule(g, status) && n < LUA_MINSTACK / 2) {
     lua_xmove(co, L, n);
     pass_turn(S, g);
     return n;
   }
   lua_settop(L, BASE(g));
-  if (task && strand_leave(L, S, &g->strand)) return escaped(L, S, g);
+  if (t != NULL && strand_leave(L, S, t, &g->strand)) return escaped(L, S, g);
   if (strand_take(L, co, status, n) < 0) return too_many(L, S, g);
   return stepped(L, S, g, status);
 }
@@ -317,8 +330,8 @@ static int next_turn (lua_State *L, int status, lua_KContext ctx);
 
 
 /* it is the caller's turn, or that comes */
-static int next (lua_State *L, Sched *S, Generator *g, int task) {
-  if (g->state <= GEN_AT_YIELD) return advance(L, S, g, task);
+static int next (lua_State *L, Sched *S, Generator *g, Task *t) {
+  if (g->state <= GEN_AT_YIELD) return advance(L, S, g, t, 0);
   if (g->state < GEN_ENDED) return wait_turn(L, S, g, WAIT_TURN, next_turn);
   lua_pushnil(L);
   return 1;
@@ -335,7 +348,7 @@ static int next_turn (lua_State *L, int status, lua_KContext ctx) {
     pass_turn(S, g);
     return cause_raise(L, t);
   }
-  return next(L, S, g, 1);
+  return next(L, S, g, t);
 }
 
 
@@ -347,9 +360,9 @@ turn. Suspends when the body does, and for its turn; needs no 'run' otherwise.
 static int g_next (lua_State *L) {
   Generator *g = check_generator(L, "next");
   Sched *S = g->S;
-  int task = in_task(L, S);
-  if (task) SCHED_DETOUR(L, S, S->current, g_next);
-  return next(L, S, g, task);
+  Task *t = chain_of(L, S);
+  if (t != NULL && t == S->current) SCHED_DETOUR(L, S, t, g_next);
+  return next(L, S, g, t);
 }
 
 
@@ -365,7 +378,11 @@ static int close (lua_State *L, Sched *S, Generator *g) {
     return 0;
   }
   g->closing = 1;
-  if (g->polite) return advance(L, S, g, in_task(L, S));
+  if (g->strand.polite) {
+    error_push_closing(L);
+    lua_xmove(L, g->strand.co, 1);
+    return advance(L, S, g, chain_of(L, S), 1);
+  }
   g->state = GEN_RUNNING;
   g->runner = S->current;
   status = reset(L, S, g);

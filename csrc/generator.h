@@ -37,7 +37,6 @@ typedef struct Generator {
   Link link;     /* place among those that are open or dropped */
   Line *line;    /* which; NULL: in neither */
   uint8_t state;
-  uint8_t polite;  /* its body waits in 'yield', which can raise */
   uint8_t closing; /* it is being closed */
   uint8_t refused; /* yields that raised because of that */
   uint8_t failed;  /* its body has ended with an error */

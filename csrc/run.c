@@ -141,13 +141,19 @@ static void interrupted (lua_State *L, Sched *S, Task *root) {
 }
 
 
+/* let tasks close the generators that were dropped */
+static void close_dropped (lua_State *L, Sched *S) {
+  if (S->dropped.first != NULL) generator_close_dropped(L, S, S->background);
+}
+
+
 /*
 ** Nothing is left that could wake anybody. Perhaps something was dropped that
 ** can, when it is collected or closed. 0 if that was in vain.
 */
 static int collect (Sched *S, lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT);
-  generator_close_dropped(L, S, S->background);
+  close_dropped(L, S);
   return sched_busy(S) || wait(S, L);
 }
 
@@ -156,7 +162,7 @@ static int collect (Sched *S, lua_State *L) {
 static void drain (lua_State *L, Sched *S, Scope *s) {
   while (s->children.first != NULL) {
     sched_round(S, L, NEVER);
-    generator_close_dropped(L, S, S->background);
+    close_dropped(L, S);
     if (s->children.first != NULL && !sched_busy(S) && !wait(S, L) &&
         !collect(S, L))
       task_kill_below(L, S, s);
@@ -206,7 +212,7 @@ static int l_run (lua_State *L) {
     sched_round(S, L, NEVER);
     if (root->status >= TASK_DONE) break;
     if (S->interrupts > 0) interrupted(L, S, root);
-    generator_close_dropped(L, S, S->background);
+    close_dropped(L, S);
     if (!sched_busy(S) && !wait(S, L) && !collect(S, L))
       killed = deadlock(L, S, root);
   }
@@ -230,7 +236,7 @@ static double run_step (lua_State *L, Sched *S, double budget) {
   S->stepped = now;
   sched_wake_all(S, &S->frame, WHY_DONE);
   sched_look(S, L, 0);
-  generator_close_dropped(L, S, S->background);
+  close_dropped(L, S);
   if (!sched_busy(S) && S->clock == CLOCK_VIRTUAL) wait(S, L);
   while (sched_busy(S)) {
     if (!sched_round(S, L, until)) break;

@@ -1,6 +1,5 @@
 /*
-** sched.c - the ready line, park and wake, and the one place where Lua is
-** resumed; see sched.h.
+** sched.c - the ready line, park and wake; see sched.h.
 **
 ** Rounds: what becomes ready during a round runs in the next one, and the
 ** outside world is looked at between rounds. So two tasks that wake each
@@ -221,12 +220,9 @@ void sched_guard (Sched *S, lua_State *co) {
 }
 
 
-/*
-** The one place where Lua runs. Resumes the innermost coroutine of the task;
-** when that one emits a value or ends, hands the values to the coroutine
-** around it, without a trip through the ready line.
-*/
+/* run the task until it waits or ends */
 static void step (Sched *S, lua_State *L, Task *t) {
+  lua_State *outside = S->co; /* that 'run' was called in */
   lua_State *co = task_co(t);
   int nargs, n = 0, status;
   if (t->flags & T_FRESH)
@@ -237,31 +233,19 @@ static void step (Sched *S, lua_State *L, Task *t) {
   t->status = TASK_RUNNING;
   t->line = NULL;
   S->current = t;
+  S->co = co;
+  S->depth = 0;
   S->fuel = FUEL;
   S->steps++;
-  if (S->watchdog > 0) S->began = sched_real();
-  for (;;) {
-    S->co = co;
-    S->depth = 0;
-    if (S->watchdog > 0) sched_guard(S, co);
-    status = lua_resume(co, L, nargs, &n);
-    if (status == LUA_YIELD && S->descend) {
-      S->descend = 0;
-      nargs = S->descend_nargs;
-      co = task_co(t);
-      continue;
-    }
-    if (status == LUA_YIELD && t->status != TASK_RUNNING) break; /* waits */
-    if (!(t->flags & T_NESTED)) {
-      S->current = NULL;
-      S->co = NULL;
-      task_ended(L, t, co, status, n);
-      return;
-    }
-    co = strand_hand_over(S, t, status, n, &nargs);
+  if (S->watchdog > 0) {
+    S->began = sched_real();
+    sched_guard(S, co);
   }
+  status = lua_resume(co, L, nargs, &n);
+  status = strand_settle(L, S, t, NULL, status, &n);
   S->current = NULL;
-  S->co = NULL;
+  S->co = outside;
+  if (status >= 0) task_ended(L, t, t->at.co, status, n);
 }
 
 
@@ -487,6 +471,8 @@ Sched *sched_open (lua_State *L) {
   S->host = scope_toplevel(L, S);
   S->roots = scope_toplevel(L, S);
   S->background = scope_toplevel(L, S);
+  S->outside.scope = S->host;
+  S->outside.status = TASK_RUNNING;
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &sched_key);
   return S;

@@ -6,8 +6,8 @@
 ** live inside the task, so park and wake allocate nothing and never fail.
 **
 ** Invariants: a live task is running, in a ready line, in one waiting line,
-** or asleep (the last two with or without a timer). Lua is resumed in one
-** place only, 'step' in sched.c. All state hangs off one Sched for each main
+** or asleep (the last two with or without a timer). Tasks are resumed in
+** one place only, 'step' in sched.c. All state hangs off one Sched for each main
 ** lua_State; nothing is kept at file level.
 */
 
@@ -102,7 +102,8 @@ typedef struct Strand {
   lua_State *outer_co;
   lua_State *co;
   Scope *scope; /* innermost scope when it was resumed */
-  int status;   /* of the last lua_resume, when the scheduler made it */
+  int status;   /* of the last lua_resume, when 'strand_settle' made it */
+  int polite;   /* waits where it can be told to close (POLITE_...) */
   /* tell its owner that the task was killed; NULL: it is the scheduler's */
   void (*killed)(lua_State *L, Sched *S, struct Strand *x);
 } Strand;
@@ -140,7 +141,8 @@ struct Sched {
   lua_State *main;
   lua_State *from;  /* the state that runs the loop, NULL when none does */
   Task *current;    /* the running task */
-  lua_State *co;    /* its innermost coroutine */
+  lua_State *co;    /* its innermost coroutine, or that of 'outside' */
+  Task outside;     /* no task: whose coroutines run outside of all tasks */
   int fuel;         /* steps without waiting until others are let run */
   int patience;     /* steps until the world is looked at again */
   int patience_max; /* adapts to how long steps take */

@@ -5,17 +5,14 @@
 ** ends at its base coroutine, and S->co is the coroutine of the innermost.
 **
 ** Each lua_resume inside another takes C stack, of which Lua allows about 200
-** levels. A chain that gets deep is left through to 'step', which resumes its
-** new innermost coroutine from the bottom, so that only memory limits how
+** levels. A chain that gets deep is left through to 'strand_settle', which
+** resumes its new innermost coroutine from the bottom, so that only memory limits how
 ** deep generators may delegate.
 */
 
 #include "strand.h"
 
 #include "scope.h"
-
-/* nested resumes before the chain is taken up from the bottom */
-#define DEEP 40
 
 
 Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co) {
@@ -30,57 +27,13 @@ Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co) {
 }
 
 
-static void push (lua_State *L, Sched *S, Task *t, Strand *x) {
-  x->outer = t->flags & T_NESTED ? t->at.strand : NULL;
-  x->outer_co = L;
-  x->scope = t->scope;
-  t->at.strand = x;
-  t->flags |= T_NESTED;
-  S->co = x->co;
-}
-
-
-static void pop (Sched *S, Task *t) {
-  Strand *x = t->at.strand;
-  S->co = x->outer_co;
-  if (x->outer != NULL)
-    t->at.strand = x->outer;
-  else {
-    t->flags &= (uint8_t)~T_NESTED;
-    t->at.co = x->outer_co;
-  }
-}
-
-
 static void give_back (Sched *S, Strand *x) {
   x->outer = S->free_strands;
   S->free_strands = x;
 }
 
 
-int strand_resume (lua_State *L, Sched *S, Task *t, Strand *x, int nargs,
-                   int *n) {
-  int status;
-  push(L, S, t, x);
-  if (S->depth >= DEEP) {
-    S->descend = 1;
-    S->descend_nargs = nargs;
-    return -1;
-  }
-  S->depth++;
-  if (S->watchdog > 0) sched_guard(S, x->co);
-  status = lua_resume(x->co, L, nargs, n);
-  S->depth--;
-  if (status == LUA_YIELD && (t->status != TASK_RUNNING || S->descend))
-    return -1;
-  pop(S, t);
-  x->status = status;
-  return status;
-}
-
-
-int strand_leave (lua_State *L, Sched *S, Strand *x) {
-  Task *t = S->current;
+int strand_leave (lua_State *L, Sched *S, Task *t, Strand *x) {
   Scope *scope = x->scope;
   lua_State *co = x->co;
   if (x->killed == NULL) give_back(S, x);
@@ -102,13 +55,18 @@ int strand_take (lua_State *L, lua_State *co, int status, int n) {
 }
 
 
-lua_State *strand_hand_over (Sched *S, Task *t, int status, int n, int *nargs) {
+int strand_hand_over (Sched *S, Task *t, int status, int n) {
   Strand *x = t->at.strand;
-  *nargs = strand_take(x->outer_co, x->co, status, n);
-  x->status = *nargs < 0 ? LUA_ERRMEM : status;
-  if (*nargs < 0) *nargs = 0;
-  pop(S, t);
-  return x->outer_co;
+  int nargs = strand_take(x->outer_co, x->co, status, n);
+  x->status = nargs < 0 ? LUA_ERRMEM : status;
+  strand_pop(S, t);
+  return nargs < 0 ? 0 : nargs;
+}
+
+
+int strand_go_on (lua_State *L, Sched *S, Task *t, Strand *last, int status,
+                  int *n) {
+  return strand_settle(L, S, t, last, status, n);
 }
 
 
@@ -116,7 +74,7 @@ void strand_kill_all (lua_State *L, Sched *S, Task *t) {
   while (t->flags & T_NESTED) {
     Strand *x = t->at.strand;
     lua_resetthread(x->co);
-    pop(S, t);
+    strand_pop(S, t);
     if (x->killed != NULL)
       x->killed(L, S, x);
     else

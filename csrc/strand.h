@@ -18,26 +18,34 @@ HIDDEN_BEGIN
 #define in_task(L, S) \
   ((S)->current != NULL && (S)->co == (L) && lua_isyieldable(L))
 
+/* whose coroutines run here */
+#define chain_here(S) ((S)->current != NULL ? (S)->current : &(S)->outside)
+
+/* the same, if L is the innermost of them, and may suspend; else NULL */
+#define chain_of(L, S) \
+  ((S)->co == (L) && lua_isyieldable(L) ? chain_here(S) : NULL)
+
+/*
+** Where a coroutine waits that is resumed with the error of error_push_closing
+** in order to raise it. In the first place no nil was yielded, nor anything
+** from within a scope of its own.
+*/
+enum { POLITE_GENERATOR = 1, POLITE_COROUTINE };
+
+/* nested resumes before the chain is taken up from the bottom: with so few a
+   body may use a dozen C levels, for protected calls and the like */
+#define STRAND_DEEP 16
+
 /* one for 'co' that has no owner; 'strand_leave' takes it back; may raise for
    memory */
 Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co);
-
-/*
-** Resume the coroutine of 'x' with its 'nargs' topmost values inside the
-** running task, whose innermost coroutine is L. Returns the status, with '*n'
-** values (or one error) on top of the coroutine. Or returns -1: then the
-** caller yields, and its continuation finds the values on top of L and the
-** status in the strand. Both end in 'strand_leave'.
-*/
-int strand_resume (lua_State *L, Sched *S, Task *t, Strand *x, int nargs,
-                   int *n);
 
 /*
 ** The coroutine has yielded or ended. Returns 1 if it left a scope of its own
 ** open behind a yield: that would go on in the consumer, so the coroutine has
 ** been ended by force.
 */
-int strand_leave (lua_State *L, Sched *S, Strand *x);
+int strand_leave (lua_State *L, Sched *S, Task *t, Strand *x);
 
 /*
 ** Move the 'n' values (or the one error) that 'co' yielded, returned or died
@@ -45,9 +53,13 @@ int strand_leave (lua_State *L, Sched *S, Strand *x);
 */
 int strand_take (lua_State *L, lua_State *co, int status, int n);
 
-/* for 'step': the innermost coroutine has yielded or ended; its values go to
-   the one around it, which is returned, to be resumed with '*nargs' */
-lua_State *strand_hand_over (Sched *S, Task *t, int status, int n, int *nargs);
+/* the innermost has yielded or ended; its values go to the one around it, which
+   is to be resumed with their number */
+int strand_hand_over (Sched *S, Task *t, int status, int n);
+
+/* 'strand_settle', for those who are not in a hurry */
+int strand_go_on (lua_State *L, Sched *S, Task *t, Strand *last, int status,
+                  int *n);
 
 /* the task is being killed: close its coroutines, the innermost first */
 void strand_kill_all (lua_State *L, Sched *S, Task *t);
@@ -57,6 +69,112 @@ void strand_kill_all (lua_State *L, Sched *S, Task *t);
 void strand_rebase (Task *t, Scope *s);
 
 void strand_free_spares (Sched *S);
+
+
+/*
+** What follows is here because it is done for every value: a return through
+** one more C function costs more than all that these do, since the processor
+** does not foresee it after the jump by which a coroutine yields.
+*/
+
+/* 'x' is the innermost of 't', inside L */
+static inline void strand_push (lua_State *L, Sched *S, Task *t, Strand *x) {
+  x->outer = t->flags & T_NESTED ? t->at.strand : NULL;
+  x->outer_co = L;
+  x->scope = t->scope;
+  x->polite = 0;
+  t->at.strand = x;
+  t->flags |= T_NESTED;
+  S->co = x->co;
+}
+
+
+static inline void strand_pop (Sched *S, Task *t) {
+  Strand *x = t->at.strand;
+  S->co = x->outer_co;
+  if (x->outer != NULL)
+    t->at.strand = x->outer;
+  else {
+    t->flags &= (uint8_t)~T_NESTED;
+    t->at.co = x->outer_co;
+  }
+}
+
+
+/*
+** The innermost coroutine of 't' was resumed from the bottom of the C stack,
+** with this status. When it yields or ends, its values go to the coroutine
+** around it, without a trip through the ready line; and so on, until the task
+** waits (-1) or 'last' is the innermost (NULL: the task's base) and has yielded
+** or ended: its status.
+*/
+static inline int strand_settle (lua_State *L, Sched *S, Task *t, Strand *last,
+                                 int status, int *n) {
+  for (;;) {
+    int nargs;
+    if (status == LUA_YIELD && S->descend) {
+      S->descend = 0;
+      nargs = S->descend_nargs;
+    }
+    else if (status == LUA_YIELD && t->status != TASK_RUNNING)
+      return -1;
+    else if ((t->flags & T_NESTED ? t->at.strand : NULL) == last)
+      return status;
+    else
+      nargs = strand_hand_over(S, t, status, *n);
+    S->co = task_co(t);
+    S->depth = 0;
+    if (S->watchdog > 0) sched_guard(S, S->co);
+    status = lua_resume(S->co, L, nargs, n);
+  }
+}
+
+
+/*
+** Resume the coroutine of 'x' with its 'nargs' topmost values inside those of
+** 't', of which L is the innermost. Returns the status, with '*n' values (or
+** one error) on top of the coroutine. Or returns -1: then the caller yields,
+** and its continuation finds the values on top of L and the status in the
+** strand. Both end in 'strand_leave'.
+*/
+static inline int strand_resume (lua_State *L, Sched *S, Task *t, Strand *x,
+                                 int nargs, int *n) {
+  int status, depth = S->depth;
+  strand_push(L, S, t, x);
+  if (depth >= STRAND_DEEP) {
+    S->descend = 1;
+    S->descend_nargs = nargs;
+    return -1;
+  }
+  S->depth = depth + 1;
+  if (S->watchdog > 0) sched_guard(S, x->co);
+  status = lua_resume(x->co, L, nargs, n);
+  S->depth = depth;
+  if (status == LUA_YIELD && (t->status != TASK_RUNNING || S->descend))
+    return -1;
+  strand_pop(S, t);
+  x->status = status;
+  return status;
+}
+
+
+/* the same outside of tasks, where L is no coroutine of a chain and cannot
+   wait: comes back with the status */
+static inline int strand_drive (lua_State *L, Sched *S, Strand *x, int nargs,
+                                int *n) {
+  Task *t = &S->outside;
+  lua_State *co = S->co;
+  int status, depth = S->depth;
+  strand_push(L, S, t, x);
+  S->depth = 0;
+  status = lua_resume(x->co, L, nargs, n);
+  if (S->descend || t->at.strand != x)
+    status = strand_go_on(L, S, t, x, status, n);
+  strand_pop(S, t);
+  S->co = co;
+  S->depth = depth;
+  return status;
+}
 
 HIDDEN_END
 
