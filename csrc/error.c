@@ -16,6 +16,10 @@
 
 static const char error_meta[] = "neap.error";
 
+/* a traceback that has become so long is left as it is: an error may pass
+   through thousands of tasks and generators */
+#define LONG_TRACE 8000
+
 static const char closing_key = 0; /* its address is a key in the registry */
 
 
@@ -183,7 +187,7 @@ static int add_trace (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, 2);
   lua_Debug ar;
   error_pushtrace(L, S, 1);
-  if (lua_isnil(L, -1)) return 0;
+  if (lua_isnil(L, -1) || lua_rawlen(L, -1) > LONG_TRACE) return 0;
   lua_pushfstring(L, "\n[%s ", (const char *)lua_touserdata(L, 3));
   push_who(L, S);
   if (lua_getstack(L, 2, &ar))
