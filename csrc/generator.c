@@ -41,9 +41,9 @@ enum { AT_GENERATOR = 1, AT_ERROR };
 
 static const char nil_emitted[] =
     "nil is the end of a generator and cannot be emitted";
-static const char escape[] =
-    "%s inside a scope or timeout that the generator has opened: await inside "
-    "it and emit outside, or send to a channel";
+static const char escape[] = "'%s' inside a scope or timeout that the "
+                             "generator has opened: await inside "
+                             "it and emit outside, or send to a channel";
 
 #define BASE(g) ((g)->closing ? AT_ERROR : AT_GENERATOR)
 
@@ -171,11 +171,11 @@ static int wait_turn (lua_State *L, Sched *S, Generator *g, Wait wait,
 /* running the body */
 
 
-/* what was ended by force, if 'n' is not 0, has ended */
+/* what was ended by force, if 'n' is 1, has ended; the outermost sees to those
+   that were put off */
 static void unforced (lua_State *L, Sched *S, int n) {
+  if (S->forced == n && S->put_off.first != NULL) generator_close_rest(L, S);
   S->forced -= n;
-  if (n > 0 && S->forced == 0 && S->dropped.first != NULL)
-    generator_close_rest(L, S);
 }
 
 
@@ -374,7 +374,7 @@ static int close (lua_State *L, Sched *S, Generator *g) {
     return 0;
   }
   if (S->forced >= DEEP) {
-    generator_drop(S, g);
+    generator_put_off(S, g);
     return 0;
   }
   g->closing = 1;

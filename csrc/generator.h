@@ -34,8 +34,8 @@ typedef struct Generator {
   Strand strand; /* its coroutine, and the way to the consumer */
   Task *runner;  /* NULL: outside of all tasks */
   Line turn;     /* tasks that wait for their turn */
-  Link link;     /* place among those that are open or dropped */
-  Line *line;    /* which; NULL: in neither */
+  Link link;     /* place among those that are open, dropped or put off */
+  Line *line;    /* which; NULL: in none */
   uint8_t state;
   uint8_t closing; /* it is being closed */
   uint8_t refused; /* yields that raised because of that */
@@ -47,14 +47,11 @@ typedef struct Generator {
 void generator_open (Sched *S, Generator *g);
 
 /*
-** Its body is to be ended from where it cannot wait, inside of others that
-** are: note it as dropped, to be closed when they are. So the depth of what
-** closes one another does not grow on the C stack.
+** Its body is to be ended where it cannot wait, inside of others that are: the
+** outermost of these ends it, by 'generator_close_rest'. So the depth of what
+** is ended does not grow on the C stack.
 */
-void generator_drop (Sched *S, Generator *g);
-
-/* close those that were put off and that no task has advanced, if nobody else
-   will */
+void generator_put_off (Sched *S, Generator *g);
 void generator_close_rest (lua_State *L, Sched *S);
 
 /* for 'run' and 'step': let tasks close what was dropped, those of the host in

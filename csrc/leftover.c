@@ -7,7 +7,7 @@
 ** closes it in a task, in a cancelled scope. Such a task knows the generator
 ** by its coroutine, at whose bottom it lies.
 **
-** Invariant: a generator in one of the two lines has a coroutine and a
+** Invariant: a generator in one of the lines has a coroutine and a
 ** finalizer to come, so that neither is freed before it has left.
 */
 
@@ -32,8 +32,8 @@ static void move (Generator *g, Line *line) {
 }
 
 
-void generator_drop (Sched *S, Generator *g) {
-  move(g, &S->dropped);
+void generator_put_off (Sched *S, Generator *g) {
+  move(g, &S->put_off);
 }
 
 
@@ -176,31 +176,26 @@ int generator_close_all (lua_State *L, Sched *S) {
 }
 
 
-/* close this one, which was dropped, here and now */
-static void close_dropped (lua_State *L, Sched *S, Generator *g) {
-  line_leave(g->line, &g->link);
-  g->line = NULL;
-  push_generator(L, g);
-  close_here(L, S);
+/* close the first of the line here and now, while there is one */
+static void close_line (lua_State *L, Sched *S, const Line *line) {
+  while (line->first != NULL) {
+    Generator *g = first_of(line);
+    line_leave(g->line, &g->link);
+    g->line = NULL;
+    push_generator(L, g);
+    close_here(L, S);
+  }
 }
 
 
 void generator_close_rest (lua_State *L, Sched *S) {
-  Link *x = S->dropped.first;
-  if (S->from != NULL && !S->closed) return; /* a task does it */
-  while (x != NULL) {
-    Generator *g = owner_of(x, Generator, link);
-    x = line_after(&S->dropped, x);
-    if (g->home != HOME_NONE) continue;
-    close_dropped(L, S, g);
-    x = S->dropped.first;
-  }
+  close_line(L, S, &S->put_off);
 }
 
 
 void generator_kill_all (lua_State *L, Sched *S) {
   drop_open(S, 1);
-  while (S->dropped.first != NULL) close_dropped(L, S, first_of(&S->dropped));
+  close_line(L, S, &S->dropped);
 }
 
 
@@ -216,7 +211,7 @@ int generator_gc (lua_State *L) {
   lua_getmetatable(L, 1); /* not to be freed before it has ended */
   lua_setmetatable(L, 1);
   if (g->home != HOME_NONE || (S->from != NULL && !S->closed))
-    generator_drop(S, g);
+    move(g, &S->dropped);
   else
     close_here(L, S);
   return 0;

@@ -16,9 +16,6 @@
 #include "stock.h"
 #include "task.h"
 
-/* coroutines and scopes that are kept for the next run */
-#define KEPT 32
-
 
 /* a state that may run the loop; raises if it is running already */
 static void enter_loop (lua_State *L, Sched *S, const char *fname) {
@@ -186,9 +183,9 @@ static void end_run (lua_State *L, Sched *S) {
 
 static void tidy (lua_State *L, Sched *S) {
   S->from = NULL;
-  task_trim(L, S, KEPT);
-  stock_trim(L, S, KEPT);
-  scope_trim(L, S, KEPT);
+  task_trim(L, S, SCHED_KEPT);
+  stock_trim(L, S, SCHED_KEPT);
+  scope_trim(L, S, SCHED_KEPT);
   scope_report(L, S->host);
   scope_report(L, S->background);
 }

@@ -173,8 +173,9 @@ struct Sched {
   Scope *free_scopes;
   Strand *free_strands;
   Line open;          /* generators that have begun in a task */
-  Line dropped;       /* ... that are to be closed */
-  int forced;         /* ... that are being closed where they cannot wait */
+  Line dropped;       /* ... that are to be closed by a task */
+  Line put_off;       /* ... or by those that are being closed: */
+  int forced;         /* ... how many are, inside one another in C */
   int depth;          /* coroutines resumed inside one another, in C */
   int descend;        /* the new innermost one is to be resumed from 'step', */
   int descend_nargs;  /* ... with so many arguments */
@@ -273,6 +274,9 @@ void sched_wake_with (Sched *S, Task *t, lua_State *L);
 
 /* wake everybody in the line, in order */
 void sched_wake_all (Sched *S, Line *line, Why why);
+
+/* how many idle coroutines, tasks and scopes are kept between runs */
+#define SCHED_KEPT 32
 
 /* a deadline that never comes stands for none */
 #define NEVER HUGE_VAL

@@ -35,6 +35,10 @@ lua_State *stock_take (lua_State *L, Sched *S) {
 
 void stock_give (lua_State *L, Sched *S, lua_State *co) {
   lua_settop(co, 0);
+  if (S->nidle >= SCHED_KEPT && S->from == NULL) {
+    stock_lose(S);
+    return;
+  }
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
   lua_pushthread(co);
   lua_xmove(co, L, 1);

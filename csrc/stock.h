@@ -17,7 +17,8 @@ HIDDEN_BEGIN
    finalizers, and raise for memory */
 lua_State *stock_take (lua_State *L, Sched *S);
 
-/* one that has ended well, or was reset, is free for others */
+/* one that has ended well, or was reset, is free for others; between runs only
+   a few are kept */
 void stock_give (lua_State *L, Sched *S, lua_State *co);
 
 /* one that was taken is left to the collector */
