@@ -60,6 +60,7 @@ build = {
         "csrc/scope.c",
         "csrc/scopelib.c",
         "csrc/semaphore.c",
+        "csrc/source.c",
         "csrc/stock.c",
         "csrc/strand.c",
         "csrc/task.c",

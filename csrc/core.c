@@ -38,6 +38,7 @@ int luaopen_neap_core (lua_State *L) {
   channel_openlib(L);
   coroutine_openlib(L);
   generator_openlib(L);
+  source_openlib(L);
   pool_openlib(L);
   abort_openlib(L);
   args_openlib(L);

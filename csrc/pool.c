@@ -17,6 +17,7 @@
 #include "args.h"
 #include "error.h"
 #include "rooms.h"
+#include "source.h"
 #include "task.h"
 
 enum {
@@ -28,8 +29,6 @@ enum {
   AT_HANDLER,
   AT_KEY
 };
-
-typedef enum Source { SOURCE_LIST, SOURCE_KEYS, SOURCE_CALL } Source;
 
 typedef struct Pool {
   Scope *scope;
@@ -68,11 +67,8 @@ typedef struct Worker {
   lua_Integer index; /* of its item; 0: none */
 } Worker;
 
-/* values that stand for themselves */
-static const char skip_mark = 0, stop_mark = 0, nil_mark = 0;
-
-#define push_mark(L, m) lua_pushlightuserdata(L, (void *)(size_t)(&(m)))
-#define is_mark(L, m) (lua_touserdata(L, -1) == (const void *)&(m))
+/* an error that is nil, in the table of errors */
+static const char nil_mark = 0;
 
 static int go_on (lua_State *L, Worker *w);
 
@@ -169,14 +165,14 @@ static void stop (lua_State *L, Sched *S, Pool *p, Worker *me) {
 
 /* the result, or a mark, is on top; pops it */
 static void keep_result (lua_State *L, Pool *p, lua_Integer index) {
-  if (is_mark(L, skip_mark) || is_mark(L, stop_mark)) {
+  if (is_mark(L, -1, source_skip) || is_mark(L, -1, source_stop)) {
     p->skips = 1;
     if (p->source == SOURCE_KEYS) {
       lua_pop(L, 1);
       return;
     }
     lua_pop(L, 1);
-    push_mark(L, skip_mark);
+    push_mark(L, source_skip);
   }
   if (p->source == SOURCE_KEYS) {
     lua_pushvalue(L, AT_KEY);
@@ -227,7 +223,7 @@ static void item_ended (lua_State *L, Worker *w, int ending) {
   lua_Integer index = w->index;
   if (ending < END_EXPIRED) {
     lua_settop(L, AT_KEY + 1);
-    if (is_mark(L, stop_mark)) stop(L, S, p, w);
+    if (is_mark(L, -1, source_stop)) stop(L, S, p, w);
     keep_result(L, p, index);
   }
   else {
@@ -431,7 +427,7 @@ static int raise_errors (lua_State *L, Pool *p) {
       lua_pop(L, 1);
       continue;
     }
-    if (is_mark(L, nil_mark)) {
+    if (is_mark(L, -1, nil_mark)) {
       lua_pop(L, 1);
       lua_pushnil(L);
     }
@@ -453,7 +449,7 @@ static void pack_results (lua_State *L, Pool *p) {
   if (p->stop <= last || p->skips) {
     for (i = 1; i <= last; i++) {
       lua_rawgeti(L, AT_RESULTS, i);
-      if (i < p->stop && !is_mark(L, skip_mark)) {
+      if (i < p->stop && !is_mark(L, -1, source_skip)) {
         if (++n != i)
           lua_rawseti(L, AT_RESULTS, n);
         else
@@ -499,8 +495,7 @@ static int pool_left (lua_State *L, int ending, int base) {
   int failed = ending >= END_EXPIRED, status = LUA_OK;
   p->scope = NULL;
   if (!failed) lua_settop(L, base);
-  if (p->source == SOURCE_CALL && !p->ended &&
-      luaL_getmetafield(L, AT_ITEMS, "__neap_close") != LUA_TNIL) {
+  if (p->source == SOURCE_CALL && !p->ended && source_push_close(L, AT_ITEMS)) {
     lua_pushvalue(L, AT_ITEMS);
     status = lua_pcallk(L, 1, 0, 0, (lua_KContext)failed, source_closed);
   }
@@ -510,30 +505,6 @@ static int pool_left (lua_State *L, int ending, int base) {
 
 /* ---------------------------------------------------------------------- */
 /* the beginning */
-
-
-static Source source_of (lua_State *L, int idx, const char *fname,
-                         lua_Integer *total) {
-  *total = -1;
-  if (lua_isfunction(L, idx)) return SOURCE_CALL;
-  if (is_callable(L, idx)) return SOURCE_CALL;
-  if (!lua_istable(L, idx))
-    arg_error(L, 1, fname, "items", "a table, an iterator or a stream", idx);
-  if (lua_getfield(L, idx, "n") == LUA_TNUMBER && lua_isinteger(L, -1) &&
-      lua_tointeger(L, -1) >= 0) {
-    *total = lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    return SOURCE_LIST;
-  }
-  lua_pop(L, 1);
-  *total = (lua_Integer)lua_rawlen(L, idx);
-  if (*total > 0) return SOURCE_LIST;
-  lua_pushnil(L);
-  if (!lua_next(L, idx)) return SOURCE_LIST; /* empty */
-  lua_pop(L, 2);
-  for (*total = 0, lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) ++*total;
-  return SOURCE_KEYS;
-}
 
 
 static const char *const option_names[] = { "stop_on_error", "signal",
@@ -556,7 +527,7 @@ static int l_pool (lua_State *L) {
   lua_Integer total, limit, n;
   double item_timeout;
   int stop_on_error, status, i;
-  Source source = source_of(L, 1, "pool", &total);
+  Source source = source_of(L, 1, 1, "pool", &total);
   limit = arg_limit(L, 2, 2, "pool", "concurrency", 1);
   arg_callable(L, 3, 3, "pool", "fn");
   lua_settop(L, 4); /* items, concurrency, fn, options */
@@ -614,8 +585,4 @@ void pool_openlib (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, -1);
   sched_kind(S, WAIT_SOURCE, &waits);
   sched_funcs(L, funcs);
-  push_mark(L, skip_mark);
-  lua_setfield(L, -3, "SKIP");
-  push_mark(L, stop_mark);
-  lua_setfield(L, -3, "STOP");
 }

@@ -19,6 +19,7 @@ void host_openlib (lua_State *L);
 void generator_openlib (lua_State *L);
 void pool_openlib (lua_State *L);
 void semaphore_openlib (lua_State *L);
+void source_openlib (lua_State *L);
 void terminal_openlib (lua_State *L);
 
 HIDDEN_END
