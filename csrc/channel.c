@@ -148,7 +148,7 @@ static int c_send (lua_State *L) {
   Channel *c = check_channel(L, "send");
   Task *t;
   check_value(L, "send");
-  t = sched_enter(L, "send");
+  t = sched_enter_in(L, S, "send");
   SCHED_DETOUR(L, S, t, c_send);
   if (c->closed) return raise_closed(L);
   if (try_send(L, S, c)) return 0;
@@ -216,7 +216,7 @@ is buffered: nil, or the error that 'close' was given is raised. Suspends. */
 static int c_recv (lua_State *L) {
   Sched *S = sched_of(L);
   Channel *c = check_channel(L, "recv");
-  Task *t = sched_enter(L, "recv");
+  Task *t = sched_enter_in(L, S, "recv");
   SCHED_DETOUR(L, S, t, c_recv);
   lua_settop(L, 1);
   if (try_recv(L, S, c)) return 1;

@@ -39,7 +39,7 @@ never ends unless cancelled. Suspends. */
 static int l_sleep (lua_State *L) {
   Sched *S = sched_of(L);
   double seconds = arg_seconds(L, 1, 1, "sleep", "seconds");
-  Task *t = sched_enter(L, "sleep");
+  Task *t = sched_enter_in(L, S, "sleep");
   if (seconds == 0 || task_cancelled(t)) return pass(L, S, t);
   sched_park(S, t, WAIT_SLEEP, NULL, sched_now(S) + seconds);
   return lua_yieldk(L, 0, (lua_KContext)t, slept);
@@ -53,7 +53,7 @@ static int l_sleep_until (lua_State *L) {
   double at = lua_type(L, 1) == LUA_TNUMBER ? lua_tonumber(L, 1) : (double)NAN;
   Task *t;
   if (at != at) arg_error(L, 1, "sleep_until", "time", "a number", 1);
-  t = sched_enter(L, "sleep_until");
+  t = sched_enter_in(L, S, "sleep_until");
   if (at <= sched_now(S) || task_cancelled(t)) return pass(L, S, t);
   sched_park(S, t, WAIT_SLEEP, NULL, at);
   return lua_yieldk(L, 0, (lua_KContext)t, slept);
@@ -64,7 +64,7 @@ static int l_sleep_until (lua_State *L) {
 caller is cancelled. For long computations. Suspends. */
 static int l_checkpoint (lua_State *L) {
   Sched *S = sched_of(L);
-  Task *t = sched_enter(L, "checkpoint");
+  Task *t = sched_enter_in(L, S, "checkpoint");
   S->patience = 0; /* a long computation: deadlines may have passed */
   return pass(L, S, t);
 }
@@ -74,7 +74,7 @@ static int l_checkpoint (lua_State *L) {
 clock jumps. For tests. Suspends. */
 static int l_settled (lua_State *L) {
   Sched *S = sched_of(L);
-  Task *t = sched_enter(L, "settled");
+  Task *t = sched_enter_in(L, S, "settled");
   if (task_cancelled(t)) return sched_raise_later(L, t);
   sched_park(S, t, WAIT_SETTLED, &S->settled, NEVER);
   return lua_yieldk(L, 0, (lua_KContext)t, slept);
@@ -94,7 +94,7 @@ static int framed (lua_State *L, int status, lua_KContext ctx) {
 the last two. Suspends. */
 static int l_frame (lua_State *L) {
   Sched *S = sched_of(L);
-  Task *t = sched_enter(L, "frame");
+  Task *t = sched_enter_in(L, S, "frame");
   if (task_cancelled(t)) return sched_raise_later(L, t);
   sched_park(S, t, WAIT_FRAME, &S->frame, NEVER);
   return lua_yieldk(L, 0, (lua_KContext)t, framed);
@@ -141,7 +141,7 @@ clock it ends in the first step after that time. Suspends. */
 static int l_real_sleep (lua_State *L) {
   Sched *S = sched_of(L);
   double seconds = arg_seconds(L, 1, 1, "real_sleep", "seconds");
-  Task *t = sched_enter(L, "real_sleep");
+  Task *t = sched_enter_in(L, S, "real_sleep");
   if (seconds == 0 || task_cancelled(t)) return pass(L, S, t);
   if (S->clock == CLOCK_BYHAND) {
     lua_pushnumber(L, S->unscaled + seconds);

@@ -71,7 +71,7 @@ static int e_is_set (lua_State *L) {
 static int e_wait (lua_State *L) {
   Sched *S = sched_of(L);
   Event *e = check_event(L, "wait");
-  Task *t = sched_enter(L, "wait");
+  Task *t = sched_enter_in(L, S, "wait");
   SCHED_DETOUR(L, S, t, e_wait);
   if (e->set) return 0;
   sched_park(S, t, WAIT_EVENT, &e->line, NEVER);
@@ -204,7 +204,7 @@ static int join (lua_State *L, const char *fname, lua_CFunction self,
                  lua_KFunction then) {
   Sched *S = sched_of(L);
   Future *f = check_future(L, fname);
-  Task *t = sched_enter(L, fname);
+  Task *t = sched_enter_in(L, S, fname);
   SCHED_DETOUR(L, S, t, self);
   lua_settop(L, 1);
   if (f->state != PENDING) return then(L, LUA_OK, (lua_KContext)t);

@@ -78,8 +78,7 @@ double sched_now (Sched *S) {
 /* entering a suspending function */
 
 
-Task *sched_enter_in (lua_State *L, Sched *S, const char *fname) {
-  if (S->co == L && S->current != NULL && lua_isyieldable(L)) return S->current;
+Task *sched_refuse (lua_State *L, Sched *S, const char *fname) {
   if (S->closed)
     luaL_error(L, "'%s' cannot wait: the Lua state is being closed", fname);
   if (S->current == NULL)
@@ -100,11 +99,6 @@ Task *sched_enter_in (lua_State *L, Sched *S, const char *fname) {
              "do the waiting before or after it",
              fname);
   return NULL;
-}
-
-
-Task *sched_enter (lua_State *L, const char *fname) {
-  return sched_enter_in(L, sched_of(L), fname);
 }
 
 

@@ -238,10 +238,16 @@ double sched_now (Sched *S);
 ** The running task, if this function may suspend it now. Else a Lua error
 ** that says what to do. Nothing has changed when it raises.
 */
-Task *sched_enter (lua_State *L, const char *fname);
+#define sched_enter(L, fname) sched_enter_in(L, sched_of(L), fname)
 
-/* the same in a C function of the host's, which has no upvalue */
-Task *sched_enter_in (lua_State *L, Sched *S, const char *fname);
+/* the same where the scheduler is at hand, or there is no upvalue */
+#define sched_enter_in(L, S, fname) \
+  ((S)->co == (L) && (S)->current != NULL && lua_isyieldable(L) \
+       ? (S)->current \
+       : sched_refuse(L, S, fname))
+
+/* why it may not; raises */
+Task *sched_refuse (lua_State *L, Sched *S, const char *fname);
 
 /*
 ** Each suspending function, when its arguments are checked, asks 'detour'

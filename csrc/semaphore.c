@@ -117,7 +117,7 @@ static int s_acquire (lua_State *L) {
   Sched *S = sched_of(L);
   Sem *s = check_sem(L, "acquire");
   lua_Integer n = check_count(L, s, "acquire");
-  Task *t = sched_enter(L, "acquire");
+  Task *t = sched_enter_in(L, S, "acquire");
   SCHED_DETOUR(L, S, t, s_acquire);
   if (s->closed) return raise_closed(L);
   if (take(s, n)) return 0;
@@ -193,7 +193,7 @@ static int s_with_permit (lua_State *L) {
   Sem *s = check_sem(L, "with_permit");
   Task *t;
   arg_callable(L, 2, 1, "with_permit", "fn");
-  t = sched_enter(L, "with_permit");
+  t = sched_enter_in(L, S, "with_permit");
   SCHED_DETOUR(L, S, t, s_with_permit);
   if (s->closed) return raise_closed(L);
   if (take(s, 1)) return use_permit(L, s);
@@ -222,7 +222,7 @@ static int s_permit (lua_State *L) {
   Sched *S = sched_of(L);
   Sem *s = check_sem(L, "permit");
   lua_Integer n = check_count(L, s, "permit");
-  Task *t = sched_enter(L, "permit");
+  Task *t = sched_enter_in(L, S, "permit");
   Permit *p;
   SCHED_DETOUR(L, S, t, s_permit);
   if (s->closed) return raise_closed(L);

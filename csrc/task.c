@@ -443,7 +443,7 @@ static int join (lua_State *L, const char *fname, lua_CFunction self,
                  lua_KFunction then) {
   Sched *S = sched_of(L);
   Task *t = check_task(L, fname);
-  Task *me = sched_enter(L, fname);
+  Task *me = sched_enter_in(L, S, fname);
   if (t == me) return luaL_error(L, "a task cannot await itself");
   SCHED_DETOUR(L, S, me, self);
   lua_settop(L, 1);
