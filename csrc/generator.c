@@ -456,6 +456,7 @@ static int begin (lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_pushvalue(L, self);
   lua_pushcclosure(L, g_yield, 1);
+  stock_fill(L, S);
   co = stock_take(L, S);
   if (!lua_checkstack(co, nargs + 5)) {
     stock_give(L, S, co);

@@ -9,27 +9,32 @@
 #include "stock.h"
 
 
-lua_State *stock_take (lua_State *L, Sched *S) {
+void stock_fill (lua_State *L, Sched *S) {
   lua_State *co;
-  if (S->nidle > 0) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
-    lua_rawgeti(L, -1, (lua_Integer)S->nidle);
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, -3, (lua_Integer)S->nidle--);
-    lua_remove(L, -2);
-    return lua_tothread(L, -1);
-  }
-  co = lua_newthread(L);
+  if (S->nidle > 0) return;
+  co = lua_newthread(L);       /* may run finalizers, which may take and give */
+  lua_sethook(co, NULL, 0, 0); /* not that of whoever made it */
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
   if (S->ncos == S->idle_size) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, -2, (lua_Integer)S->idle_size + 1);
     S->idle_size++;
   }
-  lua_pop(L, 1);
   S->ncos++;
-  lua_sethook(co, NULL, 0, 0); /* not that of whoever made it */
-  return co;
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)++S->nidle);
+  lua_pop(L, 1);
+}
+
+
+lua_State *stock_take (lua_State *L, Sched *S) {
+  invariant(S->nidle > 0);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
+  lua_rawgeti(L, -1, (lua_Integer)S->nidle);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -3, (lua_Integer)S->nidle--);
+  lua_remove(L, -2);
+  return lua_tothread(L, -1);
 }
 
 

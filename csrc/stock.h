@@ -13,8 +13,11 @@
 
 HIDDEN_BEGIN
 
-/* push a coroutine that nobody else uses, with nothing on its stack; may run
-   finalizers, and raise for memory */
+/* see to it that there is a free one; may run finalizers, and raise */
+void stock_fill (lua_State *L, Sched *S);
+
+/* push a free one, with nothing on its stack. Behind 'stock_fill', with nothing
+   between them that runs finalizers; cannot fail. */
 lua_State *stock_take (lua_State *L, Sched *S);
 
 /* one that has ended well, or was reset, is free for others; between runs only

@@ -83,22 +83,19 @@ static int body (lua_State *L) {
 /* a task with its coroutine, anchored; may raise, then nothing has changed */
 static Task *make (lua_State *L, Sched *S) {
   int top = lua_gettop(L);
-  lua_State *co;
   Task *t = (Task *)lua_newuserdatauv(L, sizeof(Task), 2);
   memset(t, 0, sizeof(Task));
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
   lua_setmetatable(L, -2);
-  co = stock_take(L, S);
+  stock_fill(L, S); /* the last to run finalizers */
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
   if (S->free_slot == 0) {
     lua_pushinteger(L, 0);
     lua_rawseti(L, -2, (lua_Integer)S->nslots + 1);
     S->free_slot = ++S->nslots;
   }
-  if (!heap_reserve(&S->heap, sched_alloc, S)) {
-    stock_give(L, S, co);
+  if (!heap_reserve(&S->heap, sched_alloc, S))
     luaL_error(L, "not enough memory");
-  }
   /* nothing raises from here on */
   t->slot = S->free_slot;
   lua_rawgeti(L, -1, (lua_Integer)t->slot);
@@ -106,10 +103,9 @@ static Task *make (lua_State *L, Sched *S) {
   lua_pop(L, 1);
   lua_pushvalue(L, top + 1);
   lua_rawseti(L, -2, (lua_Integer)t->slot);
-  lua_pop(L, 1);
-  lua_setiuservalue(L, -2, USERVALUE_CO);
-  lua_pop(L, 1);
-  t->at.co = co;
+  t->at.co = stock_take(L, S);
+  lua_setiuservalue(L, top + 1, USERVALUE_CO);
+  lua_settop(L, top);
   return t;
 }
 
