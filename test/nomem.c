@@ -8,7 +8,9 @@
 ** makes failing, with the second, and so on until it is played to its end
 ** untouched. To fail one allocation only tests the emergency collection, after
 ** which Lua tries again; so it is also done with two in a row, after which
-** there is memory again, and with all from there on to the scene's end.
+** there is memory again, and with all from there on to the scene's end. At last
+** it is played once with enough memory, but with finalizers that run in the
+** middle of every function that allocates, and call everything themselves.
 **
 ** Whatever happened, after it: the scene's own invariants and those of the
 ** scheduler hold, the same state runs another program, and closing it gives
@@ -39,6 +41,9 @@
 
 /* more than any scene allocates: it does not end by itself */
 #define TOO_MANY 100000
+
+/* plays with finalizers, which begin with another one each time */
+#define STORMS 10
 
 
 /* ---------------------------------------------------------------------- */
@@ -198,13 +203,17 @@ typedef struct Play {
   int scene; /* its place in the script's list */
   char name[32];
   int mode;
-  long n;
+  long n;           /* the allocation that fails */
+  long allocations; /* how many there are */
 } Play;
 
-static const char *const modes[] = { "once", "twice", "for ever" };
+enum { ONCE, TWICE, FOR_EVER, FINALIZERS, MODES };
+
+static const char *const modes[] = { "failing once", "failing twice",
+                                     "failing for ever", "with finalizers" };
 
 
-/* protected: script, scene -> finish, run, check */
+/* protected: script, scene -> list of scenes, run, check */
 static int prepare (lua_State *L) {
   const char *script = (const char *)lua_touserdata(L, 1);
   lua_Integer scene = lua_tointeger(L, 2);
@@ -216,11 +225,10 @@ static int prepare (lua_State *L) {
   lua_setglobal(L, "host");
   if (luaL_loadfile(L, script) != LUA_OK) return lua_error(L);
   lua_call(L, 0, 1);
-  lua_getfield(L, -1, "finish");
-  lua_rawgeti(L, -2, scene);
+  lua_rawgeti(L, -1, scene);
   lua_getfield(L, -1, "make");
+  lua_remove(L, -2);
   lua_call(L, 0, 2);
-  lua_remove(L, -3);
   return 3;
 }
 
@@ -232,32 +240,43 @@ static int with_traceback (lua_State *L) {
 
 
 static int complain (const Play *p, const char *what) {
-  printf("FAILED  %s, failing %s from allocation %ld on: %s\n", p->name,
+  printf("FAILED  %s, %s, from allocation %ld on: %s\n", p->name,
          modes[p->mode], p->n, what);
   fflush(stdout);
   return -1;
 }
 
 
-/* the state after 'prepare': finish, run, check. -1: failed */
+/* begin or (0) end the storm of finalizers */
+static void storm (lua_State *L, long first) {
+  lua_getfield(L, 1, "storm");
+  if (first > 0)
+    lua_pushinteger(L, first);
+  else
+    lua_pushnil(L);
+  lua_call(L, 1, 0);
+}
+
+
+/* the state after 'prepare'; -1: failed */
 static int act (lua_State *L, const Play *p, Memory *m) {
   const char *broken;
   Sched *S;
-  int ok, handler;
-  lua_pushcfunction(L, with_traceback);
-  lua_insert(L, 1);
-  handler = 1;
-  lua_insert(L, 3); /* handler, finish, check, run */
-  m->armed = 1;
+  int ok;
   lua_checkstack(L, 10);
+  if (p->mode == FINALIZERS) storm(L, p->n);
+  lua_pushvalue(L, 2);
+  m->armed = p->mode != FINALIZERS;
   ok = lua_pcall(L, 0, 1, 0) == LUA_OK;
   m->armed = 0;
-  /* handler, finish, check, error -> handler, finish(check, ok, error) */
+  if (p->mode == FINALIZERS) storm(L, 0);
+  lua_pushcfunction(L, with_traceback);
+  lua_getfield(L, 1, "finish");
+  lua_pushvalue(L, 3);
   lua_pushboolean(L, ok);
-  lua_insert(L, -2);
+  lua_pushvalue(L, 4);
   lua_pushboolean(L, m->failed > 0);
-  if (lua_pcall(L, 4, 0, handler) != LUA_OK)
-    return complain(p, lua_tostring(L, -1));
+  if (lua_pcall(L, 4, 0, 5) != LUA_OK) return complain(p, lua_tostring(L, -1));
   S = sched_find(L);
   broken = S == NULL ? "the core was not opened" : verify(L, S);
   if (broken != NULL) return complain(p, broken);
@@ -265,14 +284,14 @@ static int act (lua_State *L, const Play *p, Memory *m) {
 }
 
 
-/* 0: played with failures, 1: untouched, -1: failed */
+/* 0: played, and to be played again, 1: untouched, -1: failed */
 static int play (const Play *p) {
   Memory m;
   lua_State *L;
   int result = 0;
   memset(&m, 0, sizeof m);
   m.from = p->n;
-  m.to = p->mode == 0 ? p->n : p->mode == 1 ? p->n + 1 : TOO_MANY * 2;
+  m.to = p->mode == ONCE ? p->n : p->mode == TWICE ? p->n + 1 : TOO_MANY * 2;
   L = lua_newstate(allocate, &m);
   if (L == NULL) exit(EXIT_FAILURE);
   lua_pushcfunction(L, prepare);
@@ -286,6 +305,7 @@ static int play (const Play *p) {
   if (result == 0 && m.bytes != 0) result = complain(p, "memory is left");
   if (result == 0 && m.mismatched)
     result = complain(p, "wrong size of a block");
+  if (p->mode == FINALIZERS) return result == 0 ? p->n == STORMS : result;
   if (result == 0 && m.failed == 0) result = 1;
   return result;
 }
@@ -310,12 +330,13 @@ static int play_all (Play *p, int only_mode, long only_n) {
   int result = 0;
   if (only_n == 0) hush();
   alarm(SECONDS);
-  for (p->mode = 0; p->mode < 3 && result >= 0; p->mode++) {
+  for (p->mode = 0; p->mode < MODES && result >= 0; p->mode++) {
     if (only_mode >= 0 && p->mode != only_mode) continue;
     result = 0;
     p->n = only_n > 0 ? only_n : 1;
     for (; result == 0; p->n++) {
       result = play(p);
+      if (p->mode == FOR_EVER) p->allocations = p->n - 1;
       if (only_n > 0) break;
       if (p->n > TOO_MANY) return complain(p, "the scene does not end");
     }
@@ -334,7 +355,7 @@ static int stage (Play *p, int only_mode, long only_n) {
   if (WIFSIGNALED(status))
     complain(p, WTERMSIG(status) == SIGALRM ? "it hangs" : "it crashed");
   if (status != 0) return 0;
-  printf("ok      %s: %ld allocations\n", p->name, p->n - 2);
+  printf("ok      %s: %ld allocations\n", p->name, p->allocations);
   fflush(stdout);
   return 1;
 }

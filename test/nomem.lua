@@ -105,6 +105,82 @@ function scenes.finish (check, ok, err, failed)
 end
 
 
+-- What the finalizers call: all functions with whatever is at hand, but for
+-- those that change what a scene relies on.
+local function everything (neap)
+  local left_out = {
+    async = true, clock = true, hooks = true, run = true, spawn = true,
+    step = true,
+  }
+  local calls = {}
+  local function add (fn, ...)
+    local arguments = table.pack(...)
+    calls[#calls + 1] = function ()
+      return fn(table.unpack(arguments, 1, arguments.n))
+    end
+  end
+  local function nothing () return nil end
+  for name, fn in pairs(neap) do
+    if type(fn) == "function" and not left_out[name] then
+      add(fn)
+      add(fn, nothing)
+      add(fn, 1, nothing)
+      add(fn, {}, 1, nothing)
+    end
+  end
+  for _, fn in pairs(neap.coroutine) do
+    add(fn, nothing)
+    add(fn, coroutine.create(nothing))
+  end
+  local sem, ch = neap.semaphore(1), neap.channel(1)
+  local event, future = neap.event(), neap.future()
+  for _, method in ipairs { "acquire", "try_acquire", "release", "permit" } do
+    add(sem[method], sem)
+  end
+  for _, method in ipairs { "send", "try_send", "recv", "try_recv" } do
+    add(ch[method], ch, 1)
+  end
+  for _, method in ipairs { "wait", "set", "clear" } do
+    add(event[method], event)
+  end
+  add(future.await, future)
+  local controller = neap.abort_controller()
+  add(function ()
+    neap.abort_signal.any {
+      controller.signal, neap.abort_signal.timeout(math.huge),
+    }:on_abort(nothing)
+  end)
+  add(controller.abort, controller)
+  add(function () neap.current():cancelled() end)
+  add(function () return tostring(neap.current()) end)
+  return calls
+end
+
+
+local storming
+
+-- Let it rain finalizers, in most functions that allocate, beginning with that
+-- number, or (nil) no more.
+function scenes.storm (first)
+  storming = first ~= nil
+  if not storming then
+    collectgarbage("incremental", 200, 100, 13)
+    return
+  end
+  local calls, n = everything(require "neap.core"), first
+  local mt = {}
+  function mt.__gc ()
+    if not storming then return end
+    n = n % #calls + 1
+    pcall(calls[n])
+    setmetatable({}, mt)
+  end
+  for _ = 1, 100 do setmetatable({}, mt) end
+  collectgarbage("incremental", 50, 1000, 1)
+  collectgarbage() -- the next cycle then begins at once
+end
+
+
 scene("opening", function ()
   return function () require "neap.core" end, function () end
 end)
