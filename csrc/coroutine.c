@@ -16,6 +16,7 @@
 #include "args.h"
 #include "error.h"
 #include "rooms.h"
+#include "scope.h"
 #include "strand.h"
 #include "task.h"
 
@@ -59,11 +60,29 @@ static int co_create (lua_State *L) {
 /* resume */
 
 
-/* the coroutine has left a scope of its own open */
-static int escaped (lua_State *L) {
-  return luaL_error(L, "coroutine.yield out of a scope or timeout that the "
-                       "coroutine has opened: yield outside of it, or send "
-                       "to a channel");
+static const char escape[] =
+    "coroutine.yield out of a scope or timeout that the coroutine has opened: "
+    "yield outside of it, or send to a channel";
+
+
+/* the coroutine has left scopes open: leave them, then raise; the strand is at
+   'base' */
+static int unwound (lua_State *L, int ending, int base) {
+  Sched *S = sched_of(L);
+  Strand *x = (Strand *)lua_touserdata(L, base);
+  (void)ending;
+  if (S->current->scope != x->scope)
+    return scope_leave(L, S->current->scope, 1, base, unwound);
+  strand_return(S, x);
+  return lua_error(L);
+}
+
+
+static int escaped (lua_State *L, Strand *x) {
+  lua_settop(L, 1);
+  lua_pushlightuserdata(L, x);
+  lua_pushstring(L, escape);
+  return unwound(L, END_ERROR, 2);
 }
 
 
@@ -147,7 +166,7 @@ static int go_on (lua_State *L, lua_KContext ctx, Results results) {
   Strand *x = (Strand *)ctx;
   lua_State *co = x->co;
   int status = x->status;
-  if (strand_leave(L, S, S->current, x)) return escaped(L);
+  if (strand_leave(S, S->current, x)) return escaped(L, x);
   return results(L, co, status, 2);
 }
 
@@ -177,7 +196,7 @@ static int resume (lua_State *L, lua_State *co, Results results,
     Strand *x = strand_borrow(L, S, co);
     status = strand_resume(L, S, S->current, x, give_arguments(L, co), &n);
     if (status < 0) return lua_yieldk(L, 0, (lua_KContext)x, then);
-    if (strand_leave(L, S, S->current, x)) return escaped(L);
+    if (strand_leave(S, S->current, x)) return escaped(L, x);
   }
   else
     status = lua_resume(co, L, give_arguments(L, co), &n);
@@ -233,7 +252,7 @@ static int co_yield (lua_State *L) {
   Sched *S = sched_of(L);
   Task *t = chain_of(L, S);
   if (t != NULL && t->flags & T_NESTED) {
-    if (t->scope != t->at.strand->scope) return escaped(L);
+    if (t->scope != t->at.strand->scope) return luaL_error(L, escape);
     t->at.strand->polite = POLITE_COROUTINE;
   }
   else if (t != NULL)

@@ -219,6 +219,18 @@ static int emitted (lua_State *L, Sched *S, Generator *g, int status) {
 }
 
 
+/* the error on top was raised as the body was closed; one of the loop wins */
+static int close_failed (lua_State *L, Sched *S) {
+  Task *t = S->current;
+  if (lua_isnil(L, AT_ERROR)) return raise(L);
+  if (t == NULL || !task_cancelled(t) || !cause_is(L, t, -1)) {
+    lua_pushnil(L);
+    error_hook(L, S, "on_suppressed", 2);
+  }
+  return 0;
+}
+
+
 /* 'close': the body has ended, perhaps with what is above AT_ERROR, or goes on
    emitting */
 static int closed (lua_State *L, Sched *S, Generator *g, int status) {
@@ -226,15 +238,7 @@ static int closed (lua_State *L, Sched *S, Generator *g, int status) {
   if (status == LUA_YIELD) lua_settop(L, AT_ERROR);
   if (status != LUA_OK && reset(L, S, g) != LUA_OK) failed = 1;
   end(L, S, g);
-  if (!failed || error_is_closing(L, -1)) return 0;
-  if (lua_isnil(L, AT_ERROR)) return raise(L);
-  /* the error of the loop wins */
-  if (S->current == NULL || !task_cancelled(S->current) ||
-      !cause_is(L, S->current, -1)) {
-    lua_pushnil(L);
-    error_hook(L, S, "on_suppressed", 2);
-  }
-  return 0;
+  return failed && !error_is_closing(L, -1) ? close_failed(L, S) : 0;
 }
 
 
@@ -243,12 +247,23 @@ static int stepped (lua_State *L, Sched *S, Generator *g, int status) {
 }
 
 
-/* the body has emitted from within a scope of its own, by coroutine.yield, and
-   has been ended for that */
-static int escaped (lua_State *L, Sched *S, Generator *g) {
-  end(L, S, g);
-  if (g->closing) return 0;
-  return luaL_error(L, escape, "coroutine.yield");
+/* the body has emitted from within scopes of its own, by coroutine.yield, and
+   has been ended for that: leave them; the error is above 'base' */
+static int unwound (lua_State *L, int ending, int base) {
+  Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
+  Task *t = g->S->current;
+  (void)ending;
+  if (t->scope != g->strand.scope)
+    return scope_leave(L, t->scope, 1, base, unwound);
+  return g->closing ? close_failed(L, g->S) : raise(L);
+}
+
+
+static int escaped (lua_State *L, Generator *g) {
+  end(L, g->S, g);
+  lua_settop(L, BASE(g));
+  lua_pushfstring(L, escape, "coroutine.yield");
+  return unwound(L, END_ERROR, BASE(g));
 }
 
 
@@ -276,7 +291,7 @@ static int went_on (lua_State *L, int status, lua_KContext ctx) {
     pass_turn(S, g);
     return lua_gettop(L) - AT_GENERATOR;
   }
-  if (strand_leave(L, S, chain_here(S), &g->strand)) return escaped(L, S, g);
+  if (strand_leave(S, chain_here(S), &g->strand)) return escaped(L, g);
   if (g->strand.status == LUA_ERRMEM && lua_gettop(L) <= AT_ERROR &&
       lua_status(g->strand.co) == LUA_YIELD)
     return too_many(L, S, g);
@@ -316,7 +331,7 @@ static int advance (lua_State *L, Sched *S, Generator *g, Task *t, int nargs) {
     return n;
   }
   lua_settop(L, BASE(g));
-  if (t != NULL && strand_leave(L, S, t, &g->strand)) return escaped(L, S, g);
+  if (t != NULL && strand_leave(S, t, &g->strand)) return escaped(L, g);
   if (strand_take(L, co, status, n) < 0) return too_many(L, S, g);
   return stepped(L, S, g, status);
 }

@@ -138,6 +138,11 @@ void scope_arm (Scope *s, double seconds);
 void scope_object_suppressed (lua_State *L, int idx);
 void scope_object_detach (Scope *s);
 
+/* the same for all that task 't' has opened inside 'outer' (NULL: for all): the
+   coroutines on which the objects lie are going to be reset, and then they may
+   be collected before the scopes are gone */
+void scope_detach (Task *t, const Scope *outer);
+
 /* its owner is gone: cancel it, and free it when it is empty */
 void scope_abandon (lua_State *L, Scope *s);
 

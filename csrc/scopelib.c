@@ -28,6 +28,13 @@ void scope_object_detach (Scope *s) {
 }
 
 
+void scope_detach (Task *t, const Scope *outer) {
+  Scope *s;
+  for (s = t->scope; s != outer && s->owner == t; s = s->parent)
+    if (s->object != NULL) scope_object_detach(s);
+}
+
+
 void scope_object_suppressed (lua_State *L, int idx) {
   if (lua_getiuservalue(L, idx, 1) == LUA_TTABLE) return;
   lua_pop(L, 1);

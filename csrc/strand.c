@@ -27,19 +27,19 @@ Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co) {
 }
 
 
-static void give_back (Sched *S, Strand *x) {
+void strand_return (Sched *S, Strand *x) {
   x->outer = S->free_strands;
   S->free_strands = x;
 }
 
 
-int strand_leave (lua_State *L, Sched *S, Task *t, Strand *x) {
-  Scope *scope = x->scope;
-  lua_State *co = x->co;
-  if (x->killed == NULL) give_back(S, x);
-  if (t->scope == scope) return 0;
-  lua_resetthread(co);
-  while (t->scope != scope) scope_abandon(L, t->scope);
+int strand_leave (Sched *S, Task *t, Strand *x) {
+  if (t->scope == x->scope) {
+    if (x->killed == NULL) strand_return(S, x);
+    return 0;
+  }
+  scope_detach(t, x->scope);
+  lua_resetthread(x->co);
   return 1;
 }
 
@@ -78,7 +78,7 @@ void strand_kill_all (lua_State *L, Sched *S, Task *t) {
     if (x->killed != NULL)
       x->killed(L, S, x);
     else
-      give_back(S, x);
+      strand_return(S, x);
   }
 }
 

@@ -41,11 +41,13 @@ enum { POLITE_GENERATOR = 1, POLITE_COROUTINE };
 Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co);
 
 /*
-** The coroutine has yielded or ended. Returns 1 if it left a scope of its own
-** open behind a yield: that would go on in the consumer, so the coroutine has
-** been ended by force.
+** The coroutine has yielded or ended. Returns 1 if it left scopes of its own
+** open behind a yield: they would go on in the consumer. Then it has been ended
+** by force, and the caller leaves them, up to 'x->scope', with an error; after
+** that a borrowed strand goes back by 'strand_return'.
 */
-int strand_leave (lua_State *L, Sched *S, Task *t, Strand *x);
+int strand_leave (Sched *S, Task *t, Strand *x);
+void strand_return (Sched *S, Strand *x);
 
 /*
 ** Move the 'n' values (or the one error) that 'co' yielded, returned or died

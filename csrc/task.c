@@ -301,10 +301,37 @@ static void finish (lua_State *L, Task *t, lua_State *co, lua_State *from,
 }
 
 
-/* end the coroutine; its <close> variables run, but they cannot wait */
+/* the task's coroutine was ended by force; its error is above 'base'. The task
+   goes on as long as that of leaving its scopes takes. */
+static int buried (lua_State *L, int ending, int base) {
+  Task *t = (Task *)lua_touserdata(L, 1);
+  (void)ending;
+  if (t->scope->owner == t) return scope_leave(L, t->scope, 1, base, buried);
+  return body_left(L, END_ERROR, base);
+}
+
+
+static int bury (lua_State *L) {
+  return buried(L, END_ERROR, 2);
+}
+
+
+/* end the coroutine, whose error is on top of L, and then the task; <close>
+   variables run, but they cannot wait */
 static void force (lua_State *L, Task *t, lua_State *co) {
+  scope_detach(t, NULL);
   lua_resetthread(co);
-  while (t->scope->owner == t) scope_abandon(L, t->scope);
+  lua_settop(co, 0);
+  if (t->scope->owner != t) {
+    finish(L, t, co, L, 1, TASK_FAILED);
+    return;
+  }
+  lua_pushcfunction(co, bury);
+  lua_pushlightuserdata(co, t);
+  lua_pushnil(co);
+  lua_xmove(L, co, 1);
+  t->flags |= T_FRESH;
+  sched_pass(t->scope->S, t);
 }
 
 
@@ -323,12 +350,10 @@ void task_ended (lua_State *L, Task *t, lua_State *co, int status, int n) {
     lua_pushcfunction(L, yielded_error);
     lua_pcall(L, 0, 1, 0);
     force(L, t, co);
-    finish(L, t, co, L, 1, TASK_FAILED);
   }
   else { /* out of memory outside of the protected call */
     lua_xmove(co, L, 1);
     force(L, t, co);
-    finish(L, t, co, L, 1, TASK_FAILED);
   }
 }
 
@@ -349,9 +374,11 @@ void task_kill (lua_State *L, Task *t) {
     S->kind[t->wait]->leave(S, t, t->line);
   t->line = NULL;
   t->status = TASK_RUNNING;
+  scope_detach(t, NULL);
   strand_kill_all(L, S, t);
   co = t->at.co;
-  force(L, t, co);
+  lua_resetthread(co);
+  while (t->scope->owner == t) scope_abandon(L, t->scope);
   lua_pushcfunction(L, killed_error);
   lua_pcall(L, 0, 1, 0);
   finish(L, t, co, L, 1, TASK_CANCELLED);

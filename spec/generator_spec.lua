@@ -769,6 +769,51 @@ describe("generator", function ()
       end))
     end
 
+    it("GEN-13 leaves such a scope before the error is raised", function ()
+      local body = { __close = function () collectgarbage() end }
+      local function emits_inside (co)
+        return function ()
+          neap.scope(function (s)
+            local _ <close> = setmetatable({ s }, body)
+            s:spawn(function ()
+              pcall(neap.sleep, 9)
+              neap.shield(neap.sleep, 1)
+            end)
+            neap.sleep(0)
+            co.yield(1)
+          end)
+        end
+      end
+      local function try (fn)
+        run(function ()
+          assert.matches("coroutine.yield", error_of(fn))
+          assert.equal(1, neap.now())
+        end)
+      end
+      for _, co in ipairs { coroutine, neap.coroutine } do
+        try(neap.generator(emits_inside(co))())
+        try(function () for _ in neap.generator(emits_inside(co))() do end end)
+      end
+      try(function () neap.coroutine.wrap(emits_inside(coroutine))() end)
+      try(function () neap.async(emits_inside(coroutine)):await() end)
+      local gen = neap.generator(function (yield)
+        local _ <close> = setmetatable({}, {
+          __close = emits_inside(coroutine)
+        })
+        yield(1)
+      end)
+      try(function () for _ in gen() do break end end)
+      local told
+      neap.hooks { on_suppressed = function (err) told = err end }
+      run(function ()
+        assert.equal("loop",
+          error_of(function () for _ in gen() do error("loop", 0) end end))
+        assert.matches("coroutine.yield", told)
+        assert.equal(1, neap.now())
+      end)
+      neap.hooks { on_suppressed = false }
+    end)
+
     it("GEN-13 may emit after its scope, and inside the consumer's",
       task(function ()
         local gen = neap.generator(function (yield)
