@@ -62,7 +62,7 @@ static int wait (Sched *S, lua_State *L) {
     if (outside(S)) sched_look(S, L, next < NEVER ? 0 : NEVER);
     if (sched_busy(S)) return 1;
     if (next < NEVER) {
-      S->time = next;
+      if (next > S->time) S->time = next;
       sched_look(S, L, 0);
       return 1;
     }

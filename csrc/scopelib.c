@@ -114,7 +114,9 @@ static int s_newindex (lua_State *L) {
     return luaL_error(L, "a scope has no field '%s' to set; only 'deadline'",
                       luaL_tolstring(L, 2, NULL));
   at = arg_seconds(L, 3, 1, "deadline", "deadline");
-  if (o->s != NULL) scope_deadline(o->s, at);
+  if (o->s == NULL) return 0;
+  scope_deadline(o->s, at);
+  if (at <= sched_now(o->s->S)) scope_cancel_expired(o->s);
   return 0;
 }
 

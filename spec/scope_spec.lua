@@ -1,0 +1,678 @@
+--- Scopes, cancellation, shields.
+
+local neap = require "neap"
+local support = require "spec.support"
+
+local run, task, error_of = support.run, support.task, support.error_of
+
+
+local function closing (fn)
+  return setmetatable({}, { __close = fn })
+end
+
+
+-- run `fn` with the hook on_suppressed set to a list, and return the list
+local function suppressed_by (fn)
+  local list = {}
+  neap.hooks { on_suppressed = function (err) list[#list + 1] = err end }
+  local ok, err = pcall(fn)
+  neap.hooks { on_suppressed = false }
+  if not ok then error(err, 0) end
+  return list
+end
+
+
+describe("scope", function ()
+
+  it("SCP-01 returns fn's results only when its children have ended",
+    task(function ()
+      local results = table.pack(neap.scope(function (scope)
+        scope:spawn(neap.sleep, 3)
+        scope:async(neap.sleep, 5)
+        neap.spawn(neap.sleep, 4)
+        return nil, 1, nil
+      end))
+      assert.same({ n = 3, nil, 1, nil }, results)
+      assert.equal(5, neap.now())
+    end))
+
+
+  it("SCP-01 an empty one does not suspend", task(function ()
+    local ran = false
+    neap.spawn(function () ran = true end)
+    assert.equal(1, neap.scope(function () return 1 end))
+    assert.is_false(ran)
+  end))
+
+
+  it("SCP-02 an error of the body cancels the children, wherever they wait",
+    task(function ()
+      local log = support.recorder()
+      local err = {}
+      assert.equal(err, error_of(neap.scope, function (scope)
+        scope:spawn(function ()
+          local _ <close> = closing(function ()
+            neap.shield(neap.sleep, 2)
+            log "sleeper unwound"
+          end)
+          neap.sleep(100)
+        end)
+        scope:spawn(function ()
+          local _ <close> = closing(function () log "waiter unwound" end)
+          neap.event():wait()
+        end)
+        neap.sleep(1)
+        error(err)
+      end))
+      log "raised"
+      assert.same({ "waiter unwound@1", "sleeper unwound@3", "raised@3" },
+        log())
+    end))
+
+
+  it("SCP-02 an error of a child cancels the body and its siblings",
+    task(function ()
+      local log = support.recorder()
+      local seen
+      assert.equal("child", error_of(neap.scope, function (scope)
+        scope:spawn(function ()
+          neap.sleep(1)
+          error("child", 0)
+        end)
+        local ok
+        ok, seen = pcall(neap.sleep, 100)
+        log(ok)
+        error(seen, 0)
+      end))
+      assert.same({ "false@1" }, log())
+      -- who is cancelled because of it sees an AbortError with it as reason
+      assert.is_true(neap.is_abort(seen))
+      assert.equal("child", seen.reason)
+    end))
+
+
+  it("SCP-03 the first failure in time is raised, others are suppressed",
+    task(function ()
+      local scope
+      local list = suppressed_by(function ()
+        assert.equal("second", error_of(neap.scope, function (s)
+          scope = s
+          for i, delay in ipairs { 3, 1, 2 } do
+            local name = ({ "third", "second", "first" })[i]
+            s:spawn(function ()
+              local _ <close> = closing(function ()
+                if name ~= "second" then error(name .. " cleanup", 0) end
+              end)
+              neap.sleep(delay)
+              error(name, 0)
+            end)
+          end
+        end))
+      end)
+      assert.same({ "third cleanup", "first cleanup" }, list)
+      assert.same({ "third cleanup", "first cleanup" }, scope.suppressed)
+    end))
+
+
+  it("SCP-03 also when the body's own error came first", task(function ()
+    local list = suppressed_by(function ()
+      assert.equal("body", error_of(neap.scope, function (s)
+        s:spawn(function ()
+          local _ <close> = closing(function () error("child", 0) end)
+          neap.sleep(100)
+        end)
+        neap.sleep(1)
+        error("body", 0)
+      end))
+    end)
+    assert.same({ "child" }, list)
+  end))
+
+
+  it("SCP-04 the AbortErrors of cancelled siblings are not suppressed errors",
+    task(function ()
+      local scope
+      local list = suppressed_by(function ()
+        error_of(neap.scope, function (s)
+          scope = s
+          for _ = 1, 3 do s:spawn(neap.sleep, 100) end
+          s:async(neap.sleep, 100)
+          neap.sleep(1)
+          error "x"
+        end)
+      end)
+      assert.same({}, list)
+      assert.same({}, scope.suppressed)
+    end))
+
+
+  it("SCP-05 who swallows the cancellation gets the same object again",
+    task(function ()
+      local errors, others = {}, 0
+      neap.spawn(function ()
+        for _ = 1, 20 do
+          neap.sleep(0)
+          others = others + 1
+        end
+      end)
+      neap.scope(function (scope)
+        scope:cancel "enough"
+        for i = 1, 5 do errors[i] = error_of(neap.sleep, 1) end
+      end)
+      for i = 1, 5 do assert.equal(errors[1], errors[i]) end
+      assert.equal("enough", errors[1].reason)
+      assert.is_true(others >= 4) -- each such point lets others run
+      assert.equal(0, neap.now())
+    end))
+
+
+  it("SCP-06 in a cancelled scope every wait raises before any effect",
+    task(function ()
+      local sem, ch = neap.semaphore(1), neap.channel(2)
+      ch:send "item"
+      neap.scope(function (scope)
+        scope:cancel()
+        for name, fn in pairs {
+          sleep = function () neap.sleep(0) end,
+          checkpoint = neap.checkpoint,
+          acquire = function () sem:acquire() end,
+          permit = function () sem:permit() end,
+          with_permit = function () sem:with_permit(error, "called") end,
+          recv = function () ch:recv() end,
+          send = function () ch:send "x" end,
+          scope = function () neap.scope(error, "called") end,
+          timeout = function () neap.timeout(error, 1, nil, "called") end,
+          move_on = function () neap.move_on_after(1, error, "called") end,
+          with_signal = function ()
+            neap.with_signal(neap.abort_controller().signal, error, "called")
+          end,
+          pool = function () neap.pool({ 1 }, 1, error) end,
+          retry = function () neap.retry(error) end,
+          settled = neap.settled,
+          await = function () neap.async(error):await() end,
+        } do
+          assert.is_true(neap.is_abort(error_of(fn)), name)
+        end
+      end)
+      assert.equal(1, sem:available())
+      assert.equal(1, #ch)
+    end))
+
+
+  it("SCP-07 what completed before the cancel keeps its result",
+    task(function ()
+      local ch, got, later = neap.channel(), nil, nil
+      neap.scope(function (scope)
+        scope:spawn(function ()
+          got = ch:recv()
+          later = error_of(neap.sleep, 0)
+        end)
+        neap.sleep(0)
+        ch:send "value" -- handed over; the receiver has not run yet
+        scope:cancel()
+      end)
+      assert.equal("value", got)
+      assert.is_true(neap.is_abort(later))
+    end))
+
+
+  it("SCP-08 spawned into a cancelled scope it never runs its body",
+    task(function ()
+      local ran = false
+      neap.scope(function (scope)
+        scope:cancel()
+        scope:spawn(function () ran = true end)
+        pcall(neap.sleep, 0)
+      end)
+      assert.is_false(ran)
+    end))
+
+
+  it("SCP-08 spawning into an ended scope raises", task(function ()
+    local scope
+    neap.scope(function (s) scope = s end)
+    assert.matches("'spawn' in a scope that has ended",
+      error_of(scope.spawn, scope, print))
+    assert.matches("'async' in a scope that has ended",
+      error_of(scope.async, scope, print))
+    scope:cancel() -- does nothing
+    assert.is_false(scope.cancelled)
+  end))
+
+
+  it("SCP-09 of two cancelled together the outer one reports",
+    task(function ()
+      local inner_ended = false
+      neap.scope(function (outer)
+        neap.scope(function (inner)
+          inner:cancel "inner"
+          outer:cancel "outer"
+          neap.sleep(0)
+        end)
+        inner_ended = true
+      end)
+      assert.is_false(inner_ended) -- so the cancellation passed through it
+    end))
+
+
+  it("SCP-09 also if the outer one is cancelled while the inner unwinds",
+    task(function ()
+      local seen = {}
+      neap.scope(function (outer)
+        outer:spawn(function ()
+          neap.sleep(2)
+          outer:cancel "outer"
+        end)
+        seen.ok, seen.err = pcall(neap.scope, function (inner)
+          local _ <close> = closing(function () neap.shield(neap.sleep, 5) end)
+          neap.sleep(1)
+          inner:cancel "inner"
+          neap.sleep(0)
+        end)
+      end)
+      assert.is_false(seen.ok)
+      assert.equal("outer", seen.err.reason)
+      assert.equal(6, neap.now())
+    end))
+
+
+  it("SCP-10 cancel from body, child or foreign task returns quietly",
+    task(function ()
+      for _, who in ipairs { "body", "child", "foreign" } do
+        local scope, unwound = nil, 0
+        local result = table.pack(neap.scope(function (s)
+          scope = s
+          for _ = 1, 2 do
+            s:spawn(function ()
+              local _ <close> = closing(function () unwound = unwound + 1 end)
+              neap.sleep(100)
+            end)
+          end
+          neap.sleep(1)
+          assert.is_false(s.cancelled)
+          if who == "body" then s:cancel()
+          elseif who == "child" then s:spawn(s.cancel, s)
+          end
+          neap.sleep(who == "foreign" and 0 or 100)
+          if who == "foreign" then s:cancel() neap.sleep(0) end
+        end))
+        assert.same({ n = 0 }, result)
+        assert.is_true(scope.cancelled)
+        assert.equal(2, unwound)
+      end
+    end))
+
+
+  it("SCP-11 cancelled when fn has returned it still returns its results",
+    task(function ()
+      local scope
+      neap.spawn(function ()
+        neap.sleep(1)
+        scope:cancel()
+      end)
+      assert.equal("result", neap.scope(function (s)
+        scope = s
+        s:spawn(neap.sleep, 100)
+        return "result"
+      end))
+      assert.is_true(scope.cancelled)
+      assert.equal("no wait", neap.scope(function (s)
+        s:cancel()
+        return "no wait"
+      end))
+    end))
+
+
+  it("SCP-12 a passed deadline raises", task(function ()
+    local scope
+    local err = error_of(neap.scope, { timeout = 2 }, function (s)
+      scope = s
+      neap.sleep(100)
+    end)
+    assert.is_true(neap.is_timeout(err))
+    assert.equal(2, neap.now())
+    assert.is_true(scope.cancelled)
+  end))
+
+
+  it("SCP-12 an outer cancel raises through it", task(function ()
+    local t = neap.async(function ()
+      neap.scope(function () neap.sleep(100) end)
+    end)
+    neap.sleep(1)
+    t:cancel "out"
+    assert.equal("out", error_of(t.await, t).reason)
+  end))
+
+
+  it("SCP-13 its deadline can be read and moved", task(function ()
+    neap.scope(function (s)
+      assert.equal(math.huge, s.deadline)
+    end)
+    neap.sleep(1)
+    assert.is_true(neap.is_timeout(error_of(neap.scope, { timeout = 2 },
+      function (s)
+        assert.equal(3, s.deadline)
+        s.deadline = 10
+        neap.sleep(5)
+        s.deadline = 7
+        neap.sleep(100)
+      end)))
+    assert.equal(7, neap.now())
+    neap.scope({ timeout = 1 }, function (s)
+      s.deadline = math.huge
+      neap.sleep(5)
+    end)
+    assert.is_true(neap.is_timeout(error_of(neap.scope, function (s)
+      s.deadline = 3 -- has passed
+      neap.sleep(100)
+    end)))
+    assert.equal(12, neap.now())
+  end))
+
+
+  it("SCP-13 bad deadlines and fields are told of", task(function ()
+    neap.scope(function (s)
+      assert.matches("deadline must be a number >= 0, got 'x'",
+        error_of(function () s.deadline = "x" end))
+      assert.matches("no field 'deadlin' to set",
+        error_of(function () s.deadlin = 1 end))
+      assert.is_nil(s.nonsense)
+    end)
+  end))
+
+
+  it("SCP-15 <close> variables of a cancelled task run before its awaiters",
+    task(function ()
+      local log = support.recorder()
+      local t = neap.async(function ()
+        local _ <close> = closing(function ()
+          neap.shield(neap.sleep, 2)
+          log "closed"
+        end)
+        neap.sleep(100)
+      end)
+      neap.sleep(1)
+      t:cancel()
+      t:pawait()
+      log "awaiter"
+      assert.same({ "closed@3", "awaiter@3" }, log())
+    end))
+
+
+  it("SCP-17 what a function spawns ends with the call it ran in",
+    task(function ()
+      local function leaky () neap.spawn(neap.sleep, 100) end
+      assert.is_true(neap.is_timeout(error_of(neap.timeout, leaky, 2)))
+      assert.equal(2, neap.now())
+      neap.scope(function (s)
+        leaky()
+        s:cancel()
+      end)
+      assert.equal(2, neap.now())
+    end))
+
+
+  it("SCP-18 150 nested ones work", task(function ()
+    local function nest (n)
+      if n == 0 then
+        neap.spawn(neap.sleep, 1)
+        return "bottom"
+      end
+      return neap.scope(function () return nest(n - 1) end)
+    end
+    assert.equal("bottom", nest(150))
+  end))
+
+
+  it("SCP-18 too many raise an ordinary error, and all unwinds",
+    task(function ()
+      local opened, closed = 0, 0
+      local function nest ()
+        return neap.scope(function ()
+          opened = opened + 1
+          local _ <close> = closing(function () closed = closed + 1 end)
+          nest()
+        end)
+      end
+      assert.matches("stack overflow", error_of(nest))
+      assert.is_true(opened > 100)
+      -- the innermost handler may itself be one call too many
+      assert.is_true(closed >= opened - 1)
+      assert.equal("works", neap.scope(function () return "works" end))
+    end))
+
+
+  it("the order on a cancel: the body, then children depth first",
+    task(function ()
+      local log, scope, canceller = {}, nil, nil
+      local function worker (name, ...)
+        local children = { ... }
+        return function ()
+          for _, child in ipairs(children) do neap.spawn(child) end
+          local _ <close> = closing(function () log[#log + 1] = name end)
+          neap.sleep(100)
+        end
+      end
+      neap.scope(function ()
+        canceller = neap.async(function ()
+          neap.sleep(1)
+          scope:cancel()
+        end)
+        neap.scope(function (s)
+          scope = s
+          s:spawn(worker("a", worker("a1", worker "a1x"), worker "a2"))
+          s:spawn(worker("b", worker "b1"))
+          local _ <close> = closing(function () log[#log + 1] = "body" end)
+          neap.sleep(100)
+        end)
+        canceller:await()
+      end)
+      assert.same({ "body", "a", "a1", "a1x", "a2", "b", "b1" }, log)
+    end))
+
+
+  it("a failing task wakes its awaiters before its scope cancels the rest",
+    task(function ()
+      local log = {}
+      error_of(neap.scope, function (s)
+        local failing
+        s:spawn(function ()
+          local ok, err = pcall(function () return failing:await() end)
+          log[#log + 1] = ok or err
+        end)
+        failing = s:spawn(function ()
+          neap.sleep(1)
+          error("failure", 0)
+        end)
+        local _ <close> = closing(function () log[#log + 1] = "body" end)
+        neap.sleep(100)
+      end)
+      assert.same({ "failure", "body" }, log)
+    end))
+
+
+  it("has a name and options that are checked", task(function ()
+    assert.equal(1, neap.scope({ name = "mine" }, function () return 1 end))
+    assert.matches("bad option 'timout' to 'scope' %(did you mean 'timeout'",
+      error_of(neap.scope, { timout = 1 }, print))
+    assert.matches("#1 to 'scope' %(fn must be a function",
+      error_of(neap.scope))
+    assert.matches("#2 to 'scope'", error_of(neap.scope, {}, 5))
+  end))
+
+
+  it("raises what cannot be the same scope's method", task(function ()
+    neap.scope(function (s)
+      assert.matches("calling 'cancel' on a bad self", error_of(s.cancel))
+      assert.matches("fn must be a function", error_of(s.spawn, s, 1))
+    end)
+  end))
+
+end)
+
+
+describe("shield", function ()
+
+  it("SCP-14 keeps outer cancels out; the first wait after it raises",
+    task(function ()
+      local log = support.recorder()
+      local t = neap.async(function ()
+        local result = neap.shield(function (x)
+          neap.sleep(5)
+          return x, "shielded"
+        end, 1)
+        log(result)
+        neap.sleep(0)
+        log "never"
+      end)
+      neap.sleep(1)
+      t:cancel()
+      t:pawait()
+      assert.same({ "1@5" }, log())
+    end))
+
+
+  it("SCP-14 own scopes and timeouts inside still work", task(function ()
+    neap.scope(function (s)
+      s:cancel()
+      neap.shield(function ()
+        assert.is_true(neap.is_timeout(error_of(neap.timeout, neap.sleep, 1,
+          nil, 5)))
+        neap.scope(function (inner)
+          inner:spawn(neap.sleep, 100)
+          neap.sleep(1)
+          inner:cancel()
+        end)
+      end)
+      assert.equal(2, neap.now())
+    end)
+  end))
+
+
+  it("is no cancellation point, and its children are shielded too",
+    task(function ()
+      local done = false
+      neap.scope(function (s)
+        s:cancel()
+        neap.shield(function ()
+          neap.spawn(function ()
+            neap.sleep(3)
+            done = true
+          end)
+        end)
+      end)
+      assert.is_true(done)
+    end))
+
+
+  it("passes errors and checks its argument", task(function ()
+    assert.equal("mine", error_of(neap.shield, error, "mine", 0))
+    assert.matches("#1 to 'shield'", error_of(neap.shield, nil))
+  end))
+
+end)
+
+
+describe("neap.pcall", function ()
+
+  it("SCP-16 catches errors, but not the cancellation of its own scope",
+    task(function ()
+      assert.same({ n = 2, false, "e" },
+        table.pack(neap.pcall(error, "e", 0)))
+      assert.same({ n = 2, false, nil }, table.pack(neap.pcall(error)))
+      assert.same({ n = 4, true, 1, nil, nil },
+        table.pack(neap.pcall(function () return 1, nil, nil end)))
+      local passed = false
+      neap.scope(function (s)
+        s:cancel()
+        neap.pcall(neap.sleep, 1)
+        passed = true
+      end)
+      assert.is_false(passed)
+    end))
+
+
+  it("an AbortError that came otherwise is an ordinary error",
+    task(function ()
+      local t = neap.async(neap.sleep, 100)
+      t:cancel()
+      local ok, err = neap.pcall(t.await, t)
+      assert.is_false(ok)
+      assert.is_true(neap.is_abort(err))
+    end))
+
+
+  it("works outside of tasks", function ()
+    assert.same({ n = 2, false, "x" }, table.pack(neap.pcall(error, "x", 0)))
+  end)
+
+end)
+
+
+describe("cancelled", function ()
+
+  it("SCP-16 tells without suspending", task(function ()
+    assert.is_false(neap.cancelled())
+    neap.scope(function (s)
+      s:cancel()
+      assert.is_true(neap.cancelled())
+      neap.shield(function () assert.is_false(neap.cancelled()) end)
+    end)
+    assert.is_false(neap.cancelled())
+  end))
+
+
+  it("is false outside of tasks", function ()
+    assert.is_false(neap.cancelled())
+  end)
+
+end)
+
+
+describe("hooks", function ()
+
+  it("SCP-19 a hook that raises neither stops anything nor hides the error",
+    function ()
+      neap.hooks { on_suppressed = function () error "hook" end }
+      local scope
+      run(function ()
+        assert.equal("first", error_of(neap.scope, function (s)
+          scope = s
+          s:spawn(function ()
+            local _ <close> = closing(function () error("second", 0) end)
+            neap.sleep(10)
+          end)
+          neap.sleep(1)
+          error("first", 0)
+        end))
+      end)
+      neap.hooks { on_suppressed = false }
+      assert.same({ "second" }, scope.suppressed)
+    end)
+
+
+  it("on_unhandled is told of the errors of host tasks", function ()
+    neap.clock "virtual"
+    local told = {}
+    neap.hooks { on_unhandled = function (err, t)
+      told[#told + 1] = { err, t }
+    end }
+    local bad = neap.spawn(error, "host", 0)
+    local good = neap.spawn(function () return 1 end)
+    assert.is_nil(neap.step())
+    neap.hooks { on_unhandled = false }
+    assert.same({ { "host", bad } }, told)
+    assert.equal("done", good:status())
+  end)
+
+
+  it("are checked", function ()
+    assert.error_matches(function () neap.hooks(5) end, "hooks must be a table")
+    assert.error_matches(function () neap.hooks { on_supressed = print } end,
+      "did you mean 'on_suppressed'")
+    assert.error_matches(function () neap.hooks { on_unhandled = 5 } end,
+      "must be a function")
+  end)
+
+end)
