@@ -1,0 +1,353 @@
+--- dump, tasks, DeadlockError; errors and their tracebacks.
+
+local neap = require "neap"
+local support = require "spec.support"
+
+local run, task, error_of = support.run, support.task, support.error_of
+
+
+describe("tasks", function ()
+
+  it("CLK-08 is a tree with name, status, what each waits on, since, where",
+    task(function ()
+      neap.current().name = "root"
+      local child = neap.spawn(function ()
+        neap.spawn(neap.sleep, 50).name = "grandchild"
+        neap.sleep(20)
+      end)
+      child.name = "child"
+      neap.sleep(5)
+      local tree = neap.tasks()
+      assert.equal(1, #tree)
+      local root = tree[1]
+      assert.equal("root", root.name)
+      assert.equal("running", root.status)
+      assert.is_nil(root.waiting_on)
+      assert.equal(neap.current(), root.task)
+      local c = root.children[1]
+      assert.equal("child", c.name)
+      assert.equal(child, c.task)
+      assert.equal("waiting", c.status)
+      assert.matches("sleep, 15.0 s more", c.waiting_on)
+      assert.equal(0, c.since)
+      assert.matches("dump_spec.lua:%d+", c.where)
+      assert.equal("grandchild", c.children[1].name)
+      child:cancel()
+    end))
+
+
+  it("shows host tasks beside the root, and those that have not started",
+    function ()
+      neap.clock "virtual"
+      local host = neap.spawn(function () end)
+      host.name = "host"
+      assert.equal("host", neap.tasks()[1].name)
+      assert.equal("ready", neap.tasks()[1].status)
+      assert.equal("not started", neap.tasks()[1].where)
+      neap.step()
+      assert.same({}, neap.tasks())
+    end)
+
+end)
+
+
+describe("dump", function ()
+
+  it("CLK-08 names for every wait what it is for", task(function ()
+    local sem, ch, ev = neap.semaphore(1), neap.channel(), neap.event()
+    local full = neap.channel(1)
+    local future = neap.future()
+    sem:acquire()
+    full:send(1)
+    local other = neap.async(neap.sleep, 1e6)
+    other.name = "other"
+    local waits = {
+      ["semaphore"] = function () sem:acquire() end,
+      ["channel"] = function () ch:recv() end,
+      ["channel "] = function () full:send(2) end,
+      ["event"] = function () ev:wait() end,
+      ["future"] = function () future:await() end,
+      ["task 'other'"] = function () other:await() end,
+      ["sleep"] = function () neap.sleep(7) end,
+      ["its children"] = function ()
+        neap.scope(function (s) s:spawn(neap.sleep, 9) end)
+      end,
+      ["signal"] = function () neap.abort_controller().signal:wait() end,
+      ["the next frame"] = neap.frame,
+    }
+    local scope
+    neap.scope(function (s)
+      scope = s
+      for what, fn in pairs(waits) do
+        s:spawn(fn).name = "waits for " .. what
+      end
+      neap.sleep(1)
+      local text = neap.dump()
+      for what in pairs(waits) do
+        assert.is_truthy(text:find("waits for " .. what .. ": waiting for", 1,
+          true), what)
+        local line = text:match("[^\n]*waits for " .. what .. ":[^\n]*")
+        assert.is_truthy(line:find(what:gsub(" $", ""), 1, true), line)
+        assert.matches("for 1.0 s, at ", line)
+      end
+      s:cancel()
+    end)
+    other:cancel()
+    assert.is_true(scope.cancelled)
+  end))
+
+end)
+
+
+describe("a deadlock", function ()
+
+  it("RUN-03 names each blocked task, what it waits on, and where",
+    function ()
+      local err = error_of(run, function ()
+        neap.current().name = "main"
+        local ch = neap.channel()
+        neap.spawn(function () ch:recv() end).name = "consumer"
+        neap.event():wait()
+      end)
+      assert.equal("DeadlockError", err.name)
+      assert.matches("2 task%(s%) wait for what cannot happen", err.message)
+      assert.matches("main: waiting for event, for %d", err.message)
+      assert.matches("consumer: waiting for a value of a channel", err.message)
+      assert.matches("dump_spec.lua:%d+", err.message)
+      assert.equal("main", err.tasks[1].name)
+      assert.equal("consumer", err.tasks[1].children[1].name)
+    end)
+
+
+  it("cancels the root with the error as reason, so clean-up runs",
+    function ()
+      local seen, cleaned
+      local err = error_of(run, function ()
+        local _ <close> = setmetatable({}, { __close = function (_, e)
+          seen = e
+          neap.shield(neap.sleep, 5)
+          cleaned = neap.now()
+        end })
+        neap.event():wait()
+      end)
+      assert.equal(err, seen)
+      assert.equal(5, cleaned)
+    end)
+
+
+  it("whose clean-up waits without end in a shield is ended by force",
+    function ()
+      local closed = false
+      local err = error_of(run, function ()
+        local _ <close> = setmetatable({}, {
+          __close = function () closed = true end,
+        })
+        neap.shield(function () neap.event():wait() end)
+      end)
+      assert.equal("DeadlockError", err.name)
+      assert.is_true(closed)
+    end)
+
+
+  it("can be survived by a root that swallows it", function ()
+    assert.equal("went on", run(function ()
+      local ev = neap.event()
+      local ok, err = pcall(ev.wait, ev)
+      assert.is_false(ok)
+      assert.equal("DeadlockError", err.name)
+      return "went on"
+    end))
+  end)
+
+end)
+
+
+describe("errors", function ()
+
+  it("neap.error makes one with a name, a message and fields", function ()
+    local err = neap.error("MyError", "it broke", { code = 7 })
+    assert.equal("MyError", err.name)
+    assert.equal("it broke", err.message)
+    assert.equal(7, err.code)
+    assert.equal("MyError: it broke", tostring(err))
+    assert.error_matches(function () neap.error(5) end,
+      "#1 to 'error' %(name must be a string")
+    assert.error_matches(function () neap.error("E", {}) end, "message")
+    assert.error_matches(function () neap.error("E", "m", 5) end, "fields")
+  end)
+
+
+  it("is_abort and is_timeout know them by name", function ()
+    assert.is_true(neap.is_abort(neap.error("AbortError", "x")))
+    assert.is_true(neap.is_timeout(neap.error("TimeoutError", "x")))
+    assert.is_false(neap.is_abort(neap.error("TimeoutError", "x")))
+    for _, other in ipairs { "AbortError", 5, {}, print } do
+      assert.is_false(neap.is_abort(other))
+      assert.is_false(neap.is_timeout(other))
+    end
+    assert.is_false(neap.is_abort(nil))
+  end)
+
+
+  it("CNV-09 cross every layer by identity; strings get no second position",
+    task(function ()
+      local mine = setmetatable({}, { __tostring = function () return "m" end })
+      for _, err in ipairs { mine, "spec.lua:1: text", "plain" } do
+        local function layers ()
+          return neap.scope(function (s)
+            local t = s:async(function ()
+              neap.timeout(function ()
+                neap.shield(function ()
+                  neap.pool({ 1 }, 1, function ()
+                    neap.sleep(1)
+                    error(err, 0)
+                  end)
+                end)
+              end, 100)
+            end)
+            return t:await()
+          end)
+        end
+        assert.is_true(rawequal(err, error_of(layers)))
+      end
+    end))
+
+
+  it("have a traceback that crosses tasks", task(function ()
+    local mine = {}
+    local function raise () error(mine) end
+    local function wait (t) t:await() end
+    pcall(neap.scope, function ()
+      local t = neap.async(function ()
+        wait(neap.async(function () raise() end))
+      end)
+      t:await()
+    end)
+    -- from where it was raised, by way of each task that it came through
+    local trace = neap.traceback(mine)
+    local place = 1
+    for _, word in ipairs { "in upvalue 'raise'", "[awaited by task",
+        "in upvalue 'wait'", "[awaited by task", "in function 'pcall'" } do
+      place = trace:find(word, place, true)
+      assert.is_truthy(place, word .. " is not in its place in " .. trace)
+    end
+  end))
+
+
+  it("of strings have one, too, as long as it is the last", task(function ()
+    local function failing () error("a string", 0) end
+    local _, err = pcall(neap.scope, function () failing() end)
+    assert.matches("^a string\nstack traceback:.*in upvalue 'failing'",
+      neap.traceback(err))
+    assert.is_nil(neap.traceback("another string"))
+  end))
+
+end)
+
+
+describe("where Lua cannot suspend", function ()
+
+  local function refused (remedy, fn)
+    local err = error_of(fn)
+    assert.is_truthy(tostring(err):find(remedy, 1, true), tostring(err))
+  end
+
+
+  it("CNV-14 outside of tasks every waiting function says what to do",
+    function ()
+      local sem, ch = neap.semaphore(1), neap.channel(1)
+      for _, fn in ipairs {
+        function () neap.sleep(0) end,
+        function () sem:acquire() end,
+        function () ch:send(1) end,
+        function () ch:recv() end,
+        function () neap.pool({}, 1, print) end,
+        function () neap.scope(print) end,
+        function () neap.retry(print) end,
+        neap.checkpoint,
+      } do
+        refused("must be called in a task: put the program into "
+          .. "neap.run(function () ... end)", fn)
+      end
+      assert.equal(1, sem:available())
+      assert.equal(0, #ch)
+    end)
+
+
+  it("CNV-14 in a plain coroutine.wrap it raises, and nothing has changed",
+    task(function ()
+      local sem = neap.semaphore(1)
+      refused("use neap.coroutine instead of coroutine", function ()
+        coroutine.wrap(function () sem:acquire() end)()
+      end)
+      assert.equal(1, sem:available())
+      refused("or neap.generator", function ()
+        for _ in coroutine.wrap(function ()
+          neap.sleep(1)
+          coroutine.yield(1)
+        end) do end
+      end)
+      assert.equal(0, neap.now())
+      neap.sleep(1) -- the task itself is as before
+    end))
+
+
+  it("CNV-14 in a comparator, a gsub callback, require", task(function ()
+    local ch = neap.channel(1)
+    refused("cannot wait here", function ()
+      table.sort({ 3, 2, 1 }, function (a, b)
+        neap.sleep(0)
+        return a < b
+      end)
+    end)
+    refused("cannot wait here", function ()
+      ("abc"):gsub(".", function (c) ch:send(c) end)
+    end)
+    assert.equal(0, #ch)
+    package.preload["neap.spec.waits"] = function () neap.sleep(0) end
+    refused("cannot wait here", function () require "neap.spec.waits" end)
+    package.preload["neap.spec.waits"] = nil
+    neap.sleep(1)
+  end))
+
+
+  it("CNV-15 it works in pcall, xpcall, metamethods, iterators, __close",
+    task(function ()
+      assert.is_true(pcall(neap.sleep, 1))
+      assert.is_true(xpcall(neap.sleep, debug.traceback, 1))
+      local object = setmetatable({}, {
+        __index = function (_, k)
+          neap.sleep(1)
+          return k
+        end,
+        __add = function (_, x)
+          neap.sleep(1)
+          return x
+        end,
+        __lt = function ()
+          neap.sleep(1)
+          return true
+        end,
+        __call = function () neap.sleep(1) end,
+        __close = function () neap.sleep(1) end,
+        __concat = function ()
+          neap.sleep(1)
+          return "c"
+        end,
+      })
+      assert.equal("k", object.k)
+      assert.equal(5, object + 5)
+      assert.is_true(object < object)
+      assert.equal("c", object .. "")
+      object()
+      do local _ <close> = object end
+      local n = 0
+      for i in function ()
+        neap.sleep(1)
+        n = n + 1
+        return n <= 3 and n or nil
+      end do assert.equal(n, i) end
+      assert.equal(12, neap.now())
+    end))
+
+end)
