@@ -535,7 +535,8 @@ static int l_pool (lua_State *L) {
   stop_on_error = arg_option_boolean(L, 4, "pool", "stop_on_error", 1);
   item_timeout = arg_option_seconds(L, 4, "pool", "item_timeout", NEVER);
   arg_option(L, 4, "on_progress");
-  if (!lua_isnil(L, -1)) arg_callable(L, -1, 4, "pool", "on_progress");
+  if (!lua_isnil(L, -1) && !is_callable(L, -1))
+    arg_bad_option(L, "pool", "on_progress", "a function or callable");
   abort_option(L, 4, "pool");
   t = sched_enter(L, "pool");
   if (task_cancelled(t)) return sched_raise_later(L, t);
