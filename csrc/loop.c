@@ -145,6 +145,11 @@ static void update_all (Loop *loop) {
 }
 
 
+void loop_flush (Sched *S) {
+  if (S->loop != NULL) update_all(S->loop);
+}
+
+
 /* check a few of the watched for having been closed */
 static void check_some (Loop *loop) {
   int n;
@@ -329,7 +334,7 @@ int loop_fd (lua_State *L, Sched *S) {
   Loop *loop;
   loop_open(L, S);
   loop = S->loop;
-  loop_poll(S, 0); /* so that all watchers are up to date */
+  loop_flush(S);
   if (loop->mirror >= 0) return loop->mirror;
   loop->mirror = mirror_open();
   if (loop->mirror < 0)

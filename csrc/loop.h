@@ -21,6 +21,10 @@ void loop_open (lua_State *L, Sched *S);
 /* wait up to 'wait' seconds (NEVER: without end) for something to happen */
 void loop_poll (Sched *S, double wait);
 
+/* tell the kernel what is waited for, for somebody else will do the polling;
+   may wake those whose descriptor was closed */
+void loop_flush (Sched *S);
+
 /* the line of those who wait for this, made if need be; may raise */
 Line *loop_line (lua_State *L, Sched *S, int fd, int what);
 

@@ -240,6 +240,7 @@ static double run_step (lua_State *L, Sched *S, double budget) {
     if (budget == NEVER || sched_real() >= until) break;
     sched_look(S, L, 0);
   }
+  loop_flush(S); /* before the next step the host may poll 'neap.fd' */
   if (!sched_busy(S)) sched_wake_all(S, &S->settled, WHY_DONE);
   if (sched_busy(S)) return 0;
   if (S->live == 0) return -1;

@@ -64,8 +64,8 @@ describe("pool", function ()
 
   it("POOL-03 bad concurrency raises even for empty input", task(function ()
     for _, bad in ipairs { 0, -1, 1.5, 0 / 0, "2", {} } do
-      assert.matches("#2 to 'pool' %(concurrency must be a whole number >= 1 or "
-        .. "math.huge", error_of(neap.pool, {}, bad, print))
+      assert.matches("#2 to 'pool' %(concurrency must be a whole number >= 1 "
+        .. "or math.huge", error_of(neap.pool, {}, bad, print))
     end
     assert.matches("#2 to 'pool'", error_of(neap.pool, {}))
     assert.matches("#1 to 'pool' %(items must be", error_of(neap.pool, 5, 1,
