@@ -188,7 +188,7 @@ static int resume (lua_State *L, lua_State *co, Results results,
   Sched *S = sched_of(L);
   int nargs = lua_gettop(L) - 1, n = 0, status;
   if (!resumable(L, co, nargs)) {
-    lua_replace(L, 2);
+    lua_insert(L, 2);
     lua_settop(L, 2);
     return results(L, co, LUA_ERRRUN, 2);
   }
