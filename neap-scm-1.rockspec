@@ -63,6 +63,8 @@ build = {
         "csrc/source.c",
         "csrc/stock.c",
         "csrc/strand.c",
+        "csrc/stream.c",
+        "csrc/streamlib.c",
         "csrc/task.c",
         "csrc/terminal.c",
         "csrc/timer.c",
@@ -76,6 +78,7 @@ build = {
     ["neap"] = "lua/neap/init.lua",
     ["neap.progress"] = "lua/neap/progress.lua",
     ["neap.retry"] = "lua/neap/retry.lua",
+    ["neap.stream"] = "lua/neap/stream.lua",
     ["neap.throttle"] = "lua/neap/throttle.lua",
   },
   install = {

@@ -20,9 +20,17 @@ static const char *push_shown (lua_State *L, int idx) {
 }
 
 
+static int called_as_method (lua_State *L) {
+  lua_Debug ar;
+  return lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) &&
+         strcmp(ar.namewhat, "method") == 0;
+}
+
+
 int arg_error (lua_State *L, int arg, const char *fname, const char *what,
                const char *must, int idx) {
   const char *shown = push_shown(L, idx);
+  if (arg < 0) arg = -arg - called_as_method(L);
   if (arg == 0)
     return luaL_error(L, "calling '%s' on a bad self (must be %s, got %s)",
                       fname, must, shown);

@@ -3,7 +3,8 @@
 **
 ** Messages name the function, the argument and the value: bad argument #1 to
 ** 'sleep' (seconds must be a number >= 0, got -1). Strings that look like
-** numbers are not numbers here. 'arg' is what the user counts: without self.
+** numbers are not numbers here. 'arg' is what the user counts: without self. A
+** function that is a method, too, gives -n for its argument n, with self.
 */
 
 #ifndef neap_args_h

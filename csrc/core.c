@@ -39,6 +39,7 @@ int luaopen_neap_core (lua_State *L) {
   coroutine_openlib(L);
   generator_openlib(L);
   source_openlib(L);
+  stream_openlib(L);
   pool_openlib(L);
   abort_openlib(L);
   args_openlib(L);

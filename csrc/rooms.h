@@ -20,6 +20,7 @@ void generator_openlib (lua_State *L);
 void pool_openlib (lua_State *L);
 void semaphore_openlib (lua_State *L);
 void source_openlib (lua_State *L);
+void stream_openlib (lua_State *L);
 void terminal_openlib (lua_State *L);
 
 HIDDEN_END

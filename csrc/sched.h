@@ -59,6 +59,8 @@ typedef enum Wait {
   WAIT_TURN,
   WAIT_CLOSE,
   WAIT_FRAME,
+  WAIT_STREAM,
+  WAIT_STREAM_CLOSE,
   WAIT_KINDS
 } Wait;
 

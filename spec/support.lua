@@ -75,4 +75,61 @@ function support.assert_flat (n, fn, slack)
 end
 
 
+-- "a-[b|]" -> { { 0, "a" }, { 2, "b" }, { 2, "|" } }
+local function marble_events (diagram)
+  local events, time, at_once = {}, 0, false
+  for sign in diagram:gmatch "." do
+    if sign == "[" or sign == "]" then
+      at_once = sign == "["
+    elseif sign ~= "-" then
+      events[#events + 1] = { time, sign }
+    end
+    if not at_once then time = time + 1 end
+  end
+  return events
+end
+
+
+--- A source of items that come as a marble diagram says, a second for each
+-- sign: `-` nothing, a letter an item, `|` the end, `#` the error "#"; what is
+-- in brackets comes at once. Counts how often it is closed: `closed`.
+function support.marbles (diagram)
+  local events, i, start = marble_events(diagram), 0, nil
+  return setmetatable({ closed = 0 }, {
+    __call = function ()
+      start = start or neap.now()
+      i = i + 1
+      local time, sign = table.unpack(events[i])
+      if start + time > neap.now() then neap.sleep_until(start + time) end
+      if sign == "#" then error("#", 0) end
+      return sign ~= "|" and sign or nil
+    end,
+    __neap_close = function (source) source.closed = source.closed + 1 end,
+  })
+end
+
+
+--- The diagram of what an iterator gives from now on, to its end or error. With
+-- `busy` the consumer takes as many seconds over each item.
+function support.diagram (iterator, busy)
+  local times, start = {}, neap.now()
+  local function note (sign)
+    local t = neap.now() - start
+    times[t] = (times[t] or "") .. sign
+    times.last = t
+  end
+  repeat
+    local ok, item = pcall(iterator)
+    note(not ok and "#" or item == nil and "|" or tostring(item))
+    if busy and item ~= nil then neap.sleep(busy) end
+  until not ok or item == nil
+  local signs = {}
+  for t = 0, times.last do
+    local sign = times[t] or "-"
+    signs[#signs + 1] = #sign > 1 and "[" .. sign .. "]" or sign
+  end
+  return table.concat(signs)
+end
+
+
 return support

@@ -21,6 +21,7 @@ local rooms = {
   { "Errors", "csrc/error.c" },
   { "Debounce and throttle", "lua/neap/burst.lua",
     "lua/neap/debounce.lua", "lua/neap/throttle.lua" },
+  { "Streams", "csrc/streamlib.c", "lua/neap/stream.lua" },
   { "Events and futures", "csrc/event.c" },
   { "Outside world", "csrc/loop.c" },
   { "Debugging", "csrc/dump.c" },

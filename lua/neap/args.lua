@@ -26,15 +26,28 @@ end
 
 
 --- Raise the error for a bad argument.
--- @tparam integer arg which one, as the user counts them
+-- @tparam integer arg which one, as the user counts them; -n for argument n,
+-- counting self, of a function that is a method, too
 -- @tparam string fname the public function
 -- @tparam string what the argument's name
 -- @tparam string must what it must be
 -- @param value what it is
 -- @tparam[opt=0] integer level functions between the public one and this call
 function args.fail (arg, fname, what, must, value, level)
-  error(("bad argument #%d to '%s' (%s must be %s, got %s)"):format(arg, fname,
-    what, must, shown(value)), 4 + (level or 0))
+  level = 3 + (level or 0)
+  if arg < 0 then
+    local as_method = debug.getinfo(level, "n").namewhat == "method"
+    arg = as_method and -arg - 1 or -arg
+  end
+  local message
+  if arg == 0 then
+    message = ("calling '%s' on a bad self (must be %s, got %s)"):format(fname,
+      must, shown(value))
+  else
+    message = ("bad argument #%d to '%s' (%s must be %s, got %s)"):format(arg,
+      fname, what, must, shown(value))
+  end
+  error(message, level + 1)
 end
 
 
@@ -62,6 +75,21 @@ function args.callable (value, arg, fname, what, level)
     args.fail(arg, fname, what, "a function or callable", value, level)
   end
   return value
+end
+
+
+--- Items: a table, or anything that can be called.
+-- @tparam function take what the core makes a stream of them with:
+-- `internal.take_over`, or `internal.reading` to consume them
+-- @tparam[opt=false] boolean holes whether a nil may be among them
+-- @treturn stream
+function args.items (value, arg, fname, take, holes)
+  if type(value) ~= "table" and not args.is_callable(value) then
+    args.fail(arg, fname, "items", "a table, an iterator or a stream", value)
+  end
+  local ok, result = pcall(take, value, fname, holes)
+  if not ok then error(result, 3) end
+  return result
 end
 
 

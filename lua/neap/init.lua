@@ -18,6 +18,7 @@ for _, file in ipairs {
   "debounce",
   "progress",
   "retry",
+  "stream",
   "throttle",
 } do
   for name, fn in pairs(require("neap." .. file)) do neap[name] = fn end

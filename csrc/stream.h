@@ -1,0 +1,87 @@
+/*
+** stream.h - what stream.c, where items pass, and streamlib.c, where streams
+** are made, know of them.
+*/
+
+#ifndef neap_stream_h
+#define neap_stream_h
+
+#include "source.h"
+
+HIDDEN_BEGIN
+
+#define STREAM_CLASS "neap.stream"
+
+/* what a stage does with an item; those up to STAGE_TAKE_WHILE have a
+   function */
+typedef enum StageKind {
+  STAGE_MAP,
+  STAGE_FILTER,
+  STAGE_TAKE_WHILE,
+  STAGE_TAKE,
+  STAGE_SKIP
+} StageKind;
+
+typedef struct Stage {
+  lua_Integer count; /* map: items so far; take, skip: items to go */
+  StageKind kind;
+} Stage;
+
+enum {
+  STREAM_READY,
+  STREAM_BUSY,     /* in a 'next' or 'close' of 'runner' */
+  STREAM_PROMISED, /* 'runner' was woken to have its turn */
+  STREAM_HANDED_ON,
+  STREAM_ENDED
+};
+
+typedef struct Stream {
+  const void *mark; /* what tells it from other userdata */
+  Sched *S;
+  Task *runner;      /* NULL: outside of all tasks */
+  lua_Integer slot;  /* of the runner, to see that it lives */
+  Line turn;         /* tasks that wait for their turn */
+  lua_Integer taken; /* items taken of a table, ... */
+  lua_Integer total; /* ... of so many */
+  Source source;
+  int at; /* the stage that the item is at, or PULLING */
+  int nstages;
+  uint8_t state;
+  uint8_t scoped; /* a map's function runs in a scope of its own */
+  uint8_t last;   /* nothing more is taken: 'take' has had its items */
+  uint8_t own;    /* its source is closed also when that has raised */
+  uint8_t holes;  /* an item that is nil is passed on as stream_hole */
+  Stage stage[];
+} Stream;
+
+/* user values */
+enum {
+  STREAM_SOURCE = 1, /* when it was handed on: the stream that took it over */
+  STREAM_CLOSE,      /* what is called with the source to close it, or nil */
+  STREAM_KEYS,       /* of SOURCE_KEYS: a list of the keys */
+  STREAM_FN          /* of the first stage; the others behind it */
+};
+
+/* a new one is from now on a stream */
+void stream_mark (Stream *s);
+
+/* the stream at 'idx', or NULL if that is something else */
+Stream *stream_test (lua_State *L, int idx);
+
+/* is some task in 'next' or 'close'? */
+int stream_is_busy (lua_State *L, Stream *s);
+
+/* methods, for the stream at index 1 */
+int stream_next (lua_State *L);
+int stream_close (lua_State *L);
+int stream_leave (lua_State *L); /* __close */
+
+/* stands for an item that is nil, a hole in a list */
+extern const char stream_hole;
+
+/* when the core is opened */
+void stream_prepare (lua_State *L, Sched *S);
+
+HIDDEN_END
+
+#endif
