@@ -398,7 +398,7 @@ int cause_raise (lua_State *L, Task *t) {
 */
 static int suppress (lua_State *L) {
   Scope *s = (Scope *)lua_touserdata(L, 1);
-  if (s->object != NULL) {
+  if (!lua_isnil(L, 3)) {
     scope_object_suppressed(L, 3);
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
@@ -409,14 +409,15 @@ static int suppress (lua_State *L) {
 }
 
 
-/* the error on top lost against an earlier one; pops it */
-static void suppressed (lua_State *L, Scope *s) {
+/* the error on top lost against an earlier one; pops it. At 'object' is what
+   Lua has of the scope, if not 0. */
+static void suppressed (lua_State *L, Scope *s, int object) {
   lua_pushcfunction(L, suppress);
   lua_insert(L, -2);
   lua_pushlightuserdata(L, s);
   lua_insert(L, -2);
-  if (s->object != NULL)
-    lua_pushvalue(L, s->base - 1);
+  if (object != 0)
+    lua_pushvalue(L, object);
   else
     lua_pushnil(L);
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory for it */
@@ -439,7 +440,7 @@ static void take_error (lua_State *L, Scope *s, Task *t) {
 ** nobody has seen. The others are suppressed. On return it is alone above
 ** 'base'; 0 if there is none.
 */
-static int settle_errors (lua_State *L, Scope *s) {
+static int settle_errors (lua_State *L, Scope *s, int object) {
   int failed = s->ended == BODY_FAILED;
   Task *t = s->first;
   if (s->zombies.first == NULL) return failed;
@@ -450,12 +451,12 @@ static int settle_errors (lua_State *L, Scope *s) {
     error_arrives(L, "child of a scope of");
     if (failed) {
       lua_insert(L, -2);
-      suppressed(L, s); /* the body's */
+      suppressed(L, s, object); /* the body's */
     }
   }
   while (s->zombies.first != NULL) {
     take_error(L, s, owner_of(s->zombies.first, Task, sib));
-    suppressed(L, s);
+    suppressed(L, s, object);
   }
   return 1;
 }
@@ -474,11 +475,24 @@ static int own_ending (const Scope *s) {
 }
 
 
+/* take it out of all through which it can be reached: what is told of errors
+   may spawn and abort, and so may finalizers */
+static void detach (Scope *s) {
+  invariant(s->children.first == NULL && s->owner->scope == s);
+  s->owner->scope = s->parent;
+  timer_clear(&s->S->heap, &s->timer);
+  if (s->signal != NULL) line_leave(s->signal, &s->listener);
+  s->signal = NULL;
+  if (s->object != NULL) scope_object_detach(s);
+}
+
+
 int scope_finish (lua_State *L, Scope *s) {
   Task *t = s->owner;
   int base = s->base, ending = END_VALUES, outer = 0;
-  invariant(s->children.first == NULL && t->scope == s);
-  if (settle_errors(L, s))
+  int object = s->object != NULL ? base - 1 : 0;
+  detach(s);
+  if (settle_errors(L, s, object))
     ending = END_ERROR;
   else if (s->cause == s && s->kind != CANCEL_TASK) {
     ending = own_ending(s);
@@ -487,8 +501,6 @@ int scope_finish (lua_State *L, Scope *s) {
   }
   else
     outer = s->cause != NULL && (s->ended == BODY_CANCELLED || s->touched);
-  if (s->object != NULL) scope_object_detach(s);
-  t->scope = s->parent;
   release(L, s);
   if (outer) { /* what was done inside is not whole */
     lua_settop(L, base);
@@ -504,6 +516,8 @@ static int emptied_now (lua_State *L, int status, lua_KContext ctx) {
   ScopeThen then = s->then;
   int base = s->base;
   (void)status;
+  if (s->children.first != NULL) /* more were spawned before we ran */
+    return scope_wait(L, s, then);
   return then(L, scope_finish(L, s), base);
 }
 
