@@ -42,11 +42,18 @@ void task_push (lua_State *L, Task *t) {
 /* the body */
 
 
-/* at index 1 the task, 2 the message handler; values above */
+/*
+** The body has ended, or was left by 'scope_leave'. At index 1 the task, 2 the
+** message handler; values above. If it has spawned children their scope is to
+** be left first; again, if a finalizer spawned more while an error was made.
+*/
 static int body_left (lua_State *L, int ending, int base) {
   Task *t = (Task *)lua_touserdata(L, 1);
+  int failed = ending >= END_EXPIRED;
+  if (t->scope->owner == t)
+    return scope_leave(L, t->scope, failed, base, body_left);
   t->why = TASK_DONE; /* from here on: how it ends */
-  if (ending < END_EXPIRED) return lua_gettop(L) - base;
+  if (!failed) return lua_gettop(L) - base;
   t->why = TASK_FAILED;
   if (task_cancelled(t) && cause_is(L, t, -1)) t->why = TASK_CANCELLED;
   return 1;
@@ -54,10 +61,8 @@ static int body_left (lua_State *L, int ending, int base) {
 
 
 static int body_ended (lua_State *L, int status, lua_KContext ctx) {
-  Task *t = (Task *)ctx;
   int failed = status != LUA_OK && status != LUA_YIELD;
-  if (t->scope->owner == t) /* it has spawned children */
-    return scope_leave(L, t->scope, failed, 2, body_left);
+  (void)ctx;
   return body_left(L, failed ? END_ERROR : END_VALUES, 2);
 }
 
