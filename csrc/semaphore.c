@@ -223,15 +223,15 @@ static int s_permit (lua_State *L) {
   Sem *s = check_sem(L, "permit");
   lua_Integer n = check_count(L, s, "permit");
   Task *t = sched_enter_in(L, S, "permit");
-  Permit *p;
-  SCHED_DETOUR(L, S, t, s_permit);
-  if (s->closed) return raise_closed(L);
-  p = (Permit *)lua_newuserdatauv(L, sizeof(Permit), 1);
+  /* first, since a finalizer may then cancel the task or close the semaphore */
+  Permit *p = (Permit *)lua_newuserdatauv(L, sizeof(Permit), 1);
   p->sem = s;
   p->n = 0;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   luaL_setmetatable(L, "neap.permit");
+  SCHED_DETOUR(L, S, t, s_permit);
+  if (s->closed) return raise_closed(L);
   if (take(s, n)) {
     p->n = n;
     return 1;
