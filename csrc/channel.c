@@ -43,12 +43,17 @@ static Channel *check_channel (lua_State *L, const char *fname) {
 }
 
 
-/* make the ring larger; may raise, then nothing has changed */
+/* make the ring larger, unless a finalizer does so meanwhile; may raise, then
+   nothing has changed */
 static void grow (lua_State *L, Channel *c) {
-  lua_Integer i, room = c->room * 2;
+  lua_Integer i, old = c->room, room = old * 2;
   if (room < ROOM_AT_FIRST) room = ROOM_AT_FIRST;
   if (room > c->capacity) room = c->capacity;
   lua_createtable(L, room < 1 << 20 ? (int)room : 1 << 20, 0);
+  if (c->room != old) {
+    lua_pop(L, 1);
+    return;
+  }
   lua_getiuservalue(L, 1, RING);
   for (i = 0; i < room; i++) {
     if (i < c->count)
@@ -120,13 +125,17 @@ static int sent (lua_State *L, int status, lua_KContext ctx) {
 
 /* hand the value at index 2 over, if that needs no waiting */
 static int try_send (lua_State *L, Sched *S, Channel *c) {
-  if (c->receivers.first != NULL) {
-    lua_pushvalue(L, 2);
-    sched_wake_with(S, owner_of(c->receivers.first, Task, link), L);
-    return 1;
+  for (;;) { /* again when the ring was made larger: much may have changed */
+    if (c->closed) return raise_closed(L);
+    if (c->receivers.first != NULL) {
+      lua_pushvalue(L, 2);
+      sched_wake_with(S, owner_of(c->receivers.first, Task, link), L);
+      return 1;
+    }
+    if (c->count == c->capacity) return 0;
+    if (c->count < c->room) break;
+    grow(L, c);
   }
-  if (c->count == c->capacity) return 0;
-  if (c->count == c->room) grow(L, c);
   lua_pushvalue(L, 2);
   put(L, c);
   return 1;
@@ -150,8 +159,8 @@ static int c_send (lua_State *L) {
   check_value(L, "send");
   t = sched_enter_in(L, S, "send");
   SCHED_DETOUR(L, S, t, c_send);
-  if (c->closed) return raise_closed(L);
   if (try_send(L, S, c)) return 0;
+  if (task_cancelled(t)) return sched_raise_later(L, t); /* by a finalizer */
   sched_park(S, t, WAIT_SEND, &c->senders, NEVER);
   return lua_yieldk(L, 0, (lua_KContext)t, sent);
 }
@@ -161,7 +170,6 @@ static int c_send (lua_State *L) {
 static int c_try_send (lua_State *L) {
   Channel *c = check_channel(L, "try_send");
   check_value(L, "try_send");
-  if (c->closed) return raise_closed(L);
   if (try_send(L, sched_of(L), c)) {
     lua_pushboolean(L, 1);
     return 1;
