@@ -402,6 +402,7 @@ static int h_suspend (lua_State *L, neap_Start start, neap_Cancel stop,
   start(L, w->ticket, ud);
   lua_settop(L, at + 1);
   if (future_is_done(L, at)) return future_deliver(L, at);
+  if (task_cancelled(t)) return sched_raise_later(L, t); /* by 'start' */
   future_park(L, S, t, at);
   return lua_yieldk(L, 0, (lua_KContext)at, waited);
 }

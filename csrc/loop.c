@@ -254,6 +254,10 @@ void loop_open (lua_State *L, Sched *S) {
   Loop *loop;
   if (S->loop != NULL) return;
   loop = (Loop *)sched_new(L, S, sizeof(Loop));
+  if (S->loop != NULL) { /* a finalizer has done it */
+    sched_alloc(S, loop, sizeof(Loop), 0);
+    return;
+  }
   loop->ev = S->host_loop;
   if (loop->ev == NULL) loop->ev = ev_loop_new(EVFLAG_NOENV | EVFLAG_NOSIGMASK);
   if (loop->ev == NULL) {
@@ -474,9 +478,8 @@ static int wait_for (lua_State *L, const char *fname, int what) {
   Sched *S = sched_of(L);
   Task *t = sched_enter(L, fname);
   int fd = check_fd(L, fname);
-  Line *line;
+  Line *line = loop_line(L, S, fd, what);
   if (task_cancelled(t)) return sched_raise_later(L, t);
-  line = loop_line(L, S, fd, what);
   sched_park(S, t, what == IO_READ ? WAIT_READABLE : WAIT_WRITABLE, line,
              NEVER);
   loop_watch(S, fd);
