@@ -71,15 +71,18 @@ build = {
       },
     },
     -- lua/neap/*.lua
+    ["neap.ahead"] = "lua/neap/ahead.lua",
     ["neap.args"] = "lua/neap/args.lua",
     ["neap.burst"] = "lua/neap/burst.lua",
     ["neap.cancellable"] = "lua/neap/cancellable.lua",
     ["neap.debounce"] = "lua/neap/debounce.lua",
     ["neap"] = "lua/neap/init.lua",
+    ["neap.map"] = "lua/neap/map.lua",
     ["neap.progress"] = "lua/neap/progress.lua",
     ["neap.retry"] = "lua/neap/retry.lua",
     ["neap.stream"] = "lua/neap/stream.lua",
     ["neap.throttle"] = "lua/neap/throttle.lua",
+    ["neap.workers"] = "lua/neap/workers.lua",
   },
   install = {
     bin = { neap = "bin/neap" },

@@ -366,8 +366,19 @@ static int l_set_traceback (lua_State *L) {
 }
 
 
+/* internal.suppress(err): tell of an error that another one keeps from being
+   raised */
+static int l_suppress (lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  error_hook(L, sched_of(L), "on_suppressed", 2);
+  return 0;
+}
+
+
 static const luaL_Reg internals[] = {
   { "set_traceback", l_set_traceback },
+  { "suppress", l_suppress },
   { NULL, NULL },
 };
 

@@ -502,6 +502,7 @@ static int next_turn (lua_State *L, int status, lua_KContext ctx);
 static int next (lua_State *L, Sched *S, Stream *s) {
   switch (s->state) {
     case STREAM_READY:
+      if (s->tasks) sched_enter_in(L, S, "next");
       begin(S, s);
       lua_pushcfunction(L, error_handler);
       return go_on(L, S, s, PULLING);

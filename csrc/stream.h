@@ -50,6 +50,7 @@ typedef struct Stream {
   uint8_t scoped; /* a map's function runs in a scope of its own */
   uint8_t last;   /* nothing more is taken: 'take' has had its items */
   uint8_t own;    /* its source is closed also when that has raised */
+  uint8_t tasks;  /* ... and has tasks of its own: only tasks can read it */
   uint8_t holes;  /* an item that is nil is passed on as stream_hole */
   Stage stage[];
 } Stream;

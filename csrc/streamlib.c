@@ -47,6 +47,7 @@ static void take_over (lua_State *L, Stream *old, Stream *s) {
   s->total = old->total;
   s->last = old->last;
   s->own = old->own;
+  s->tasks = old->tasks;
   s->holes = old->holes;
   s->state = old->state;
   memcpy(s->stage, old->stage, sizeof(Stage) * (size_t)old->nstages);
@@ -221,15 +222,21 @@ static int l_stream (lua_State *L) {
 /* internal.take_over(items, fname, holes) -> stream: for an operator in Lua;
    'holes': items that are nil are given as internal.HOLE */
 static int l_take_over (lua_State *L) {
+  lua_settop(L, 3);
   derive(L, luaL_checkstring(L, 2), 0)->holes = (uint8_t)lua_toboolean(L, 3);
   return 1;
 }
 
 
-/* internal.stream_of(source) -> s, nil, nil, s: a stream over a callable object
-   of neap's own, which is closed also when it has raised */
+/* internal.stream_of(source, tasks) -> s, nil, nil, s: a stream over a callable
+   object of neap's own, which is closed also when it has raised; 'tasks': it
+   has tasks of its own */
 static int l_stream_of (lua_State *L) {
-  derive(L, "stream_of", 0)->own = 1;
+  Stream *s;
+  lua_settop(L, 2);
+  s = derive(L, "stream_of", 0);
+  s->own = 1;
+  s->tasks = (uint8_t)lua_toboolean(L, 2);
   return with_tail(L);
 }
 

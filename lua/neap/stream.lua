@@ -14,8 +14,8 @@ local core = require "neap.core"
 local internal = core.internal
 local generator_methods = internal.generator_methods
 local HOLE, reading = internal.HOLE, internal.reading
-local map_stage, stream_of = internal.map, internal.stream_of
-local methods, take_over = internal.stream_methods, internal.take_over
+local map = require("neap.map").map
+local methods, stream_of = internal.stream_methods, internal.stream_of
 
 
 -- ------------------------------------------------------------------------
@@ -97,24 +97,6 @@ local function reduce (items, fn, init)
   end
   while more do value, more = fold(fn, value, source()) end
   return value
-end
-
-
--- ------------------------------------------------------------------------
--- Operators
-
-
---- Give `fn(item, index)` in place of each item, one after the other, when it
--- is asked for. Each call of `fn`, which may suspend, is a scope of its own, in
--- a task. Does not suspend.
--- @param items a table, an iterator or a stream; stream:map(fn) is the same
--- @tparam function fn called with all values of an item, and its place. It may
--- return `neap.SKIP` (leave this item out) or `neap.STOP` (end the stream); nil
--- raises
--- @treturn stream
-local function map (items, fn)
-  args.callable(fn, -2, "map", "fn")
-  return map_stage(args.items(items, -1, "map", take_over), fn)
 end
 
 

@@ -1,0 +1,219 @@
+--- Work that goes on ahead of a stream's consumer, in tasks of its own.
+--
+-- Such a stream has two parts. Its *source* is what the stream calls for the
+-- next item; only the stream holds it. Its *work* is what goes on: the streams
+-- that are read, a task, what is ready. The task holds the work, not the
+-- source: so the source of a stream that was dropped is collected, and cancels
+-- the task.
+--
+-- The task is born when the first item is asked for. It is a background task,
+-- since a stream may be read within a timeout, or by several tasks. When it
+-- ends, however that comes, it has unwound all that it began, and then closes
+-- the streams that it read, the last one first.
+--
+-- @module neap.ahead
+
+local core = require "neap.core"
+
+local background, cancelled = core.internal.background, core.cancelled
+local stream_of, suppress = core.internal.stream_of, core.internal.suppress
+local move_on_after, new_event = core.move_on_after, core.event
+local now, shield, with_signal = core.now, core.shield, core.with_signal
+local huge, pack, unpack = math.huge, table.pack, table.unpack
+
+local ended = { done = true, failed = true, cancelled = true }
+
+local ahead = {}
+
+
+-- ------------------------------------------------------------------------
+-- Items and errors on their way to the consumer
+
+
+-- an item that has several values
+local Several = {}
+
+-- an error, in the place of an item
+local Failure = {}
+
+
+--- An item as one value that is not nil.
+function ahead.pack (item, ...)
+  if select("#", ...) == 0 then return item end
+  return setmetatable(pack(item, ...), Several)
+end
+
+
+--- All values of a packed item.
+function ahead.unpack (item)
+  if getmetatable(item) == Several then return unpack(item, 1, item.n) end
+  return item
+end
+
+
+--- An error as an item.
+function ahead.failure (err)
+  return setmetatable({ err = err }, Failure)
+end
+
+
+function ahead.is_failure (item)
+  return getmetatable(item) == Failure
+end
+
+
+-- ------------------------------------------------------------------------
+-- The task
+
+
+--- Close streams, the last one first. Of several errors the first is raised,
+-- or none if the caller has one itself.
+-- @tparam table streams
+-- @param[opt] err the caller's own error
+function ahead.close_all (streams, err)
+  local own = err
+  for i = #streams, 1, -1 do
+    local leave = getmetatable(streams[i]).__close
+    local ok, other = pcall(leave, streams[i], err)
+    if not ok then err = other end
+  end
+  if own == nil and err ~= nil then error(err, 0) end
+end
+
+
+local Work = {
+  -- the task ends
+  __close = function (work, err)
+    -- after a cancel an error of closing is the only one there is to tell
+    if cancelled() then err = nil end
+    ahead.close_all(work.streams, err)
+  end,
+}
+
+local Bell = { __close = function (bell) bell.event:set() end }
+
+
+-- the body of the task
+local function perform (work)
+  local _ <close> = work.bell
+  local _ <close> = work
+  work:run()
+end
+
+
+local function begin (work)
+  work.changed = new_event()
+  work.bell = setmetatable({ event = work.changed }, Bell)
+  if work.signal ~= nil then
+    work.task = background(with_signal, work.signal, perform, work)
+  else
+    work.task = background(perform, work)
+  end
+end
+
+
+--- Has the task ended?
+function ahead.has_ended (work)
+  return ended[work.task:status()] ~= nil
+end
+
+
+--- For the consumer, when nothing more comes: wait until the task has ended,
+-- and raise its error, if it has one. That of an item wins over it.
+-- @tparam[opt] Failure failure
+function ahead.finish (work, failure)
+  local task = work.task
+  local _, err = task:pawait()
+  local failed = task:status() == "failed"
+  if failure == nil then
+    if failed then task:await() end
+    return
+  end
+  if failed then suppress(err) end
+  failure.raised = true
+  error(failure.err, 0)
+end
+
+
+-- the consumer will not come to the errors that are ready for it
+local function tell_of_rest (work)
+  local failures = {}
+  for i, item in pairs(work.ready) do
+    if ahead.is_failure(item) and not item.raised then
+      failures[#failures + 1] = i
+    end
+  end
+  table.sort(failures)
+  for _, i in ipairs(failures) do suppress(work.ready[i].err) end
+  work.ready = {}
+end
+
+
+--- End the work: when this returns all has unwound, and all is closed.
+function ahead.stop (work)
+  local task = work.task
+  if task ~= nil and not ended[task:status()] then
+    task:cancel()
+    local _, err = shield(task.pawait, task)
+    if task:status() == "failed" then error(err, 0) end
+  end
+  tell_of_rest(work)
+  ahead.close_all(work.streams) -- what the task never came to
+end
+
+
+--- For the consumer: wait until `work.changed` is set, or until a time.
+function ahead.wait (work, time)
+  local changed = work.changed
+  changed:clear()
+  if time == nil or time == huge then
+    changed:wait()
+  elseif time > now() then
+    move_on_after(time - now(), changed.wait, changed)
+  end
+end
+
+
+-- ------------------------------------------------------------------------
+-- The stream
+
+
+--- The class of a kind of sources.
+-- @tparam string name
+-- @tparam function take `take(work)` gives the consumer the next item, or nil
+function ahead.class (name, take)
+  return {
+    __name = name,
+    __call = function (source)
+      local work, signal = source.work, source.work.signal
+      if signal ~= nil and signal.aborted then
+        if work.task ~= nil then ahead.finish(work) end
+        signal:throw_if_aborted()
+      end
+      if work.task == nil then begin(work) end
+      return take(work)
+    end,
+    __neap_close = function (source) ahead.stop(source.work) end,
+    __gc = function (source)
+      local task = source.work.task
+      if task ~= nil then task:cancel() end
+      tell_of_rest(source.work)
+    end,
+  }
+end
+
+
+--- Make a stream.
+-- @tparam table class
+-- @tparam table work with `streams`, those that are read; `run(work)`, the body
+-- of the task; if there is one, `signal`; and what these need. `ready` is a
+-- table of items that wait for the consumer
+-- @treturn stream with its tail
+function ahead.stream (class, work)
+  work.ready = {}
+  setmetatable(work, Work)
+  return stream_of(setmetatable({ work = work }, class), true)
+end
+
+
+return ahead

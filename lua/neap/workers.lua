@@ -1,0 +1,125 @@
+--- Workers: tasks that take items from one stream, several at a time. What map
+-- and flat_map have in common.
+--
+-- As in a pool, a worker is not born for each item but comes back for the next
+-- one, and there is a further worker only when there is an item for it.
+--
+-- Invariant: no item behind `work.last` is taken or goes on. It is math.huge
+-- until the end of the items is known: since they have ended, since one has
+-- failed, or since one said STOP.
+--
+-- @module neap.workers
+
+local ahead = require "neap.ahead"
+local core = require "neap.core"
+
+local cancelled, scope, timeout = core.cancelled, core.scope, core.timeout
+local HOLE, suppress = core.internal.HOLE, core.internal.suppress
+local huge, pack, unpack = math.huge, table.pack, table.unpack
+
+local workers = {}
+
+
+--- Nothing behind item number `last` is wanted any more: who works on such an
+-- item, or waits for one, is cancelled.
+-- @param[opt] me the worker that says so
+function workers.cut (work, last, me)
+  if last >= work.last then return end
+  work.last = last
+  for _, worker in ipairs(work.workers) do
+    if worker ~= me and (worker.index == nil or worker.index > last) then
+      worker.task:cancel()
+    end
+  end
+  work.changed:set()
+end
+
+
+local bear
+
+
+-- what `pcall` gave for the item; `give` is the pattern's
+local function called (work, worker, ok, ...)
+  if worker.index > work.last then
+    if not ok then suppress((...)) end
+  elseif not ok and cancelled() then
+    error((...), 0) -- of clean-up, when all is being ended
+  else
+    work:give(worker, ok, ...)
+  end
+end
+
+
+-- Each item is a scope of its own. Its function gets all its values, and its
+-- place.
+local function call (work, worker, item, ...)
+  if item == HOLE then item = nil end
+  if select("#", ...) == 0 then
+    return called(work, worker, core.pcall(timeout, work.fn, huge, nil,
+      item, worker.index))
+  end
+  local values = pack(item, ...)
+  values[values.n + 1] = worker.index
+  return called(work, worker, core.pcall(timeout, work.fn, huge, nil,
+    unpack(values, 1, values.n + 1)))
+end
+
+
+-- the source has given an item, or its end, or an error
+local function taken (work, worker, ok, item, ...)
+  work.idle = work.idle - 1
+  if ok and item == nil then return workers.cut(work, work.taken, worker) end
+  work.taken = work.taken + 1
+  worker.index = work.taken
+  if not ok then return called(work, worker, false, item) end
+  if work.idle == 0 and #work.workers < work.concurrency then bear(work) end
+  return call(work, worker, item, ...)
+end
+
+
+local function labour (work, worker)
+  while work.last == huge do
+    if work.places ~= nil then work.places:acquire() end
+    taken(work, worker, core.pcall(work.streams[1]))
+    worker.index = nil
+    work.idle = work.idle + 1
+  end
+end
+
+
+function bear (work)
+  local worker = { index = nil }
+  work.idle = work.idle + 1
+  work.workers[#work.workers + 1] = worker
+  worker.task = work.scope:spawn(labour, work, worker)
+end
+
+
+-- the body of the task
+local function run (work)
+  scope(function (s)
+    work.scope = s
+    bear(work)
+  end)
+end
+
+
+--- Make a stream that workers work for.
+-- @tparam table class of its source
+-- @tparam stream items
+-- @tparam function fn called for each item
+-- @tparam table work with `concurrency`; `give(work, worker, ok, ...)`, called
+-- for each item that counts with what `fn` gave, or an error; if there are any,
+-- `signal`, and `places`, a semaphore of which one is taken before an item is
+function workers.stream (class, items, fn, work)
+  work.streams, work.fn = { items }, fn
+  work.run = run
+  work.workers = {}
+  work.idle = 0 -- workers that wait for an item
+  work.taken = 0 -- items
+  work.last = huge
+  return ahead.stream(class, work)
+end
+
+
+return workers
