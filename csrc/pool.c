@@ -8,67 +8,18 @@
 **
 ** Each item is a scope of its own. The pool is a scope too, so the first
 ** error cancels the others and is raised when all have unwound without a
-** line of code here. On the stack of a worker, and in part of the caller:
+** line of code here.
+**
+** In groups (batched) who comes for an item when the group is full waits until
+** its last one has ended.
 */
 
-#include <string.h>
+#include "pool.h"
 
-#include "abort.h"
-#include "args.h"
 #include "error.h"
-#include "rooms.h"
-#include "source.h"
 #include "task.h"
 
-enum {
-  AT_POOL = 1,
-  AT_ITEMS,
-  AT_FN,
-  AT_RESULTS,
-  AT_WORKER,
-  AT_HANDLER,
-  AT_KEY
-};
-
-typedef struct Pool {
-  Scope *scope;
-  Line turn; /* workers that wait to read the source */
-  Source source;
-  int pulling;   /* somebody reads the source */
-  int exhausted; /* no further item is taken */
-  int ended;     /* the source has ended or raised: do not close it */
-  int stop_on_error;
-  int progress;        /* there is a callback */
-  int skips;           /* items were left out */
-  lua_Integer idle;    /* workers in 'turn' */
-  lua_Integer born;    /* workers there ever were */
-  lua_Integer limit;   /* workers there may be */
-  lua_Integer next;    /* index of the last item taken */
-  lua_Integer total;   /* items of a table; -1 if it is not known */
-  lua_Integer done;    /* items that have ended */
-  lua_Integer stop;    /* index of the item that said STOP, or the maximum */
-  lua_Integer nerrors; /* errors kept, when not stopping on them */
-  double item_timeout;
-} Pool;
-
-/* user values of the pool */
-enum {
-  POOL_WORK = 1,
-  POOL_PROGRESS,
-  POOL_ERRORS,
-  POOL_KEY,
-  POOL_SIGNAL,
-  POOL_VALUES = 5
-};
-
-/* user value 2 of a worker's task, so that 'stop' finds it */
-typedef struct Worker {
-  Pool *pool;
-  lua_Integer index; /* of its item; 0: none */
-} Worker;
-
-/* an error that is nil, in the table of errors */
-static const char nil_mark = 0;
+const char pool_nil = 0;
 
 static int go_on (lua_State *L, Worker *w);
 
@@ -101,8 +52,7 @@ static void bear (lua_State *L, Pool *p) {
 }
 
 
-/* protected: what is at AT_POOL ... AT_RESULTS, and how many */
-static int bear_all (lua_State *L) {
+int pool_begin (lua_State *L) {
   Pool *p = (Pool *)lua_touserdata(L, AT_POOL);
   lua_Integer n = lua_tointeger(L, AT_RESULTS + 1);
   for (; n > 0; n--) bear(L, p);
@@ -115,6 +65,7 @@ static void no_more (Sched *S, Pool *p) {
   p->exhausted = 1;
   p->idle = 0;
   sched_wake_all(S, &p->turn, WHY_DONE);
+  sched_wake_all(S, &p->grouped, WHY_DONE);
 }
 
 
@@ -195,7 +146,7 @@ static void keep_error (lua_State *L, Pool *p, lua_Integer index) {
   lua_insert(L, -2);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
-    push_mark(L, nil_mark);
+    push_mark(L, pool_nil);
   }
   lua_rawseti(L, -2, index);
   lua_pop(L, 1);
@@ -239,6 +190,7 @@ static void item_ended (lua_State *L, Worker *w, int ending) {
       keep_error(L, p, index);
   }
   w->index = 0;
+  p->active--;
   p->done++;
   if (p->progress) {
     lua_getiuservalue(L, AT_POOL, POOL_PROGRESS);
@@ -289,6 +241,7 @@ static int run_item (lua_State *L, Sched *S, Worker *w) {
   Scope *s;
   int status;
   w->index = ++p->next;
+  p->active++;
   if (!p->exhausted && p->idle == 0 && p->born < p->limit) bear(L, p);
   s = scope_open(L, t);
   if (p->item_timeout < NEVER) scope_arm(s, p->item_timeout);
@@ -359,6 +312,19 @@ static int got_turn (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
+/* the group is full: 1 if this worker must wait for its end */
+static int wait_for_group (Sched *S, Pool *p, Task *t, int has_turn) {
+  if (has_turn) p->pulling = 0; /* whoever goes on reads */
+  if (p->active == 0) {         /* it has ended: the next one begins */
+    p->full += p->group;
+    sched_wake_all(S, &p->grouped, WHY_DONE);
+    return 0;
+  }
+  sched_park(S, t, WAIT_GROUP, &p->grouped, NEVER);
+  return 1;
+}
+
+
 static int passed (lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   return go_on(L, (Worker *)ctx);
@@ -379,6 +345,11 @@ static int go_on (lua_State *L, Worker *w) {
     if (!has_turn && --S->fuel < 0) {
       sched_pass(S, t);
       return lua_yieldk(L, 0, (lua_KContext)w, passed);
+    }
+    if (p->next >= p->full) {
+      if (wait_for_group(S, p, t, has_turn))
+        return lua_yieldk(L, 0, (lua_KContext)w, got_turn);
+      has_turn = 0;
     }
     if (p->source != SOURCE_CALL) {
       if (!take(L, p)) {
@@ -404,186 +375,17 @@ static int go_on (lua_State *L, Worker *w) {
 }
 
 
-static int work (lua_State *L) {
+int pool_work (lua_State *L) {
   return go_on(L, (Worker *)lua_touserdata(L, AT_WORKER));
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* the end of the pool, in the caller; above AT_RESULTS an error, if any */
-
-
-/* the error for those that were kept, in the order of the input */
-static int raise_errors (lua_State *L, Pool *p) {
-  lua_Integer i, n = 0;
-  lua_getiuservalue(L, AT_POOL, POOL_ERRORS);
-  error_new(L, "AggregateError",
-            lua_pushfstring(L, "%I of %I items failed", p->nerrors, p->done));
-  lua_remove(L, -2);
-  lua_createtable(L, 0, 1);
-  for (i = 1; i <= p->next; i++) {
-    lua_rawgeti(L, -3, i);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      continue;
-    }
-    if (is_mark(L, -1, nil_mark)) {
-      lua_pop(L, 1);
-      lua_pushnil(L);
-    }
-    lua_rawseti(L, -2, ++n);
-  }
-  lua_pushinteger(L, n);
-  lua_setfield(L, -2, "n");
-  lua_setfield(L, -2, "errors");
-  lua_pushinteger(L, n);
-  lua_setfield(L, -2, "n");
-  return lua_error(L);
-}
-
-
-/* close the gaps of items left out, cut what is behind STOP, set 'n' */
-static void pack_results (lua_State *L, Pool *p) {
-  lua_Integer i, n = 0, last = p->next;
-  if (p->source == SOURCE_KEYS) return;
-  if (p->stop <= last || p->skips) {
-    for (i = 1; i <= last; i++) {
-      lua_rawgeti(L, AT_RESULTS, i);
-      if (i < p->stop && !is_mark(L, -1, source_skip)) {
-        if (++n != i)
-          lua_rawseti(L, AT_RESULTS, n);
-        else
-          lua_pop(L, 1);
-      }
-      else
-        lua_pop(L, 1);
-    }
-    for (i = n + 1; i <= last; i++) {
-      lua_pushnil(L);
-      lua_rawseti(L, AT_RESULTS, i);
-    }
-    last = n;
-  }
-  lua_pushinteger(L, last);
-  lua_setfield(L, AT_RESULTS, "n");
-}
-
-
-/* source closed (with 'status', its error on top); an error of the pool, if
-   there is one, is above AT_RESULTS */
-static int source_closed (lua_State *L, int status, lua_KContext failed) {
-  Pool *p = (Pool *)lua_touserdata(L, AT_POOL);
-  int close_failed = status != LUA_OK && status != LUA_YIELD;
-  if (failed) {
-    if (close_failed) { /* the pool's own error wins */
-      lua_pushnil(L);
-      error_hook(L, sched_of(L), "on_suppressed", 2);
-    }
-    lua_settop(L, AT_RESULTS + 1);
-    return lua_error(L);
-  }
-  if (close_failed) return lua_error(L);
-  lua_settop(L, AT_RESULTS);
-  if (p->nerrors > 0) return raise_errors(L, p);
-  pack_results(L, p);
-  return 1;
-}
-
-
-static int pool_left (lua_State *L, int ending, int base) {
-  Pool *p = (Pool *)lua_touserdata(L, AT_POOL);
-  int failed = ending >= END_EXPIRED, status = LUA_OK;
-  p->scope = NULL;
-  if (!failed) lua_settop(L, base);
-  if (p->source == SOURCE_CALL && !p->ended && source_push_close(L, AT_ITEMS)) {
-    lua_pushvalue(L, AT_ITEMS);
-    status = lua_pcallk(L, 1, 0, 0, (lua_KContext)failed, source_closed);
-  }
-  return source_closed(L, status, (lua_KContext)failed);
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* the beginning */
-
-
-static const char *const option_names[] = { "stop_on_error", "signal",
-                                            "item_timeout", "on_progress",
-                                            NULL };
-
-
-/*** neap.pool(items, concurrency, fn [, options]) -> results: calls
-fn(item, index) for every item, at most 'concurrency' (>= 1 or math.huge) at a
-time; results in input order, with n. Items: a table, an iterator or a stream,
-read one item when there is room for it. fn may return neap.SKIP (leave this
-item out) or neap.STOP (take no further items, drop the later ones).
-Options: stop_on_error (default true; false runs all, then raises one
-AggregateError), signal, item_timeout (seconds), on_progress(done, total or
-nil).
-The first error is raised when all have unwound. Suspends. */
-static int l_pool (lua_State *L) {
-  Pool *p;
-  Task *t;
-  lua_Integer total, limit, n;
-  double item_timeout;
-  int stop_on_error, status, i;
-  Source source = source_of(L, 1, 1, "pool", &total);
-  limit = arg_limit(L, 2, 2, "pool", "concurrency", 1);
-  arg_callable(L, 3, 3, "pool", "fn");
-  lua_settop(L, 4); /* items, concurrency, fn, options */
-  arg_options(L, 4, 4, "pool", option_names);
-  stop_on_error = arg_option_boolean(L, 4, "pool", "stop_on_error", 1);
-  item_timeout = arg_option_seconds(L, 4, "pool", "item_timeout", NEVER);
-  arg_option(L, 4, "on_progress");
-  if (!lua_isnil(L, -1) && !is_callable(L, -1))
-    arg_bad_option(L, "pool", "on_progress", "a function or callable");
-  abort_option(L, 4, "pool");
-  t = sched_enter(L, "pool");
-  if (task_cancelled(t)) return sched_raise_later(L, t);
-  abort_check(L, 6); /* now: ..., on_progress, signal */
-  p = (Pool *)lua_newuserdatauv(L, sizeof(Pool), POOL_VALUES);
-  memset(p, 0, sizeof(Pool));
-  p->source = source;
-  p->total = total;
-  p->limit = limit;
-  p->stop = LUA_MAXINTEGER;
-  p->stop_on_error = stop_on_error;
-  p->item_timeout = item_timeout;
-  lua_pushvalue(L, 6);
-  lua_setiuservalue(L, -2, POOL_SIGNAL);
-  p->progress = !lua_isnil(L, 5);
-  lua_pushvalue(L, 5);
-  lua_setiuservalue(L, -2, POOL_PROGRESS);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushcclosure(L, work, 1);
-  lua_setiuservalue(L, -2, POOL_WORK);
-  lua_insert(L, 1); /* pool, items, concurrency, fn, ... */
-  lua_remove(L, 3);
-  lua_settop(L, AT_FN);
-  lua_createtable(L, total > 0 && total < 1 << 24 ? (int)total : 0, 1);
-  lua_getiuservalue(L, AT_POOL, POOL_SIGNAL);
-  p->scope = scope_open(L, t);
-  abort_listen(L, p->scope, AT_RESULTS + 1);
-  lua_settop(L, AT_RESULTS);
-  n = source == SOURCE_CALL ? 1 : total < limit ? total : limit;
-  lua_pushcfunction(L, bear_all); /* in the scope, so its errors are too */
-  for (i = AT_POOL; i <= AT_RESULTS; i++) lua_pushvalue(L, i);
-  lua_pushinteger(L, n);
-  status = lua_pcall(L, 5, 0, 0);
-  return scope_leave(L, p->scope, status != LUA_OK, AT_RESULTS, pool_left);
 }
 
 
 static const WaitKind waits = { "its turn to read the source", left_turn, NULL,
                                 0 };
+static const WaitKind waits_group = { "the end of the group", NULL, NULL, 0 };
 
 
-void pool_openlib (lua_State *L) {
-  static const luaL_Reg funcs[] = {
-    { "pool", l_pool },
-    { NULL, NULL },
-  };
-  Sched *S = (Sched *)lua_touserdata(L, -1);
+void pool_kinds (Sched *S) {
   sched_kind(S, WAIT_SOURCE, &waits);
-  sched_funcs(L, funcs);
+  sched_kind(S, WAIT_GROUP, &waits_group);
 }

@@ -743,6 +743,7 @@ static void test_no_memory (void) {
                         "    function (x) neap.sleep(x) return { x } end)\n"
                         "  return #results\n"
                         "end") == LUA_OK);
+    memset(&job, 0, sizeof job);
     job.how = "later";
     w.seed = seed;
     w.fail = 10;

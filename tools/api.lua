@@ -22,6 +22,7 @@ local rooms = {
   { "Debounce and throttle", "lua/neap/burst.lua",
     "lua/neap/debounce.lua", "lua/neap/throttle.lua" },
   { "Streams", "csrc/streamlib.c", "lua/neap/stream.lua" },
+  { "Pool, parallel, batched, sequential", "csrc/poollib.c" },
   { "Events and futures", "csrc/event.c" },
   { "Outside world", "csrc/loop.c" },
   { "Debugging", "csrc/dump.c" },
