@@ -197,6 +197,36 @@ local patterns = {
     end)
   end,
 
+  batched = function (after)
+    local s, g = source(5), gauge()
+    after(s.check)
+    after(g.check)
+    neap.batched(s.items, 2, g.work)
+  end,
+
+  parallel = function (after)
+    local s, g = source(4, 1), gauge()
+    after(s.check)
+    after(g.check)
+    neap.parallel(s.items, g.work)
+  end,
+
+  sequential = function (after)
+    local s, g = source(3), gauge()
+    after(s.check)
+    after(g.check)
+    neap.sequential(s.items, g.work)
+  end,
+
+  ["all, race, any"] = function (after)
+    local g = gauge()
+    after(g.check)
+    neap.all { g.work, g.work, neap.async(g.work) }
+    neap.race { g.work, function () neap.sleep(0.5) end }
+    neap.any { g.work, function () error "x" end, g.work }
+    neap.all_settled { g.work, function () error "x" end }
+  end,
+
   with_signal = function (after)
     local controller, g = neap.abort_controller(), gauge()
     after(g.check)

@@ -15,6 +15,7 @@ neap.internal = nil -- for neap's own files only
 -- each of these files returns the function, or a table of functions
 for _, file in ipairs {
   "cancellable",
+  "collective",
   "debounce",
   "progress",
   "retry",

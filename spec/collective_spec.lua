@@ -1,0 +1,305 @@
+--- all, race, any, all_settled.
+
+local neap = require "neap"
+local support = require "spec.support"
+
+local task, error_of = support.task, support.error_of
+
+
+-- a function that takes its time, and then returns or raises
+local function after (seconds, ok, ...)
+  local values = table.pack(...)
+  return function ()
+    neap.sleep(seconds)
+    if not ok then error(values[1], 0) end
+    return table.unpack(values, 1, values.n)
+  end
+end
+
+
+-- one that notes when it is cancelled, and needs a second to unwind
+local function loser (log, name)
+  return function ()
+    local _ <close> = setmetatable({}, { __close = function ()
+      neap.shield(neap.sleep, 1)
+      log(name)
+    end })
+    neap.sleep(100)
+  end
+end
+
+
+describe("all", function ()
+
+  it("ALL-02 gives results in input order, or with the input's keys",
+    task(function ()
+      assert.same({ n = 3, "a", "b", "c" }, neap.all {
+        after(3, true, "a", "more"), after(1, true, "b"), after(2, true, "c"),
+      })
+      assert.equal(3, neap.now())
+      assert.same({ x = 1, y = false }, neap.all {
+        x = after(1, true, 1), y = after(1, true, false),
+      })
+      assert.same({ n = 3, nil, 2, nil },
+        neap.all { after(0, true), after(0, true, 2), after(0, true, nil) })
+    end))
+
+
+  it("ALL-02 the first error cancels the other functions", task(function ()
+    local log, mine = support.recorder(), {}
+    assert.equal(mine, error_of(neap.all,
+      { loser(log, "a"), after(1, false, mine), loser(log, "b") }))
+    log "raised"
+    assert.same({ "a@2", "b@2", "raised@2" }, log())
+  end))
+
+
+  it("waits for tasks, futures and operations", task(function ()
+    local future, resolve = neap.future()
+    neap.spawn(function ()
+      neap.sleep(2)
+      resolve("future", "more")
+    end)
+    local results = neap.all {
+      neap.async(after(1, true, "task")), future,
+      neap.cancellable(after(3, true, "operation")), after(1, true, "function"),
+    }
+    assert.same({ n = 4, "task", "future", "operation", "function" }, results)
+  end))
+
+
+  it("starts functions in order, all before any goes on", task(function ()
+    local log = support.recorder()
+    local list = {}
+    for i = 1, 3 do
+      list[i] = function ()
+        log(i)
+        neap.sleep(0)
+        log(i + 10)
+      end
+    end
+    neap.all(list)
+    assert.same({ "1@0", "2@0", "3@0", "11@0", "12@0", "13@0" }, log())
+  end))
+
+end)
+
+
+describe("race", function ()
+
+  it("ALL-04 gives the first outcome, with all its values", task(function ()
+    assert.same({ n = 3, "fast", nil, nil }, table.pack(neap.race {
+      after(2, true, "slow"), after(1, true, "fast", nil, nil),
+    }))
+    assert.equal("bad", error_of(neap.race,
+      { after(2, true, "slow"), after(1, false, "bad") }))
+    assert.equal(2, neap.now())
+    assert.same({ n = 2, false, nil },
+      table.pack(pcall(neap.race, { after(0, false, nil) })))
+  end))
+
+
+  it("ALL-05 losers have unwound before it returns or raises",
+    task(function ()
+      local log = support.recorder()
+      assert.equal("won", neap.race { loser(log, "a"), after(1, true, "won") })
+      log "returned"
+      error_of(neap.race, { loser(log, "b"), after(1, false, "x") })
+      log "raised"
+      assert.same({ "a@2", "returned@2", "b@4", "raised@4" }, log())
+    end))
+
+
+  it("ALL-05 an error of a loser's clean-up is only reported",
+    task(function ()
+      local told = {}
+      neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
+      local result = neap.race {
+        function ()
+          local _ <close> = setmetatable({}, {
+            __close = function () error("cleanup", 0) end,
+          })
+          neap.sleep(100)
+        end,
+        function ()
+          pcall(neap.sleep, 100)
+          return "swallowed"
+        end,
+        after(1, true, "won"),
+      }
+      neap.hooks { on_suppressed = false }
+      assert.equal("won", result)
+      assert.same({ "cleanup" }, told)
+    end))
+
+
+  it("functions that have not begun when it is decided never begin",
+    task(function ()
+      local began = false
+      assert.equal(1, neap.race {
+        function () return 1 end,
+        function () began = true end,
+      })
+      assert.is_false(began)
+    end))
+
+
+  it("ALL-06 tasks and futures are only observed", task(function ()
+    local t = neap.async(after(5, true, "task"))
+    local future, resolve = neap.future()
+    assert.equal("won", neap.race { t, future, after(1, true, "won") })
+    assert.equal("waiting", t:status())
+    assert.equal("task", t:await())
+    resolve(1)
+    assert.equal(1, future:await())
+  end))
+
+
+  it("ALL-07 of several settled already the first in the list wins",
+    task(function ()
+      local future, resolve = neap.future()
+      resolve "future"
+      local done = neap.async(after(0, true, "done"))
+      done:await()
+      assert.equal("future", neap.race { future, done })
+      assert.equal("done", neap.race { done, future })
+      assert.equal("future", neap.race { future, future })
+      assert.same({ n = 2, "done", "done" }, neap.all { done, done })
+    end))
+
+
+  it("ALL-03 of nothing raises at once", task(function ()
+    assert.matches("#1 to 'race' %(list must be a list with at least one",
+      error_of(neap.race, {}))
+  end))
+
+end)
+
+
+describe("any", function ()
+
+  it("ALL-08 gives the first success", task(function ()
+    assert.same({ n = 2, "second", nil }, table.pack(neap.any {
+      after(1, false, "bad"), after(3, true, "third"),
+      after(2, true, "second", nil),
+    }))
+    assert.equal(2, neap.now())
+    assert.same({ n = 1, nil }, table.pack(neap.any { after(0, true, nil) }))
+  end))
+
+
+  it("ALL-08 fails only when all have failed, in input order",
+    task(function ()
+      local err = error_of(neap.any, {
+        after(3, false, "a"), after(1, false, nil), after(2, false, false),
+      })
+      assert.equal("AggregateError", err.name)
+      assert.equal(3, err.n)
+      assert.same({ n = 3, "a", nil, false }, err.errors)
+    end))
+
+
+  it("ALL-03 of nothing raises an AggregateError with n = 0",
+    task(function ()
+      local err = error_of(neap.any, {})
+      assert.equal("AggregateError", err.name)
+      assert.equal(0, err.n)
+      assert.same({ n = 0 }, err.errors)
+    end))
+
+
+  it("ALL-05 losers have unwound before it returns", task(function ()
+    local log = support.recorder()
+    neap.any { loser(log, "a"), after(1, true, 1) }
+    assert.same({ "a@2" }, log())
+  end))
+
+end)
+
+
+describe("all_settled", function ()
+
+  it("ALL-09 never raises for its entries; nil and false keep their status",
+    task(function ()
+      local results = neap.all_settled {
+        after(2, true, nil, 2), after(1, false, nil), after(1, true, false),
+        after(1, false, false), neap.async(after(1, false, "task")),
+      }
+      assert.equal(5, results.n)
+      assert.same({ status = "fulfilled", values = { n = 2, nil, 2 } },
+        results[1])
+      assert.same({ status = "rejected" }, results[2])
+      assert.same({ status = "fulfilled", value = false,
+        values = { n = 1, false } }, results[3])
+      assert.same({ status = "rejected", reason = false }, results[4])
+      assert.same({ status = "rejected", reason = "task" }, results[5])
+      local keyed = neap.all_settled { a = after(1, false, "x") }
+      assert.same({ a = { status = "rejected", reason = "x" } }, keyed)
+    end))
+
+
+  it("the abort of a task that it observes is a reason like any other",
+    task(function ()
+      local t = neap.async(neap.sleep, 100)
+      neap.sleep(0)
+      t:cancel()
+      local results = neap.all_settled { t }
+      assert.equal("rejected", results[1].status)
+      assert.is_true(neap.is_abort(results[1].reason))
+    end))
+
+end)
+
+
+describe("all four", function ()
+
+  local four = { "all", "race", "any", "all_settled" }
+
+
+  it("ALL-01 a bad entry raises before any function starts", task(function ()
+    local began = false
+    for _, name in ipairs(four) do
+      for _, bad in ipairs { 5, "x", {}, true } do
+        assert.matches("#1 to '" .. name .. "' %(list%[2%] must be a function",
+          error_of(neap[name], { function () began = true end, bad }))
+      end
+      assert.matches("list%[2%] must be.*got nil", error_of(neap[name],
+        { n = 2, function () began = true end }))
+      assert.matches("list%[key%] must be", error_of(neap[name], { key = 1 }))
+      assert.matches("#1 to '" .. name .. "' %(list must be a table",
+        error_of(neap[name], print))
+    end
+    neap.sleep(1)
+    assert.is_false(began)
+  end))
+
+
+  it("ALL-03 of nothing: all and all_settled give empty results",
+    task(function ()
+      assert.same({ n = 0 }, neap.all {})
+      assert.same({ n = 0 }, neap.all_settled {})
+    end))
+
+
+  it("ALL-10 cancelling the caller cancels the functions and waits for them",
+    task(function ()
+      for _, name in ipairs(four) do
+        local log, start = support.recorder(), neap.now()
+        local t = neap.async(neap[name], { loser(log, "a"), loser(log, "b") })
+        neap.sleep(1)
+        t:cancel "why"
+        assert.equal("why", error_of(t.await, t).reason)
+        assert.equal(2, #log())
+        assert.equal(start + 2, neap.now())
+      end
+    end))
+
+
+  it("say where they must be called", function ()
+    for _, name in ipairs(four) do
+      assert.error_matches(function () neap[name] { print } end,
+        "'" .. name .. "' must be called in a task")
+    end
+  end)
+
+end)
