@@ -481,9 +481,8 @@ void host_openlib (lua_State *L) {
   lua_pushlightuserdata(L, (void *)(size_t)&api);
   lua_setfield(L, -2, "api");
   lua_pop(L, 1);
-  if (luaL_newmetatable(L, "neap.waiting")) {
-    lua_pushcfunction(L, left);
-    lua_setfield(L, -2, "__close");
-  }
+  luaL_newmetatable(L, "neap.waiting");
+  lua_pushcfunction(L, left);
+  lua_setfield(L, -2, "__close");
   lua_pop(L, 1);
 }
