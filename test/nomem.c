@@ -138,14 +138,113 @@ static int l_interrupt (lua_State *L) {
 }
 
 
+/* ---------------------------------------------------------------------- */
+/* a host that uses neap.h */
+
+
+/* the status that a function of neap.h returned: raise the error on top, or
+   return whether somebody was there */
+static int outcome (lua_State *L, int status) {
+  if (status == NEAP_ERROR) return lua_error(L);
+  lua_pushboolean(L, status == NEAP_OK);
+  return 1;
+}
+
+
+/* call the function at index 1 with the ticket */
+static void start (lua_State *L, neap_Ticket ticket, void *ud) {
+  (void)ud;
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, (lua_Integer)ticket);
+  lua_call(L, 1, 0);
+}
+
+
+/* suspend(fn) -> ...: calls fn(ticket), waits for it to be resumed */
+static int l_suspend (lua_State *L) {
+  return neap_find(L)->suspend(L, start, NULL, NULL);
+}
+
+
+/* resume(ticket, ...) -> boolean: did somebody wait? */
+static int l_resume (lua_State *L) {
+  int n = lua_gettop(L) - 1;
+  return outcome(L, neap_find(L)->resume(L, luaL_checkinteger(L, 1), n));
+}
+
+
+/* fail(ticket, err) -> boolean */
+static int l_fail (lua_State *L) {
+  return outcome(L, neap_find(L)->fail(L, luaL_checkinteger(L, 1)));
+}
+
+
+/* tasks that were spawned with 'done', and have not told of their end */
+static int undone;
+
+static void done (lua_State *L, int status, int n, void *ud) {
+  (void)L, (void)status, (void)n, (void)ud;
+  undone--;
+}
+
+
+/* spawn(fn) -> task */
+static int l_spawn (lua_State *L) {
+  if (neap_find(L)->spawn(L, 0, done, NULL) != NEAP_OK) return lua_error(L);
+  undone++;
+  return 1;
+}
+
+
+/* undone() -> integer */
+static int l_undone (lua_State *L) {
+  lua_pushinteger(L, undone);
+  return 1;
+}
+
+
+/* call the global function 'posted' */
+static void posted (lua_State *L, void *ud) {
+  (void)ud;
+  if (L == NULL) return;
+  lua_getglobal(L, "posted");
+  lua_call(L, 0, 0);
+}
+
+
+/* post(): calls 'posted' in the next step */
+static int l_post (lua_State *L) {
+  const neap_Api *neap = neap_find(L);
+  neap_Poster *poster = neap->poster(L);
+  if (poster == NULL) return lua_error(L);
+  neap->post(poster, posted, NULL);
+  neap->release(poster);
+  return 0;
+}
+
+
 static const luaL_Reg host[] = {
-  { "close", l_close }, { "interrupt", l_interrupt }, { "pair", l_pair },
-  { "put", l_put },     { "requests", l_requests },   { NULL, NULL },
+  { "close", l_close },         { "fail", l_fail },
+  { "interrupt", l_interrupt }, { "pair", l_pair },
+  { "post", l_post },           { "put", l_put },
+  { "requests", l_requests },   { "resume", l_resume },
+  { "spawn", l_spawn },         { "suspend", l_suspend },
+  { "undone", l_undone },       { NULL, NULL },
 };
 
 
 /* ---------------------------------------------------------------------- */
 /* what must hold when nothing runs */
+
+
+/* the number of keys of a table that the registry has at 'ref' */
+static int keys (lua_State *L, int ref) {
+  int n = 0;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) n++;
+  lua_pop(L, 1);
+  return n;
+}
 
 
 static uint32_t free_slots (lua_State *L, Sched *S) {
@@ -183,7 +282,11 @@ static const char *verify (lua_State *L, Sched *S) {
   VERIFY(S->from == NULL && S->current == NULL && S->co == NULL);
   VERIFY(S->now.first == NULL && S->next.first == NULL);
   VERIFY(S->settled.first == NULL && S->frame.first == NULL);
+  VERIFY(S->open.first == NULL && S->dropped.first == NULL);
+  VERIFY(S->put_off.first == NULL && S->forced == 0);
   VERIFY(S->live == 0);
+  VERIFY(S->nwatchers == 0 && keys(L, S->watchers) == 0);
+  VERIFY(keys(L, S->tickets) == 0);
   VERIFY(S->external == 0);
   VERIFY(S->heap.n == 0 && S->alarms == 0);
   VERIFY(is_empty(S->host) && is_empty(S->roots) && is_empty(S->background));

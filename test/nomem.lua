@@ -643,6 +643,150 @@ play("coroutines", function (neap)
 end)
 
 
+play("generators", function (neap)
+  local bodies = counter()
+  local pages = neap.generator(function (yield, n)
+    local _ <close> = bodies:enter()
+    for i = 1, n do
+      neap.sleep(1)
+      yield(i, "more")
+    end
+    if n == 3 then error "expected" end
+  end)
+  local nested = neap.generator(function (yield, n)
+    local _ <close> = bodies:enter()
+    for i in pages(n) do
+      if i % 2 == 1 then yield(i) else coroutine.yield(i) end
+    end
+  end)
+  local function pull (gen) return (gen:next()) end
+  return function ()
+    neap.run(function ()
+      local n = 0
+      for i in nested(4) do n = n + i end
+      assert(n == 10)
+      for i in nested(9) do
+        if i > 1 then break end
+      end
+      local ok, err = pcall(function () for _ in pages(3) do n = n + 1 end end)
+      assert(not ok)
+      expect(err, "expected")
+      neap.move_on_after(1.5, function ()
+        for _ in nested(9) do n = n + 1 end
+      end)
+      local shared = pages(4)
+      local tasks = {}
+      for i = 1, 3 do tasks[i] = neap.async(pull, shared) end
+      for i = 1, 3 do assert(tasks[i]:await() == i) end
+      shared:close()
+      assert(pages(1)() == 1) -- dropped
+      collectgarbage()
+      nested(2):next()
+    end)
+    for i in neap.generator(function (yield) yield(1) yield(2) end)() do
+      if i > 1 then break end
+    end
+  end, function ()
+    collectgarbage()
+    neap.run(neap.sleep, 1)
+    assert(bodies.inside == 0)
+  end
+end)
+
+
+play("streams", function (neap, file)
+  local sources, closed = 0, 0
+  local Source = { __neap_close = function () closed = closed + 1 end }
+  function Source.__call (source)
+    source.n = source.n + 1
+    neap.sleep(1)
+    return source.n <= source.last and source.n or nil
+  end
+  local function source (last)
+    local s = setmetatable({ n = 0, last = last }, Source)
+    sources = sources + 1
+    return s
+  end
+  local function double (v)
+    neap.sleep(1)
+    return 2 * v
+  end
+  local function odd (v) return v % 2 == 1 end
+  return function ()
+    neap.run(function ()
+      local stream = neap.stream(source(5)):filter(odd):map(double)
+      assert(file.collect(stream).n == 3)
+      assert(file.collect(neap.take(source(9), 2)).n == 2)
+      for i in neap.skip(source(9), 1) do
+        if i > 2 then break end
+      end
+      assert(file.reduce({ 1, 2, 3 }, math.max) == 3)
+      assert(file.collect({ a = 1, b = 2 }).a == 1)
+      local ok, err = pcall(file.each, source(3), function () error "each" end)
+      assert(not ok)
+      expect(err, "each")
+      neap.move_on_after(1.5, file.each, source(9), double)
+      local n = 0
+      for k in file.iter(pairs { a = 1, b = 2 }) do n = n + #k end
+      assert(n == 2)
+      local shared = neap.stream(source(9)):take_while(function (v)
+        return v < 4
+      end)
+      local tasks = {}
+      for i = 1, 4 do tasks[i] = neap.async(shared.next, shared) end
+      for i = 1, 3 do assert(tasks[i]:await() == i) end
+      assert(tasks[4]:await() == nil)
+    end)
+  end, function (ok, failed)
+    -- what has ended by itself is not closed
+    assert(not ok or failed or closed == 5, closed)
+    assert(closed <= sources)
+  end
+end, "neap.stream")
+
+
+play("hosts", function (neap)
+  local bodies, tickets, posted = counter(), {}, 0
+  _G.posted = function () posted = posted + 1 end
+  local undone = host.undone()
+  neap.hooks { on_unhandled = function () end }
+  local function waiting (name)
+    local _ <close> = bodies:enter()
+    return host.suspend(function (ticket) tickets[name] = ticket end)
+  end
+  local function step (n) for _ = 1, n do neap.step() end end
+  return function ()
+    host.spawn(function () assert(select("#", waiting "several") == 3) end)
+    host.spawn(function () assert(waiting "one" == 1) end)
+    host.spawn(function ()
+      local ok, err = pcall(waiting, "failed")
+      assert(not ok)
+      expect(err, "expected")
+    end)
+    neap.spawn(waiting, "cancelled"):cancel()
+    local cancelled = neap.spawn(waiting, "cancelled")
+    step(2)
+    if not (tickets.several and tickets.one and tickets.failed) then
+      error "not enough memory to wait"
+    end
+    assert(host.resume(tickets.several, 1, 2, 3))
+    assert(host.resume(tickets.one, 1))
+    assert(not host.resume(tickets.one, 2))
+    assert(host.fail(tickets.failed, "expected"))
+    cancelled:cancel()
+    host.post()
+    step(3)
+  end, function (ok, failed)
+    -- who still waits is told to go
+    for _, ticket in pairs(tickets) do host.fail(ticket, "the end") end
+    while neap.step() do neap.now() end
+    assert(bodies.inside == 0)
+    assert(not ok or failed or posted == 1)
+    assert(host.undone() == undone, host.undone())
+  end
+end)
+
+
 play("deadlocks", function (neap)
   local bodies = counter()
   return function ()
@@ -707,6 +851,37 @@ play("descriptors", function (neap)
       neap.forget(fd)
       host.close(fd)
     end
+  end
+end)
+
+
+-- the heap of deadlines grows, at the 17th, 33rd and 65th, whoever needs it
+play("growth", function (neap)
+  local bodies, alarms = counter(), {}
+  local ch = neap.channel(math.huge)
+  return function ()
+    neap.run(function ()
+      local function nest (n)
+        if n > 0 then return neap.scope(function () nest(n - 1) end) end
+        neap.sleep(1)
+      end
+      for i = 1, 14 do alarms[i] = neap.abort_signal.timeout(i) end
+      assert(not alarms[1].aborted)
+      for i = 1, 18 do
+        neap.spawn(function ()
+          local _ <close> = bodies:enter()
+          neap.sleep(i)
+          ch:send(i)
+        end)
+      end
+      neap.spawn(nest, 30)
+      neap.sleep(20)
+    end)
+  end, function (ok, failed)
+    alarms = nil
+    neap.run(neap.sleep, 20)
+    assert(bodies.inside == 0)
+    assert(not ok or failed or #ch == 18)
   end
 end)
 
