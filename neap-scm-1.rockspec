@@ -79,6 +79,7 @@ build = {
     ["neap.collective"] = "lua/neap/collective.lua",
     ["neap.debounce"] = "lua/neap/debounce.lua",
     ["neap"] = "lua/neap/init.lua",
+    ["neap.limiter"] = "lua/neap/limiter.lua",
     ["neap.map"] = "lua/neap/map.lua",
     ["neap.progress"] = "lua/neap/progress.lua",
     ["neap.retry"] = "lua/neap/retry.lua",

@@ -204,6 +204,19 @@ local patterns = {
     neap.batched(s.items, 2, g.work)
   end,
 
+  limiter = function (after)
+    local limiter, g = neap.limiter { concurrency = 2, rate = 3 }, gauge()
+    after(g.check)
+    after(function ()
+      assert.equal(0, limiter.running)
+      assert.equal(0, limiter.waiting)
+    end)
+    neap.scope(function (s)
+      for _ = 1, 5 do s:spawn(limiter, g.work) end
+      limiter:idle()
+    end)
+  end,
+
   parallel = function (after)
     local s, g = source(4, 1), gauge()
     after(s.check)

@@ -17,6 +17,7 @@ for _, file in ipairs {
   "cancellable",
   "collective",
   "debounce",
+  "limiter",
   "progress",
   "retry",
   "stream",

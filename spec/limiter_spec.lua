@@ -1,0 +1,432 @@
+local neap = require "neap"
+local support = require "spec.support"
+
+local task, error_of = support.task, support.error_of
+local huge = math.huge
+
+
+-- n calls at these times (or all at once) that note their starts
+local function calls (limiter, n, times, seconds)
+  local starts = {}
+  neap.scope(function (s)
+    for i = 1, n do
+      s:spawn(function ()
+        neap.sleep(times and times[i] or 0)
+        limiter(function ()
+          starts[i] = neap.now()
+          neap.sleep(seconds or 0)
+        end)
+      end)
+    end
+  end)
+  return starts
+end
+
+
+describe("limiter", function ()
+
+  it("LIM-01 at most concurrency run; others start in order of call",
+    task(function ()
+      local limiter = neap.limiter { concurrency = 2 }
+      assert.same({ 0, 0, 1, 1, 2, 2 }, calls(limiter, 6, nil, 1))
+    end))
+
+
+  it("LIM-01 no newcomer takes a freed slot before those who wait",
+    task(function ()
+      local limiter, log = neap.limiter { concurrency = 1 }, support.recorder()
+      local function call (name)
+        neap.spawn(limiter, function ()
+          log(name)
+          neap.sleep(1)
+        end)
+      end
+      call "a"
+      call "b"
+      neap.sleep(1) -- a has ended by now, b has been woken
+      call "c"
+      neap.sleep(3)
+      assert.same({ "a@0", "b@1", "c@2" }, log())
+    end))
+
+
+  it("LIM-02 gives all results, raises errors unchanged, and goes on",
+    task(function ()
+      local limiter, mine = neap.limiter { concurrency = 1 }, {}
+      assert.same({ n = 4, 1, nil, 2, nil },
+        table.pack(limiter(function (...) return ... end, 1, nil, 2, nil)))
+      assert.equal(mine, error_of(limiter, error, mine))
+      assert.same({ n = 2, false, nil }, table.pack(pcall(limiter, error)))
+      assert.equal("fine", limiter(function () return "fine" end))
+      assert.equal(0, limiter.running)
+    end))
+
+
+  it("LIM-03 of n calls the first `rate` start at once, none is dropped",
+    task(function ()
+      local limiter = neap.limiter { rate = 3, per = 2 }
+      assert.same({ 0, 0, 0, 2, 2, 2, 4, 4 }, calls(limiter, 8))
+    end))
+
+
+  it("LIM-04 in no window do more than rate start, after idle times too",
+    task(function ()
+      local limiter = neap.limiter { rate = 2, per = 10 }
+      assert.same({ 0, 9, 10, 19, 20, 29 },
+        calls(limiter, 6, { 0, 9, 9, 9, 9, 9 }))
+    end))
+
+
+  it("LIM-05 a rate and a concurrency hold at every moment", task(function ()
+    local limiter = neap.limiter { rate = 2, per = 1, concurrency = 3 }
+    local starts = calls(limiter, 8, nil, 4)
+    assert.same({ 0, 0, 1, 4, 4, 5, 8, 8 }, starts)
+  end))
+
+
+  it("LIM-06 per 0 is no limit; spread spaces starts evenly", task(function ()
+    assert.same({ 0, 0, 0, 0 },
+      calls(neap.limiter { rate = 1, per = 0 }, 4))
+    assert.same({ 0, 0.5, 1, 1.5 },
+      calls(neap.limiter { rate = 4, per = 2, spread = true }, 4))
+    neap.sleep(8 - neap.now())
+    local starts = calls(neap.limiter { rate = 1000000000, per = 1 }, 1000)
+    assert.equal(8, starts[1000])
+    starts = calls(neap.limiter { rate = 2 }, 3) -- per is 1
+    assert.same({ 8, 8, 9 }, starts)
+  end))
+
+
+  it("LIM-07 a cancelled waiter leaves at once and uses no quota",
+    task(function ()
+      local limiter, log = neap.limiter { rate = 1 }, support.recorder()
+      local tasks = {}
+      for i = 1, 4 do
+        tasks[i] = neap.async(limiter, log, i)
+        neap.sleep(0)
+      end
+      assert.equal(3, limiter.waiting)
+      tasks[2]:cancel()
+      tasks[2]:pawait()
+      assert.equal(2, limiter.waiting)
+      for i = 3, 4 do tasks[i]:await() end
+      assert.same({ "1@0", "3@1", "4@2" }, log())
+    end))
+
+
+  it("LIM-08 beyond max_queue it raises a FullError and runs nothing",
+    task(function ()
+      local limiter = neap.limiter { concurrency = 1, max_queue = 1 }
+      local running = neap.async(limiter, neap.sleep, 5)
+      neap.sleep(0)
+      local waiting = neap.async(limiter, neap.sleep, 1)
+      neap.sleep(0)
+      local err = error_of(limiter, error, "called")
+      assert.equal("FullError", err.name)
+      waiting:cancel()
+      waiting:pawait()
+      assert.is_true(limiter(function () return true end)) -- its place is free
+      running:await()
+      local none = neap.limiter { concurrency = 1, max_queue = 0 }
+      assert.equal(1, none(function () return 1 end))
+    end))
+
+
+  it("LIM-09 cancel raises in all who wait; what runs goes on",
+    task(function ()
+      local limiter = neap.limiter { concurrency = 1 }
+      local running = neap.async(limiter, function ()
+        neap.sleep(3)
+        return "ran"
+      end)
+      local waiting = {}
+      for i = 1, 3 do waiting[i] = neap.async(limiter, error, "called") end
+      neap.sleep(1)
+      limiter:cancel "why"
+      assert.equal(0, limiter.waiting)
+      for i = 1, 3 do
+        assert.equal("why", error_of(waiting[i].await, waiting[i]).reason)
+      end
+      assert.equal("ran", running:await())
+      assert.equal("usable", limiter(function () return "usable" end))
+      limiter:cancel()
+    end))
+
+
+  it("LIM-10 a running call keeps its slot until it has unwound",
+    task(function ()
+      local limiter, log = neap.limiter { concurrency = 1 }, support.recorder()
+      local first = neap.async(limiter, function ()
+        local _ <close> = setmetatable({}, { __close = function ()
+          neap.shield(neap.sleep, 3)
+        end })
+        neap.sleep(100)
+      end)
+      local second = neap.async(limiter, log, "second")
+      neap.sleep(1)
+      first:cancel()
+      first:pawait()
+      second:await()
+      assert.same({ "second@4" }, log())
+      -- also when it spawned something
+      neap.spawn(limiter, function () neap.spawn(neap.sleep, 2) end)
+      neap.sleep(0)
+      limiter(log, "third")
+      assert.same({ "second@4", "third@6" }, log())
+    end))
+
+
+  it("LIM-11 resize down starts none until below the cap, up as many as fit",
+    task(function ()
+      local limiter, log = neap.limiter { concurrency = 2 }, support.recorder()
+      for i = 1, 7 do
+        neap.spawn(limiter, function ()
+          log(i)
+          neap.sleep(i <= 2 and i or 10)
+        end)
+      end
+      neap.sleep(0.5)
+      limiter:resize(1)
+      neap.sleep(1)
+      assert.same({ "1@0", "2@0" }, log())
+      neap.sleep(1)
+      assert.same({ "1@0", "2@0", "3@2" }, log())
+      limiter:resize(4)
+      neap.sleep(0.5)
+      assert.same({ "1@0", "2@0", "3@2", "4@2.5", "5@2.5", "6@2.5" }, log())
+      for _, bad in ipairs { 0, -1, 1.5, 0 / 0, "1" } do
+        assert.matches("#1 to 'resize' %(n must be a whole number >= 1",
+          error_of(limiter.resize, limiter, bad))
+      end
+      assert.equal(4, limiter.running)
+      limiter:idle()
+    end))
+
+
+  it("LIM-12 idle waits until nothing runs and nothing waits",
+    task(function ()
+      local limiter = neap.limiter { concurrency = 1 }
+      limiter:idle()
+      assert.equal(0, neap.now())
+      for _ = 1, 3 do neap.spawn(limiter, neap.sleep, 1) end
+      neap.sleep(0)
+      limiter:idle()
+      assert.equal(3, neap.now())
+    end))
+
+
+  it("LIM-13 running and waiting are exact", task(function ()
+    local limiter = neap.limiter { concurrency = 2 }
+    local tasks = {}
+    for i = 1, 5 do tasks[i] = neap.async(limiter, neap.sleep, 1) end
+    neap.sleep(0)
+    assert.same({ 2, 3 }, { limiter.running, limiter.waiting })
+    tasks[3]:cancel()
+    neap.sleep(0)
+    assert.same({ 2, 2 }, { limiter.running, limiter.waiting })
+    tasks[1]:cancel()
+    neap.sleep(0)
+    neap.sleep(0)
+    assert.same({ 2, 1 }, { limiter.running, limiter.waiting })
+    limiter:idle()
+    assert.same({ 0, 0 }, { limiter.running, limiter.waiting })
+    for i = 1, 5 do tasks[i]:pawait() end
+  end))
+
+
+  it("LIM-14 called inside what it runs it proceeds when a slot is free",
+    task(function ()
+      local limiter = neap.limiter { concurrency = 2 }
+      assert.equal("inner", limiter(function ()
+        return limiter(function () return "inner" end)
+      end))
+      local blocker = neap.async(limiter, neap.sleep, 5)
+      neap.sleep(0)
+      assert.equal(5, limiter(function () -- its slot becomes free
+        return limiter(neap.now)
+      end))
+      blocker:await()
+    end))
+
+
+  it("LIM-14 and raises when it could never proceed", task(function ()
+    local one = neap.limiter { concurrency = 1 }
+    assert.matches("'limiter' called from inside what it runs",
+      error_of(one, function () one(print) end))
+    assert.equal(0, one.waiting)
+    -- by way of a child
+    assert.matches("called from inside", error_of(one, function ()
+      neap.all { function () one(print) end }
+    end))
+    -- two that hold a slot each and want another
+    local two = neap.limiter { concurrency = 2 }
+    local results = neap.all_settled {
+      function () two(function () neap.sleep(1) two(neap.sleep, 1) end) end,
+      function () two(function () neap.sleep(1) two(neap.sleep, 1) end) end,
+    }
+    assert.equal("fulfilled", results[1].status)
+    assert.equal("rejected", results[2].status)
+    assert.equal("works", two(function () return "works" end))
+    assert.equal(0, two.stuck)
+  end))
+
+
+  it("an abort of its signal ends what waits and what runs", task(function ()
+    local controller = neap.abort_controller()
+    local signal = controller.signal
+    local limiter = neap.limiter { concurrency = 1, signal = signal }
+    limiter(neap.sleep, 0)
+    assert.equal(0, require("neap.core").internal.listeners(signal))
+    local running = neap.async(limiter, neap.sleep, 100)
+    local waiting = neap.async(limiter, neap.sleep, 100)
+    neap.sleep(1)
+    controller:abort()
+    assert.equal(signal.reason, error_of(running.await, running))
+    assert.equal(signal.reason, error_of(waiting.await, waiting))
+    assert.equal(signal.reason, error_of(limiter, error, "called"))
+    assert.equal(0, limiter.running)
+    assert.equal(0, require("neap.core").internal.listeners(signal))
+  end))
+
+
+  it("a caller that is cancelled already changes nothing", task(function ()
+    local limiter = neap.limiter { rate = 1 }
+    neap.scope(function (s)
+      s:cancel()
+      error_of(limiter, error, "called")
+      error_of(limiter.idle, limiter)
+    end)
+    assert.equal(0, neap.now())
+    limiter(neap.now)
+    assert.equal(0, neap.now()) -- no quota was used
+  end))
+
+
+  it("rejects bad arguments", task(function ()
+    for _, bad in ipairs { 0, -1, 1.5, 0 / 0, "1" } do
+      assert.matches("bad option 'concurrency' to 'limiter'",
+        error_of(neap.limiter, { concurrency = bad }))
+      assert.matches("bad option 'rate' to 'limiter'",
+        error_of(neap.limiter, { rate = bad }))
+    end
+    assert.matches("bad option 'per'", error_of(neap.limiter, { per = -1 }))
+    assert.matches("bad option 'max_queue'",
+      error_of(neap.limiter, { max_queue = -1 }))
+    assert.matches("bad option 'limit' to 'limiter'",
+      error_of(neap.limiter, { limit = 1 }))
+    assert.matches("#1 to 'limiter' %(options must be a table",
+      error_of(neap.limiter, 5))
+    assert.matches("#1 to 'limiter' %(fn must be",
+      error_of(neap.limiter {}, 5))
+    local limiter = neap.limiter {}
+    for _, name in ipairs { "resize", "idle", "cancel" } do
+      assert.matches("calling '" .. name .. "' on a bad self",
+        error_of(limiter[name], 5))
+    end
+  end))
+
+
+  it("says where it must be called", function ()
+    local limiter = neap.limiter {}
+    assert.error_matches(function () limiter(print) end,
+      "'limiter' must be called in a task")
+    assert.equal(0, limiter.running)
+  end)
+
+
+  it("a thousand calls leave no memory behind", task(function ()
+    local limiter = neap.limiter { rate = 50, concurrency = 10 }
+    support.assert_flat(10, function ()
+      for _ = 1, 100 do neap.spawn(limiter, neap.sleep, 0.01) end
+      neap.sleep(0)
+      limiter:idle()
+      neap.sleep(2)
+    end, 4096)
+  end))
+
+end)
+
+
+describe("limiter and model", function ()
+
+  -- In order of call: the first moment at which a slot is free, the rate allows
+  -- and the one before has started, looked for among all moments that matter.
+  local function model (arrivals, durations, options)
+    local starts, ends = {}, {}
+    for i, arrival in ipairs(arrivals) do
+      local candidates = { math.max(arrival, starts[i - 1] or 0) }
+      for k = 1, i - 1 do
+        candidates[#candidates + 1] = ends[k]
+        if options.rate then
+          candidates[#candidates + 1] = starts[k] + options.per
+        end
+        if options.spread then
+          candidates[#candidates + 1] = starts[k] + options.per / options.rate
+        end
+      end
+      table.sort(candidates)
+      for _, time in ipairs(candidates) do
+        local running, recent, close = 0, 0, false
+        for k = 1, i - 1 do
+          if ends[k] > time then running = running + 1 end
+          if options.rate and starts[k] + options.per > time then
+            recent = recent + 1
+          end
+          if options.spread
+              and starts[k] + options.per / options.rate > time then
+            close = true
+          end
+        end
+        if time >= candidates[1] and time >= arrival
+            and time >= (starts[i - 1] or 0)
+            and running < (options.concurrency or huge)
+            and recent < (options.rate or huge) and not close then
+          starts[i] = time
+          break
+        end
+      end
+      ends[i] = starts[i] + durations[i]
+    end
+    return starts
+  end
+
+
+  it("agree on random calls", function ()
+    for seed = 1, 300 do
+      math.randomseed(seed)
+      local options = { per = math.random(1, 4) }
+      if math.random() < 0.7 then options.concurrency = math.random(1, 4) end
+      if math.random() < 0.7 then options.rate = math.random(1, 4) end
+      options.spread = options.rate and math.random() < 0.3 or nil
+      local arrivals, durations = {}, {}
+      local time = 0
+      for i = 1, 20 do
+        time = time + math.random(0, 64) / 64
+        -- distinct, so that nothing ends when something else arrives
+        arrivals[i] = time + i / 2 ^ 20
+        durations[i] = math.random(1, 256) / 64 + i / 2 ^ 15
+      end
+      local expected = model(arrivals, durations, options)
+      support.run(function ()
+        local limiter, starts = neap.limiter(options), {}
+        neap.scope(function (s)
+          for i = 1, 20 do
+            s:spawn(function ()
+              neap.sleep_until(arrivals[i])
+              limiter(function ()
+                starts[i] = neap.now()
+                neap.sleep(durations[i])
+              end)
+            end)
+          end
+        end)
+        for i = 1, 20 do
+          assert.is_true(math.abs(expected[i] - starts[i]) < 1e-9,
+            ("seed %d, call %d: %s instead of %s"):format(seed, i, starts[i],
+              expected[i]))
+        end
+      end)
+    end
+  end)
+
+end)
