@@ -170,7 +170,7 @@ static int told (lua_State *L, int status, lua_KContext ctx) {
 */
 static void item_ended (lua_State *L, Worker *w, int ending) {
   Pool *p = w->pool;
-  Sched *S = sched_of(L);
+  Sched *S = p->S;
   lua_Integer index = w->index;
   if (ending < END_EXPIRED) {
     lua_settop(L, AT_KEY + 1);
@@ -214,7 +214,7 @@ static int item_left (lua_State *L, int ending, int base) {
 
 /* the item's body has ended; 0 if it must be waited for */
 static int body_ended (lua_State *L, Worker *w, int status) {
-  Scope *s = sched_of(L)->current->scope;
+  Scope *s = w->pool->S->current->scope;
   int failed = status != LUA_OK && status != LUA_YIELD;
   if (!scope_body_ended(L, s, failed, AT_KEY)) return 0;
   item_ended(L, w, scope_finish(L, s));
@@ -225,7 +225,7 @@ static int body_ended (lua_State *L, Worker *w, int status) {
 static int body_returned (lua_State *L, int status, lua_KContext ctx) {
   Worker *w = (Worker *)ctx;
   if (!body_ended(L, w, status))
-    return scope_wait(L, sched_of(L)->current->scope, item_left);
+    return scope_wait(L, w->pool->S->current->scope, item_left);
   return go_on(L, w);
 }
 
@@ -297,7 +297,7 @@ static int was_pulled (lua_State *L, Sched *S, Worker *w, int status) {
 
 static int pulled (lua_State *L, int status, lua_KContext ctx) {
   Worker *w = (Worker *)ctx;
-  Sched *S = sched_of(L);
+  Sched *S = w->pool->S;
   if (!was_pulled(L, S, w, status)) return 0;
   if (!run_item(L, S, w)) return scope_wait(L, S->current->scope, item_left);
   return go_on(L, w);
@@ -334,7 +334,7 @@ static int passed (lua_State *L, int status, lua_KContext ctx) {
 /* the worker's loop; also where it comes back after each wait */
 static int go_on (lua_State *L, Worker *w) {
   Pool *p = w->pool;
-  Sched *S = sched_of(L);
+  Sched *S = p->S;
   Task *t = S->current;
   int has_turn = t->wait == WAIT_SOURCE; /* it was woken in the line */
   t->wait = WAIT_NOTHING;

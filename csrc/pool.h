@@ -22,6 +22,7 @@ enum {
 };
 
 typedef struct Pool {
+  Sched *S;
   Scope *scope;
   Line turn; /* workers that wait to read the source */
   Source source;

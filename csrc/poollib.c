@@ -133,6 +133,7 @@ static int begin (lua_State *L, const Setup *o, const char *fname) {
   abort_check(L, 4);
   p = (Pool *)lua_newuserdatauv(L, sizeof(Pool), POOL_VALUES);
   memset(p, 0, sizeof(Pool));
+  p->S = sched_of(L);
   p->source = o->source;
   p->total = o->total;
   p->limit = o->limit;
