@@ -178,7 +178,7 @@ describe("map", function ()
         end, { concurrency = 3 })
         assert.equal(3, error_of(s))
       end)
-      assert.same({ 2, 1 }, told)
+      assert.same({ 1, 2 }, told)
     end))
 
   it("MAP-03 an error of the source has its place, too", task(function ()

@@ -21,7 +21,9 @@ local rooms = {
   { "Errors", "csrc/error.c" },
   { "Debounce and throttle", "lua/neap/burst.lua",
     "lua/neap/debounce.lua", "lua/neap/throttle.lua" },
-  { "Streams", "csrc/streamlib.c", "lua/neap/stream.lua" },
+  { "Streams", "csrc/streamlib.c", "lua/neap/stream.lua", "lua/neap/map.lua",
+    "lua/neap/flat_map.lua", "lua/neap/chunk.lua", "lua/neap/buffer.lua",
+    "lua/neap/merge.lua", "lua/neap/timed.lua" },
   { "Pool, parallel, batched, sequential", "csrc/poollib.c" },
   { "Events and futures", "csrc/event.c" },
   { "Outside world", "csrc/loop.c" },
@@ -29,7 +31,10 @@ local rooms = {
 }
 
 -- documented for those who work on neap
-local internal = { "lua/neap/args.lua", "lua/neap/init.lua" }
+local internal = {
+  "lua/neap/ahead.lua", "lua/neap/args.lua", "lua/neap/init.lua",
+  "lua/neap/workers.lua",
+}
 
 
 local function read (path)

@@ -51,9 +51,18 @@ function ahead.unpack (item)
 end
 
 
---- An error as an item.
-function ahead.failure (err)
-  return setmetatable({ err = err }, Failure)
+--- An error as an item. If the consumer never comes to it, it is told of.
+function ahead.failure (work, err)
+  local failure = setmetatable({ err = err, raised = false }, Failure)
+  work.failures[#work.failures + 1] = failure
+  return failure
+end
+
+
+--- What `pcall` gave, as an item.
+function ahead.outcome (work, ok, item, ...)
+  if not ok then return ahead.failure(work, item) end
+  return ahead.pack(item, ...)
 end
 
 
@@ -90,12 +99,19 @@ local Work = {
   end,
 }
 
-local Bell = { __close = function (bell) bell.event:set() end }
+-- tells the consumer that the task has ended
+local Bell = {
+  __close = function (bell)
+    local work = bell.work
+    if work.channel ~= nil then work.channel:close() end
+    work.changed:set()
+  end,
+}
 
 
 -- the body of the task
 local function perform (work)
-  local _ <close> = work.bell
+  local _ <close> = setmetatable({ work = work }, Bell)
   local _ <close> = work
   work:run()
 end
@@ -103,7 +119,6 @@ end
 
 local function begin (work)
   work.changed = new_event()
-  work.bell = setmetatable({ event = work.changed }, Bell)
   if work.signal ~= nil then
     work.task = background(with_signal, work.signal, perform, work)
   else
@@ -119,46 +134,68 @@ end
 
 
 --- For the consumer, when nothing more comes: wait until the task has ended,
--- and raise its error, if it has one. That of an item wins over it.
--- @tparam[opt] Failure failure
-function ahead.finish (work, failure)
+-- and raise its error, if it has one.
+function ahead.finish (work)
+  work.task:pawait()
+  if work.task:status() == "failed" then work.task:await() end
+end
+
+
+--- For the consumer, who has come to an error: end the work and raise it.
+function ahead.fail (work, failure)
   local task = work.task
+  work.failure = failure -- if the consumer is cancelled now, it comes again
+  task:cancel()
   local _, err = task:pawait()
-  local failed = task:status() == "failed"
-  if failure == nil then
-    if failed then task:await() end
-    return
-  end
-  if failed then suppress(err) end
+  if task:status() == "failed" then suppress(err) end
   failure.raised = true
   error(failure.err, 0)
 end
 
 
--- the consumer will not come to the errors that are ready for it
-local function tell_of_rest (work)
-  local failures = {}
-  for i, item in pairs(work.ready) do
-    if ahead.is_failure(item) and not item.raised then
-      failures[#failures + 1] = i
-    end
+--- Send all items of a stream, and the error that it raises.
+-- @return the error, as an item, if there was one
+function ahead.pump (work, stream, channel)
+  while true do
+    local item = ahead.outcome(work, core.pcall(stream))
+    if item == nil then return end
+    channel:send(item)
+    if ahead.is_failure(item) then return item end
   end
-  table.sort(failures)
-  for _, i in ipairs(failures) do suppress(work.ready[i].err) end
-  work.ready = {}
+end
+
+
+--- For the consumer: what was sent, or the end.
+function ahead.receive (work, channel)
+  local item = channel:recv()
+  if item == nil then return ahead.finish(work) end
+  if ahead.is_failure(item) then return ahead.fail(work, item) end
+  return ahead.unpack(item)
+end
+
+
+-- the consumer will not come to these errors
+local function tell_of_failures (work)
+  local failures = work.failures
+  work.failures = {}
+  for _, failure in ipairs(failures) do
+    if not failure.raised then suppress(failure.err) end
+  end
 end
 
 
 --- End the work: when this returns all has unwound, and all is closed.
 function ahead.stop (work)
   local task = work.task
+  local failed, err = false, nil
   if task ~= nil and not ended[task:status()] then
     task:cancel()
-    local _, err = shield(task.pawait, task)
-    if task:status() == "failed" then error(err, 0) end
+    err = select(2, shield(task.pawait, task))
+    failed = task:status() == "failed"
   end
-  tell_of_rest(work)
-  ahead.close_all(work.streams) -- what the task never came to
+  tell_of_failures(work)
+  ahead.close_all(work.streams, failed and err or nil) -- if it never began
+  if failed then error(err, 0) end
 end
 
 
@@ -190,6 +227,7 @@ function ahead.class (name, take)
         if work.task ~= nil then ahead.finish(work) end
         signal:throw_if_aborted()
       end
+      if work.failure ~= nil then return ahead.fail(work, work.failure) end
       if work.task == nil then begin(work) end
       return take(work)
     end,
@@ -197,7 +235,7 @@ function ahead.class (name, take)
     __gc = function (source)
       local task = source.work.task
       if task ~= nil then task:cancel() end
-      tell_of_rest(source.work)
+      tell_of_failures(source.work)
     end,
   }
 end
@@ -206,13 +244,14 @@ end
 --- Make a stream.
 -- @tparam table class
 -- @tparam table work with `streams`, those that are read; `run(work)`, the body
--- of the task; if there is one, `signal`; and what these need. `ready` is a
--- table of items that wait for the consumer
+-- of the task; if there are any, `signal`, and `channel`, closed at its end;
+-- and what these need
+-- @tparam[opt=false] boolean anywhere it can be read outside of tasks, too
 -- @treturn stream with its tail
-function ahead.stream (class, work)
-  work.ready = {}
+function ahead.stream (class, work, anywhere)
+  work.failures = {}
   setmetatable(work, Work)
-  return stream_of(setmetatable({ work = work }, class), true)
+  return stream_of(setmetatable({ work = work }, class), not anywhere)
 end
 
 

@@ -78,17 +78,23 @@ function args.callable (value, arg, fname, what, level)
 end
 
 
+function args.are_items (value)
+  return type(value) == "table" or args.is_callable(value)
+end
+
+
 --- Items: a table, or anything that can be called.
 -- @tparam function take what the core makes a stream of them with:
 -- `internal.take_over`, or `internal.reading` to consume them
 -- @tparam[opt=false] boolean holes whether a nil may be among them
 -- @treturn stream
-function args.items (value, arg, fname, take, holes)
-  if type(value) ~= "table" and not args.is_callable(value) then
-    args.fail(arg, fname, "items", "a table, an iterator or a stream", value)
+function args.items (value, arg, fname, take, holes, level)
+  if not args.are_items(value) then
+    args.fail(arg, fname, "items", "a table, an iterator or a stream", value,
+      level)
   end
   local ok, result = pcall(take, value, fname, holes)
-  if not ok then error(result, 3) end
+  if not ok then error(result, 3 + (level or 0)) end
   return result
 end
 

@@ -11,10 +11,12 @@ local args = require "neap.args"
 local core = require "neap.core"
 local workers = require "neap.workers"
 
-local cut, semaphore = workers.cut, core.semaphore
-local failure, is_failure = ahead.failure, ahead.is_failure
+local fail, failure = ahead.fail, ahead.failure
 local finish, has_ended, wait = ahead.finish, ahead.has_ended, ahead.wait
-local huge, pack_item, unpack_item = math.huge, ahead.pack, ahead.unpack
+local is_failure, outcome, unpack = ahead.is_failure, ahead.outcome,
+  ahead.unpack
+local cut, semaphore = workers.cut, core.semaphore
+local huge = math.huge
 local map_stage, take_over = core.internal.map, core.internal.take_over
 local SKIP, STOP = core.SKIP, core.STOP
 
@@ -25,13 +27,11 @@ local valid = {
 
 
 -- what a call of `fn` gave, as an item
-local function outcome (ok, result, ...)
-  if not ok then return failure(result) end
-  if result == nil then
-    return failure("the function of 'map' returned nil, which is the end of a "
-      .. "stream (neap.SKIP leaves an item out)")
-  end
-  return pack_item(result, ...)
+local function result_of (work, ...)
+  local result = outcome(work, ...)
+  if result ~= nil then return result end
+  return failure(work, "the function of 'map' returned nil, which is the end "
+    .. "of a stream (neap.SKIP leaves an item out)")
 end
 
 
@@ -40,20 +40,20 @@ end
 
 
 local function give_in_order (work, worker, ...)
-  local index, result = worker.index, outcome(...)
+  local index, result = worker.index, result_of(work, ...)
   if result == STOP then return cut(work, index - 1, worker) end
-  work.ready[index] = result
+  work.results[index] = result
   if index == work.given + 1 then work.changed:set() end
   if is_failure(result) then cut(work, index, worker) end
 end
 
 
 local function give_at_once (work, worker, ...)
-  local result = outcome(...)
+  local result = result_of(work, ...)
   if result == SKIP then return work.places:release() end
   if result == STOP then return cut(work, worker.index - 1, worker) end
   work.queued = work.queued + 1
-  work.ready[work.queued] = result
+  work.results[work.queued] = result
   work.changed:set()
   if is_failure(result) then cut(work, 0, worker) end
 end
@@ -63,17 +63,17 @@ end
 local function take (work)
   while true do
     local at = work.given + 1
-    local result = work.ready[at]
+    local result = work.results[at]
     if result == nil then
       if has_ended(work) then return finish(work) end
       wait(work)
     elseif is_failure(result) then
-      return finish(work, result)
+      return fail(work, result)
     else
-      work.ready[at] = nil
+      work.results[at] = nil
       work.given = at
       work.places:release()
-      if result ~= SKIP then return unpack_item(result) end
+      if result ~= SKIP then return unpack(result) end
     end
   end
 end
@@ -124,6 +124,7 @@ local function map (items, fn, options)
     signal = signal,
     places = semaphore(buffer < huge and buffer or math.maxinteger),
     give = options.ordered == false and give_at_once or give_in_order,
+    results = {},
     queued = 0, -- results, if they are not in order
     given = 0, -- results, to the consumer
   })

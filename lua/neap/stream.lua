@@ -14,7 +14,6 @@ local core = require "neap.core"
 local internal = core.internal
 local generator_methods = internal.generator_methods
 local HOLE, reading = internal.HOLE, internal.reading
-local map = require("neap.map").map
 local methods, stream_of = internal.stream_methods, internal.stream_of
 
 
@@ -206,13 +205,13 @@ end
 
 
 local public = { iter = iter, read = read }
+local both = { collect = collect, each = each, reduce = reduce }
 
-for name, fn in pairs {
-  collect = collect,
-  each = each,
-  map = map,
-  reduce = reduce,
-} do
+for _, file in ipairs { "buffer", "flat_map", "map" } do
+  for name, fn in pairs(require("neap." .. file)) do both[name] = fn end
+end
+
+for name, fn in pairs(both) do
   public[name] = fn
   methods[name] = fn
 end
