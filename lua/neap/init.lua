@@ -18,6 +18,7 @@ for _, file in ipairs {
   "collective",
   "debounce",
   "limiter",
+  "merge",
   "progress",
   "retry",
   "stream",
