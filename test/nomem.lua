@@ -787,6 +787,93 @@ play("hosts", function (neap)
 end)
 
 
+play("generators left open", function (neap)
+  local bodies, told = counter(), 0
+  neap.hooks {
+    on_suppressed = function () told = told + 1 end,
+    on_unhandled = function () told = told + 1 end,
+  }
+  local gen = neap.generator(function (yield, n, last)
+    local _ <close> = bodies:enter()
+    local _ <close> = setmetatable({}, { __close = function ()
+      if neap.current() then neap.shield(neap.sleep, 1) end
+    end })
+    for i = 1, n do
+      neap.sleep(1)
+      yield(i, "value")
+    end
+    if last then last() end
+  end)
+  local quick = neap.generator(function (yield, n)
+    local _ <close> = bodies:enter()
+    for i = 1, n do yield(i) end
+  end)
+  local nest
+  nest = neap.generator(function (yield, depth, emit)
+    local _ <close> = bodies:enter()
+    if depth == 0 then return (emit or yield)("bottom") end
+    for v in nest(depth - 1, emit) do yield(v) end
+  end)
+  local kept
+  return function ()
+    for v in quick(3) do assert(v <= 3) end
+    for _ in nest(20) do break end
+    for _ in nest(20, coroutine.yield) do break end
+    neap.run(function ()
+      local n = 0
+      for i, text in gen(2) do
+        assert(text == "value")
+        n = n + i
+      end
+      assert(n == 3)
+      for _ in gen(9) do break end
+      local ok, err = pcall(function ()
+        for _ in gen(9) do error "expected" end
+      end)
+      assert(not ok)
+      expect(err, "expected")
+      ok, err = pcall(function ()
+        for _ in gen(0, function () error "expected" end) do neap.now() end
+      end)
+      assert(not ok)
+      expect(err, "expected")
+      assert(not neap.move_on_after(2, function ()
+        for _ in gen(9) do neap.now() end
+      end))
+      for _ in nest(20) do break end
+      assert(nest(20)() == "bottom")
+      local shared = gen(9)
+      neap.scope(function (s)
+        for _ = 1, 3 do s:spawn(shared) end
+        s:spawn(shared.close, shared)
+        s:spawn(shared):cancel()
+      end)
+      local escapes = neap.generator(function ()
+        neap.scope(function (s)
+          s:spawn(neap.sleep, 9)
+          coroutine.yield(1)
+        end)
+      end)
+      ok, err = pcall(escapes())
+      assert(not ok)
+      expect(err, "scope or timeout")
+      gen(9)() -- dropped
+      collectgarbage()
+      neap.sleep(3)
+      kept = gen(9)
+      kept()
+    end)
+  end, function (ok)
+    collectgarbage()
+    collectgarbage()
+    neap.run(neap.checkpoint)
+    assert(bodies.inside == 0, bodies.inside)
+    assert(not ok or kept() == nil)
+    kept = nil
+  end
+end)
+
+
 play("deadlocks", function (neap)
   local bodies = counter()
   return function ()
