@@ -198,24 +198,33 @@ static int raise (lua_State *L) {
 }
 
 
+/* the body has emitted for 'next' what nobody may: it is ended for that */
+static int misbehaved (lua_State *L, Sched *S, Generator *g,
+                       const char *message) {
+  lua_settop(L, AT_GENERATOR);
+  reset(L, S, g);
+  end(L, S, g);
+  lua_pushstring(L, message);
+  return raise(L);
+}
+
+
 /* 'next': the body has emitted what is above AT_GENERATOR, or ended */
 static int emitted (lua_State *L, Sched *S, Generator *g, int status) {
   if (status == LUA_YIELD && !lua_isnoneornil(L, AT_GENERATOR + 1)) {
     pass_turn(S, g);
     return lua_gettop(L) - AT_GENERATOR;
   }
-  if (status == LUA_OK) {
-    end(L, S, g);
-    if (g->failed) return raise(L);
-    lua_pushnil(L);
-    return 1;
+  if (status == LUA_YIELD) return misbehaved(L, S, g, nil_emitted);
+  if (status != LUA_OK) {
+    lua_insert(L, AT_GENERATOR + 1);
+    reset(L, S, g);
+    lua_settop(L, AT_GENERATOR + 1);
   }
-  if (status == LUA_YIELD) lua_pushstring(L, nil_emitted);
-  lua_insert(L, AT_GENERATOR + 1);
-  reset(L, S, g);
   end(L, S, g);
-  lua_settop(L, AT_GENERATOR + 1);
-  return raise(L);
+  if (status != LUA_OK || g->failed) return raise(L);
+  lua_pushnil(L);
+  return 1;
 }
 
 
@@ -277,8 +286,8 @@ static inline int as_a_rule (const Generator *g, int status) {
 
 /* there was no room for the values that it emitted */
 static int too_many (lua_State *L, Sched *S, Generator *g) {
-  lua_pushliteral(L, "too many values");
-  return stepped(L, S, g, LUA_ERRRUN);
+  if (g->closing) return closed(L, S, g, LUA_YIELD);
+  return misbehaved(L, S, g, "too many values for one 'yield'");
 }
 
 
@@ -393,7 +402,7 @@ static int close (lua_State *L, Sched *S, Generator *g) {
     return 0;
   }
   g->closing = 1;
-  if (g->strand.polite) {
+  if (g->strand.polite && lua_status(g->strand.co) == LUA_YIELD) {
     error_push_closing(L);
     lua_xmove(L, g->strand.co, 1);
     return advance(L, S, g, chain_of(L, S), 1);

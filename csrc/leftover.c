@@ -41,14 +41,17 @@ void generator_put_off (Sched *S, Generator *g) {
 /* closing one */
 
 
-/* push the generator that lies at the bottom of its suspended coroutine */
-static void push_generator (lua_State *L, const Generator *g) {
+/*
+** Push the generator that lies at the bottom of its suspended coroutine. 0 if
+** somebody has taken hold of the coroutine and ended it.
+*/
+static int push_generator (lua_State *L, Generator *g) {
   lua_State *co = g->strand.co;
   lua_Debug ar;
-  int low = 0, high = 1; /* 'low' is a level, 'high' is none */
+  int low = -1, high = 0; /* 'low' is a level, 'high' is none */
   while (lua_getstack(co, high, &ar)) {
     low = high;
-    high *= 2;
+    high = 2 * high + 1;
   }
   while (high - low > 1) {
     int middle = low + (high - low) / 2;
@@ -57,10 +60,16 @@ static void push_generator (lua_State *L, const Generator *g) {
     else
       high = middle;
   }
-  lua_getstack(co, low, &ar);
-  lua_getlocal(co, &ar, 1);
-  lua_xmove(co, L, 1);
-  invariant(lua_touserdata(L, -1) == g);
+  if (lua_getstack(co, low, &ar) && lua_getlocal(co, &ar, 1) != NULL) {
+    lua_xmove(co, L, 1);
+    if (lua_touserdata(L, -1) == g) return 1;
+    lua_pop(L, 1);
+  }
+  line_leave(g->line, &g->link);
+  g->line = NULL;
+  g->state = GEN_ENDED;
+  stock_lose(g->S);
+  return 0;
 }
 
 
@@ -117,7 +126,7 @@ static int spawn_closer (lua_State *L) {
 /* let a task in scope 's' close it; without memory for one, do it here */
 static void close_in (lua_State *L, Sched *S, Generator *g, Scope *s) {
   move(g, &S->open);
-  push_generator(L, g);
+  if (!push_generator(L, g)) return;
   lua_pushcfunction(L, spawn_closer);
   lua_pushlightuserdata(L, s);
   lua_pushvalue(L, -3);
@@ -180,9 +189,9 @@ int generator_close_all (lua_State *L, Sched *S) {
 static void close_line (lua_State *L, Sched *S, const Line *line) {
   while (line->first != NULL) {
     Generator *g = first_of(line);
+    if (!push_generator(L, g)) continue;
     line_leave(g->line, &g->link);
     g->line = NULL;
-    push_generator(L, g);
     close_here(L, S);
   }
 }
@@ -205,6 +214,10 @@ int generator_gc (lua_State *L) {
   if (g->state == GEN_FRESH) {
     g->state = GEN_ENDED;
     stock_give(L, S, g->strand.co);
+  }
+  if (g->state == GEN_RUNNING && g->line != NULL) {
+    line_leave(g->line, &g->link); /* the state is being closed, and with it */
+    g->line = NULL;                /* the task that it runs in */
   }
   if (g->state == GEN_ENDED || g->state == GEN_RUNNING) return 0;
   g->state = GEN_AT_YIELD;

@@ -233,13 +233,14 @@ static double run_step (lua_State *L, Sched *S, double budget) {
   S->stepped = now;
   sched_wake_all(S, &S->frame, WHY_DONE);
   sched_look(S, L, 0);
-  close_dropped(L, S);
+  close_dropped(L, S); /* those that the host has collected */
   if (!sched_busy(S) && S->clock == CLOCK_VIRTUAL) wait(S, L);
   while (sched_busy(S)) {
     if (!sched_round(S, L, until)) break;
     if (budget == NEVER || sched_real() >= until) break;
     sched_look(S, L, 0);
   }
+  close_dropped(L, S);
   loop_flush(S); /* before the next step the host may poll 'neap.fd' */
   if (!sched_busy(S)) sched_wake_all(S, &S->settled, WHY_DONE);
   if (sched_busy(S)) return 0;

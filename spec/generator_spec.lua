@@ -741,6 +741,50 @@ describe("generator", function ()
       end
     end)
 
+    it("cannot emit more than the consumer has room for", function ()
+      local log = support.recorder()
+      local gen = neap.generator(function (yield, before)
+        local _ <close> = closing(log, "closed")
+        before()
+        yield(1, table.unpack({}, 1, 600000))
+      end)
+      local function try (before)
+        local g = gen(before)
+        local function full (...)
+          if g() then return ... end
+        end
+        assert.matches("too many values", error_of(function ()
+          full(table.unpack({}, 1, 600000))
+        end))
+        assert.is_nil(g())
+      end
+      neap.clock "virtual"
+      try(neap.now)
+      run(try, neap.now)
+      run(try, neap.checkpoint)
+      assert.same({ "closed@0", "closed@0", "closed@0" }, log())
+    end)
+
+    it("may be closed by who has got hold of its coroutine", task(function ()
+      local co
+      local gen = neap.generator(function (yield)
+        co = coroutine.running()
+        yield(1)
+      end)
+      local function begin ()
+        local g = gen()
+        g()
+        assert(coroutine.close(co))
+        return g
+      end
+      assert.matches("dead coroutine", error_of(begin()))
+      begin():close()
+      begin()
+      collectgarbage()
+      neap.sleep(1)
+      assert.same({ 1, 2, 3 }, list(count(3)))
+    end))
+
     for name, open in pairs {
       scope = neap.scope,
       timeout = function (fn) return neap.timeout(fn, 9) end,
