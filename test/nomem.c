@@ -301,8 +301,14 @@ static const char *verify (lua_State *L, Sched *S) {
 /* ---------------------------------------------------------------------- */
 /* playing one scene once */
 
+/* the script, compiled: it is loaded thousands of times */
+typedef struct Code {
+  char *bytes;
+  size_t size;
+} Code;
+
 typedef struct Play {
-  const char *script;
+  const Code *script;
   int scene; /* its place in the script's list */
   char name[32];
   int mode;
@@ -316,9 +322,15 @@ static const char *const modes[] = { "failing once", "failing twice",
                                      "failing for ever", "with finalizers" };
 
 
+/* push the script as a function, or a message */
+static int load (lua_State *L, const Code *c) {
+  return luaL_loadbufferx(L, c->bytes, c->size, "nomem.lua", "b");
+}
+
+
 /* protected: script, scene -> list of scenes, run, check */
 static int prepare (lua_State *L) {
-  const char *script = (const char *)lua_touserdata(L, 1);
+  const Code *script = (const Code *)lua_touserdata(L, 1);
   lua_Integer scene = lua_tointeger(L, 2);
   luaL_openlibs(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -326,7 +338,7 @@ static int prepare (lua_State *L) {
   lua_setfield(L, -2, "neap.core");
   luaL_newlib(L, host);
   lua_setglobal(L, "host");
-  if (luaL_loadfile(L, script) != LUA_OK) return lua_error(L);
+  if (load(L, script) != LUA_OK) return lua_error(L);
   lua_call(L, 0, 1);
   lua_rawgeti(L, -1, scene);
   lua_getfield(L, -1, "make");
@@ -464,17 +476,38 @@ static int stage (Play *p, int only_mode, long only_n) {
 }
 
 
+static void give_up (lua_State *L) {
+  fprintf(stderr, "nomem: %s\n", lua_tostring(L, -1));
+  exit(EXIT_FAILURE);
+}
+
+
+static int append (lua_State *L, const void *p, size_t size, void *ud) {
+  Code *c = (Code *)ud;
+  (void)L;
+  c->bytes = (char *)realloc(c->bytes, c->size + size);
+  if (c->bytes == NULL) return 1;
+  memcpy(c->bytes + c->size, p, size);
+  c->size += size;
+  return 0;
+}
+
+
+static void compile (Code *c, const char *path) {
+  lua_State *L = luaL_newstate();
+  if (luaL_loadfile(L, path) != LUA_OK) give_up(L);
+  if (lua_dump(L, append, c, 0) != 0) exit(EXIT_FAILURE);
+  lua_close(L);
+}
+
+
 /* the name of scene number 'p->scene'; 0 if there is none */
 static int get_name (Play *p) {
   lua_State *L = luaL_newstate();
   const char *name;
-  if (L == NULL) return 0;
   luaL_openlibs(L);
-  if (luaL_loadfile(L, p->script) != LUA_OK ||
-      lua_pcall(L, 0, 1, 0) != LUA_OK) {
-    fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    exit(EXIT_FAILURE);
-  }
+  if (load(L, p->script) != LUA_OK || lua_pcall(L, 0, 1, 0) != LUA_OK)
+    give_up(L);
   lua_rawgeti(L, -1, p->scene);
   if (lua_istable(L, -1)) {
     lua_getfield(L, -1, "name");
@@ -490,13 +523,15 @@ static int get_name (Play *p) {
 
 int main (int argc, char **argv) {
   int passed = 0, failed = 0, mode = -1;
+  Code script = { NULL, 0 };
   Play *p = (Play *)mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE,
                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (argc < 2 || p == MAP_FAILED) {
     fprintf(stderr, "usage: nomem script.lua [scene [mode [n]]]\n");
     return EXIT_FAILURE;
   }
-  p->script = argv[1];
+  compile(&script, argv[1]);
+  p->script = &script;
   if (argc > 3) mode = atoi(argv[3]);
   for (p->scene = 1; get_name(p); p->scene++) {
     if (argc > 2 && strcmp(argv[2], p->name) != 0) continue;
@@ -505,6 +540,7 @@ int main (int argc, char **argv) {
     else
       failed++;
   }
+  free(script.bytes);
   printf("nomem: %d scenes passed, %d failed\n", passed, failed);
   return passed > 0 && failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
