@@ -16,6 +16,7 @@
 
 #include "pool.h"
 
+#include "args.h"
 #include "error.h"
 #include "task.h"
 
@@ -116,7 +117,8 @@ static void stop (lua_State *L, Sched *S, Pool *p, Worker *me) {
 
 /* the result, or a mark, is on top; pops it */
 static void keep_result (lua_State *L, Pool *p, lua_Integer index) {
-  if (is_mark(L, -1, source_skip) || is_mark(L, -1, source_stop)) {
+  if (!p->entries &&
+      (is_mark(L, -1, source_skip) || is_mark(L, -1, source_stop))) {
     p->skips = 1;
     if (p->source == SOURCE_KEYS) {
       lua_pop(L, 1);
@@ -174,7 +176,7 @@ static void item_ended (lua_State *L, Worker *w, int ending) {
   lua_Integer index = w->index;
   if (ending < END_EXPIRED) {
     lua_settop(L, AT_KEY + 1);
-    if (is_mark(L, -1, source_stop)) stop(L, S, p, w);
+    if (!p->entries && is_mark(L, -1, source_stop)) stop(L, S, p, w);
     keep_result(L, p, index);
   }
   else {
@@ -234,25 +236,42 @@ static int body_returned (lua_State *L, int status, lua_KContext ctx) {
 /* an item begins */
 
 
-/* the item on top is taken: run it; 0 if it must be waited for */
-static int run_item (lua_State *L, Sched *S, Worker *w) {
-  Pool *p = w->pool;
-  Task *t = S->current;
-  Scope *s;
-  int status;
-  w->index = ++p->next;
-  p->active++;
-  if (!p->exhausted && p->idle == 0 && p->born < p->limit) bear(L, p);
-  s = scope_open(L, t);
-  if (p->item_timeout < NEVER) scope_arm(s, p->item_timeout);
+/* replace the item on top by the call of the pool's function with it; how many
+   arguments */
+static int push_call (lua_State *L, Pool *p, Worker *w) {
   lua_pushvalue(L, AT_FN);
   lua_insert(L, -2);
   if (p->source == SOURCE_KEYS)
     lua_pushvalue(L, AT_KEY);
   else
     lua_pushinteger(L, w->index);
-  status =
-      lua_pcallk(L, 2, LUA_MULTRET, AT_HANDLER, (lua_KContext)w, body_returned);
+  return 2;
+}
+
+
+/* the same where the item is what is called, or awaited */
+static int push_entry (lua_State *L) {
+  if (is_callable(L, -1)) return 0;
+  luaL_getmetafield(L, -1, "__neap_await");
+  lua_insert(L, -2);
+  return 1;
+}
+
+
+/* the item on top is taken: run it; 0 if it must be waited for */
+static int run_item (lua_State *L, Sched *S, Worker *w) {
+  Pool *p = w->pool;
+  Task *t = S->current;
+  Scope *s;
+  int status, nargs;
+  w->index = ++p->next;
+  p->active++;
+  if (!p->exhausted && p->idle == 0 && p->born < p->limit) bear(L, p);
+  s = scope_open(L, t);
+  if (p->item_timeout < NEVER) scope_arm(s, p->item_timeout);
+  nargs = p->entries ? push_entry(L) : push_call(L, p, w);
+  status = lua_pcallk(L, nargs, LUA_MULTRET, AT_HANDLER, (lua_KContext)w,
+                      body_returned);
   return body_ended(L, w, status);
 }
 

@@ -30,8 +30,10 @@ typedef struct Pool {
   int exhausted; /* no further item is taken */
   int ended;     /* the source has ended or raised: do not close it */
   int stop_on_error;
-  int progress;        /* there is a callback */
-  int skips;           /* items were left out */
+  int progress; /* there is a callback */
+  int skips;    /* items were left out */
+  int entries;  /* items are what is called or awaited, without arguments; SKIP
+                  and STOP are results like any other */
   lua_Integer idle;    /* workers in 'turn' */
   lua_Integer born;    /* workers there ever were */
   lua_Integer limit;   /* workers there may be */

@@ -116,7 +116,7 @@ typedef struct Setup {
   Source source;
   lua_Integer total, limit, group;
   double item_timeout;
-  int stop_on_error;
+  int stop_on_error, entries;
 } Setup;
 
 
@@ -141,6 +141,7 @@ static int begin (lua_State *L, const Setup *o, const char *fname) {
   p->full = o->group > 0 ? o->group : LUA_MAXINTEGER;
   p->stop = LUA_MAXINTEGER;
   p->stop_on_error = o->stop_on_error;
+  p->entries = o->entries;
   p->item_timeout = o->item_timeout;
   lua_insert(L, 1);
   lua_setiuservalue(L, AT_POOL, POOL_SIGNAL);
@@ -251,7 +252,21 @@ static int l_sequential (lua_State *L) {
 }
 
 
+/* internal.all(list) -> results: neap.all, when its entries have been checked */
+static int l_all (lua_State *L) {
+  Setup o = { 0 };
+  o.source = source_of(L, 1, 1, "all", &o.total);
+  o.limit = LUA_MAXINTEGER;
+  o.item_timeout = NEVER;
+  o.stop_on_error = o.entries = 1;
+  lua_settop(L, 1);
+  lua_settop(L, 4);
+  return begin(L, &o, "all");
+}
+
+
 void pool_openlib (lua_State *L) {
+  static const luaL_Reg internals[] = { { "all", l_all }, { NULL, NULL } };
   static const luaL_Reg funcs[] = {
     { "batched", l_batched }, { "parallel", l_parallel },
     { "pool", l_pool },       { "sequential", l_sequential },
@@ -259,4 +274,5 @@ void pool_openlib (lua_State *L) {
   };
   pool_kinds((Sched *)lua_touserdata(L, -1));
   sched_funcs(L, funcs);
+  sched_internals(L, internals);
 }

@@ -68,6 +68,15 @@ describe("all", function ()
   end))
 
 
+  it("SKIP and STOP are results like any other", task(function ()
+    local results = neap.all {
+      function () return neap.SKIP end, function () return neap.STOP end,
+      after(1, true, "c"),
+    }
+    assert.same({ n = 3, neap.SKIP, neap.STOP, "c" }, results)
+  end))
+
+
   it("starts functions in order, all before any goes on", task(function ()
     local log = support.recorder()
     local list = {}
@@ -96,6 +105,22 @@ describe("race", function ()
     assert.equal(2, neap.now())
     assert.same({ n = 2, false, nil },
       table.pack(pcall(neap.race, { after(0, false, nil) })))
+  end))
+
+
+  it("a function has ended when all that it spawned has", task(function ()
+    local log = support.recorder()
+    assert.equal("won", neap.race {
+      function ()
+        neap.spawn(function ()
+          neap.sleep(2)
+          log "child"
+        end)
+        return "won"
+      end,
+      after(3, true, "late"),
+    })
+    assert.same({ "child@2" }, log())
   end))
 
 
@@ -208,6 +233,27 @@ describe("any", function ()
     end))
 
 
+  it("ALL-08 with keys, the errors have these keys", task(function ()
+    local err = error_of(neap.any, { a = after(2, false, 1),
+      b = after(1, false, 2) })
+    assert.equal(2, err.n)
+    assert.same({ a = 1, b = 2 }, err.errors)
+  end))
+
+
+  it("ALL-08 a child that fails is the failure of that function alone",
+    task(function ()
+      assert.equal("fine", neap.any {
+        function ()
+          neap.spawn(after(1, false, "child"))
+          neap.sleep(100)
+        end,
+        after(2, true, "fine"),
+      })
+      assert.equal(2, neap.now())
+    end))
+
+
   it("ALL-05 losers have unwound before it returns", task(function ()
     local log = support.recorder()
     neap.any { loser(log, "a"), after(1, true, 1) }
@@ -236,6 +282,19 @@ describe("all_settled", function ()
       local keyed = neap.all_settled { a = after(1, false, "x") }
       assert.same({ a = { status = "rejected", reason = "x" } }, keyed)
     end))
+
+
+  it("ALL-09 a child that fails rejects that function alone", task(function ()
+    local results = neap.all_settled {
+      function ()
+        neap.spawn(after(1, false, "child"))
+        neap.sleep(100)
+      end,
+      after(2, true, "fine"),
+    }
+    assert.same({ status = "rejected", reason = "child" }, results[1])
+    assert.equal("fine", results[2].value)
+  end))
 
 
   it("the abort of a task that it observes is a reason like any other",
@@ -293,6 +352,52 @@ describe("all four", function ()
         assert.equal(start + 2, neap.now())
       end
     end))
+
+
+  it("ALL-10 what clean-up raises on a cancel is raised, not lost",
+    task(function ()
+      for _, name in ipairs(four) do
+        local t = neap.async(neap[name], { after(9, true), function ()
+          local _ <close> = setmetatable({}, { __close = function ()
+            error("clean-up", 0)
+          end })
+          neap.sleep(9)
+        end })
+        neap.sleep(1)
+        t:cancel()
+        assert.equal("clean-up", error_of(t.await, t))
+      end
+    end))
+
+
+  it("ALL-01 errors point at the caller's line", task(function ()
+    for _, bad in ipairs { 5, { 5 }, { key = 5 }, { n = -1 } } do
+      for _, name in ipairs(four) do
+        local line
+        local ok, err = pcall(function ()
+          line = debug.getinfo(1, "l").currentline + 1
+          local result = neap[name](bad)
+          return result
+        end)
+        assert.is_false(ok)
+        assert.equal(line, tonumber(err:match "_spec.lua:(%d+): bad argument"))
+      end
+    end
+  end))
+
+
+  it("CNV-06 take callable objects, and any key", task(function ()
+    local callable = setmetatable({}, { __call = function (_, ...)
+      assert.equal(0, select("#", ...))
+      return "called"
+    end })
+    assert.same({ n = 1, "called" }, neap.all { callable })
+    assert.same({ n = "called", [0] = "called" },
+      neap.all { n = callable, [0] = callable })
+    assert.equal("called", neap.race { n = callable })
+    assert.equal("called", neap.any { n = callable })
+    assert.equal("called", neap.all_settled { n = callable }.n.value)
+  end))
 
 
   it("say where they must be called", function ()

@@ -5,55 +5,75 @@
 -- pools or scopes, so a loser has been cancelled and has unwound before the
 -- call returns, and whoever only waited for an awaitable leaves it as it was.
 --
+-- Each function runs in a scope of its own: its outcome is there when all that
+-- it spawned has ended, and what fails inside is the error of that one entry.
+--
 -- @module neap.collective
 
 local args = require "neap.args"
 local core = require "neap.core"
 
-local make_error, parallel, scope = core.error, core.parallel, core.scope
+local cancelled, make_error = core.cancelled, core.error
+local parallel, together = core.parallel, core.internal.all
 local protected = core.pcall -- cancellation passes
-local suppress = core.internal.suppress
+local scope, suppress = core.scope, core.internal.suppress
+local timeout = core.timeout -- takes what an entry may be
 local is_callable = args.is_callable
-local pack, unpack = table.pack, table.unpack
+local huge, pack, unpack = math.huge, table.pack, table.unpack
 
 
--- what waits for an awaitable, or nil
-local function awaiter (entry)
+local function is_awaitable (entry)
   local meta = getmetatable(entry)
-  return type(meta) == "table" and rawget(meta, "__neap_await") or nil
+  return type(meta) == "table" and rawget(meta, "__neap_await") ~= nil
 end
 
 
--- the outcome of an entry
-local function outcome (entry)
-  local await = awaiter(entry)
-  if await ~= nil then return await(entry) end
-  return entry()
+-- how many entries a sequence has; nil for a table with other keys
+local function length (list)
+  local n = list.n
+  if math.type(n) == "integer" and n >= 0 then return n end
+  n = rawlen(list)
+  if n > 0 or next(list) == nil then return n end
 end
 
 
--- check the list before anything has begun; how many entries it has
+-- call `fn(key, entry)` for each entry; how many there are, and whether the
+-- list is a sequence
+local function each (list, fn)
+  local n = length(list)
+  if n ~= nil then
+    for i = 1, n do fn(i, list[i]) end
+    return n, true
+  end
+  n = 0
+  for key, entry in pairs(list) do
+    fn(key, entry)
+    n = n + 1
+  end
+  return n, false
+end
+
+
+-- is it what `timeout` takes?
+local function is_entry (value)
+  return type(value) == "function" or is_callable(value) or is_awaitable(value)
+end
+
+
+-- check the list before anything has begun; returns what `each` does
 local function check (list, fname)
   if type(list) ~= "table" or is_callable(list) then
-    args.fail(1, fname, "list", "a table", list, 1)
+    args.fail(1, fname, "list", "a table", list)
   end
-  local function check_entry (key, entry)
-    if awaiter(entry) == nil and not is_callable(entry) then
-      args.fail(1, fname, ("list[%s]"):format(key),
-        "a function, a task, a future or an operation", entry, 2)
-    end
+  local all_good, bad_key = true, nil
+  local n, is_sequence = each(list, function (key, entry)
+    if all_good and not is_entry(entry) then all_good, bad_key = false, key end
+  end)
+  if not all_good then
+    args.fail(1, fname, ("list[%s]"):format(bad_key),
+      "a function, a task, a future or an operation", list[bad_key])
   end
-  local n = math.type(list.n) == "integer" and list.n or #list
-  for i = 1, n do check_entry(i, list[i]) end
-  if n == 0 then
-    for key, entry in pairs(list) do
-      if key ~= "n" then
-        check_entry(key, entry)
-        n = n + 1
-      end
-    end
-  end
-  return n
+  return n, is_sequence
 end
 
 
@@ -66,21 +86,24 @@ end
 local function all (list)
   check(list, "all")
   args.enter "all"
-  return parallel(list, outcome)
+  return together(list)
 end
 
 
--- what pcall gave, as an entry of all_settled
+-- What pcall gave, as an entry of all_settled. What clean-up raised when all is
+-- being cancelled is raised, as everywhere.
 local function settled (ok, ...)
   if ok then
     return { status = "fulfilled", value = (...), values = pack(...) }
+  elseif cancelled() then
+    error((...), 0)
   end
   return { status = "rejected", reason = (...) }
 end
 
 
 local function settle (entry)
-  return settled(protected(outcome, entry))
+  return settled(protected(timeout, entry, huge))
 end
 
 
@@ -103,6 +126,8 @@ local function contest (list, decide)
   local function judge (s, key, ok, ...)
     if decided then
       if not ok then suppress((...)) end
+    elseif not ok and cancelled() then
+      error((...), 0) -- of clean-up: the caller is being cancelled
     elseif decide(key, ok, ...) then
       decided = true
       s:cancel()
@@ -110,17 +135,11 @@ local function contest (list, decide)
   end
 
   local function contend (s, key, entry)
-    judge(s, key, protected(outcome, entry))
+    judge(s, key, protected(timeout, entry, huge))
   end
 
   scope(function (s)
-    local n = math.type(list.n) == "integer" and list.n or #list
-    for i = 1, n do s:spawn(contend, s, i, list[i]) end
-    if n == 0 then
-      for key, entry in pairs(list) do
-        if key ~= "n" then s:spawn(contend, s, key, entry) end
-      end
-    end
+    each(list, function (key, entry) s:spawn(contend, s, key, entry) end)
   end)
 end
 
@@ -137,7 +156,8 @@ end
 -- @raise the error of the first one
 local function race (list)
   if check(list, "race") == 0 then
-    args.fail(1, "race", "list", "a list with at least one entry", list)
+    args.fail(1, "race", "list", "a list with at least one entry", list,
+      -1)
   end
   args.enter "race"
   local first
@@ -155,20 +175,20 @@ end
 -- @raise an AggregateError when all have failed, or there are none; `errors`
 -- in the order of the list (with `n`) or with its keys
 local function any (list)
-  local n = check(list, "any")
+  local n, is_sequence = check(list, "any")
   args.enter "any"
   local first
-  local failures, failed = {}, 0
-  contest(list, function (key, ...)
-    if ... then
+  local failures = { n = is_sequence and n or nil }
+  contest(list, function (key, ok, ...)
+    if ok then
       first = pack(...)
-      return true
+    else
+      failures[key] = (...)
     end
-    failures[key], failed = select(2, ...), failed + 1
+    return ok
   end)
-  if first ~= nil then return unpack(first, 2, first.n) end
-  failures.n = n
-  error(make_error("AggregateError", ("all %d failed"):format(failed),
+  if first ~= nil then return unpack(first, 1, first.n) end
+  error(make_error("AggregateError", ("none of %d succeeded"):format(n),
     { errors = failures, n = n }), 0)
 end
 
