@@ -77,6 +77,7 @@ build = {
     ["neap.buffer"] = "lua/neap/buffer.lua",
     ["neap.burst"] = "lua/neap/burst.lua",
     ["neap.cancellable"] = "lua/neap/cancellable.lua",
+    ["neap.chunk"] = "lua/neap/chunk.lua",
     ["neap.collective"] = "lua/neap/collective.lua",
     ["neap.debounce"] = "lua/neap/debounce.lua",
     ["neap.flat_map"] = "lua/neap/flat_map.lua",
@@ -88,6 +89,7 @@ build = {
     ["neap.retry"] = "lua/neap/retry.lua",
     ["neap.stream"] = "lua/neap/stream.lua",
     ["neap.throttle"] = "lua/neap/throttle.lua",
+    ["neap.timed"] = "lua/neap/timed.lua",
     ["neap.workers"] = "lua/neap/workers.lua",
   },
   install = {

@@ -10,6 +10,7 @@
 
 local args = require "neap.args"
 local core = require "neap.core"
+local timed = require "neap.timed"
 
 local internal = core.internal
 local generator_methods = internal.generator_methods
@@ -204,10 +205,10 @@ end
 -- The methods of streams and generators, and the same as functions on items
 
 
-local public = { iter = iter, read = read }
+local public = { iter = iter, read = read, ticker = timed.ticker }
 local both = { collect = collect, each = each, reduce = reduce }
 
-for _, file in ipairs { "buffer", "flat_map", "map" } do
+for _, file in ipairs { "buffer", "chunk", "flat_map", "map" } do
   for name, fn in pairs(require("neap." .. file)) do both[name] = fn end
 end
 
@@ -215,6 +216,9 @@ for name, fn in pairs(both) do
   public[name] = fn
   methods[name] = fn
 end
+
+-- their names are those of patterns
+for name, fn in pairs(timed.methods) do methods[name] = fn end
 
 for name, fn in pairs(methods) do
   if generator_methods[name] == nil then generator_methods[name] = fn end
