@@ -18,6 +18,7 @@
 #include "task.h"
 
 typedef struct Channel {
+  Object object;
   Line senders;
   Line receivers;
   lua_Integer capacity;
@@ -28,6 +29,8 @@ typedef struct Channel {
   int has_error;
 } Channel;
 
+static const char channel_mark = 0; /* its address stands for the class */
+
 #define RING 1
 #define ERROR 2
 #define ROOM_AT_FIRST 16
@@ -37,7 +40,7 @@ typedef struct Channel {
 
 
 static Channel *check_channel (lua_State *L, const char *fname) {
-  Channel *c = (Channel *)sched_object(L, 1);
+  Channel *c = (Channel *)object_at(L, 1, &channel_mark);
   if (c == NULL) arg_error(L, 0, fname, "self", "a channel", 1);
   return c;
 }
@@ -153,8 +156,8 @@ static void check_value (lua_State *L, const char *fname) {
 place in the buffer. nil raises. Raises a ClosedError, with the value, if the
 channel is or gets closed. Suspends. */
 static int c_send (lua_State *L) {
-  Sched *S = sched_of(L);
   Channel *c = check_channel(L, "send");
+  Sched *S = c->object.S;
   Task *t;
   check_value(L, "send");
   t = sched_enter_in(L, S, "send");
@@ -170,7 +173,7 @@ static int c_send (lua_State *L) {
 static int c_try_send (lua_State *L) {
   Channel *c = check_channel(L, "try_send");
   check_value(L, "try_send");
-  if (try_send(L, sched_of(L), c)) {
+  if (try_send(L, c->object.S, c)) {
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -222,8 +225,8 @@ static int try_recv (lua_State *L, Sched *S, Channel *c) {
 /*** ch:recv() -> value: waits for a value. After 'close' and the end of what
 is buffered: nil, or the error that 'close' was given is raised. Suspends. */
 static int c_recv (lua_State *L) {
-  Sched *S = sched_of(L);
   Channel *c = check_channel(L, "recv");
+  Sched *S = c->object.S;
   Task *t = sched_enter_in(L, S, "recv");
   SCHED_DETOUR(L, S, t, c_recv);
   lua_settop(L, 1);
@@ -240,7 +243,7 @@ static int c_try_recv (lua_State *L) {
   Channel *c = check_channel(L, "try_recv");
   lua_settop(L, 1);
   lua_pushboolean(L, 1);
-  if (try_recv(L, sched_of(L), c)) return 2;
+  if (try_recv(L, c->object.S, c)) return 2;
   lua_pushboolean(L, 0);
   lua_pushstring(L, c->closed ? "closed" : "empty");
   return 2;
@@ -309,6 +312,8 @@ static int l_channel (lua_State *L) {
   if (!lua_isnoneornil(L, 1)) n = arg_limit(L, 1, 1, "channel", "capacity", 0);
   c = (Channel *)lua_newuserdatauv(L, sizeof(Channel), 2);
   memset(c, 0, sizeof(Channel));
+  c->object.mark = &channel_mark;
+  c->object.S = sched_of(L);
   c->capacity = n;
   luaL_setmetatable(L, "neap.channel");
   if (n > 0) { /* the first part of the ring, 'grow' takes self from 1 */

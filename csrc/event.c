@@ -15,6 +15,7 @@
 #include "task.h"
 
 typedef struct Event {
+  Object object;
   Line line;
   int set;
 } Event;
@@ -22,10 +23,14 @@ typedef struct Event {
 enum { PENDING, RESOLVED, REJECTED };
 
 typedef struct Future {
+  Object object;
   Line line;
   int state;
   int n; /* values: one in user value 1, several in a table there */
 } Future;
+
+/* their addresses stand for the classes */
+static const char event_mark = 0, future_mark = 0;
 
 
 static int passed (lua_State *L, int status, lua_KContext ctx) {
@@ -37,7 +42,7 @@ static int passed (lua_State *L, int status, lua_KContext ctx) {
 
 
 static Event *check_event (lua_State *L, const char *fname) {
-  Event *e = (Event *)sched_object(L, 1);
+  Event *e = (Event *)object_at(L, 1, &event_mark);
   if (e == NULL) arg_error(L, 0, fname, "self", "an event", 1);
   return e;
 }
@@ -48,7 +53,7 @@ it is cleared. Does not suspend. */
 static int e_set (lua_State *L) {
   Event *e = check_event(L, "set");
   e->set = 1;
-  sched_wake_all(sched_of(L), &e->line, WHY_DONE);
+  sched_wake_all(e->object.S, &e->line, WHY_DONE);
   return 0;
 }
 
@@ -69,8 +74,8 @@ static int e_is_set (lua_State *L) {
 
 /*** event:wait(): waits until the event is set. Suspends. */
 static int e_wait (lua_State *L) {
-  Sched *S = sched_of(L);
   Event *e = check_event(L, "wait");
+  Sched *S = e->object.S;
   Task *t = sched_enter_in(L, S, "wait");
   SCHED_DETOUR(L, S, t, e_wait);
   if (e->set) return 0;
@@ -83,6 +88,8 @@ static int e_wait (lua_State *L) {
 static int l_event (lua_State *L) {
   Event *e = (Event *)lua_newuserdatauv(L, sizeof(Event), 0);
   memset(e, 0, sizeof(Event));
+  e->object.mark = &event_mark;
+  e->object.S = sched_of(L);
   luaL_setmetatable(L, "neap.event");
   return 1;
 }
@@ -93,7 +100,7 @@ static int l_event (lua_State *L) {
 
 
 static Future *check_future (lua_State *L, const char *fname) {
-  Future *f = (Future *)sched_object(L, 1);
+  Future *f = (Future *)object_at(L, 1, &future_mark);
   if (f == NULL) arg_error(L, 0, fname, "self", "a future", 1);
   return f;
 }
@@ -102,6 +109,8 @@ static Future *check_future (lua_State *L, const char *fname) {
 void future_new (lua_State *L) {
   Future *f = (Future *)lua_newuserdatauv(L, sizeof(Future), 1);
   memset(f, 0, sizeof(Future));
+  f->object.mark = &future_mark;
+  f->object.S = sched_find(L);
   luaL_setmetatable(L, "neap.future");
 }
 
@@ -202,8 +211,8 @@ static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
 
 static int join (lua_State *L, const char *fname, lua_CFunction self,
                  lua_KFunction then) {
-  Sched *S = sched_of(L);
   Future *f = check_future(L, fname);
+  Sched *S = f->object.S;
   Task *t = sched_enter_in(L, S, fname);
   SCHED_DETOUR(L, S, t, self);
   lua_settop(L, 1);

@@ -337,6 +337,25 @@ void sched_internals (lua_State *L, const luaL_Reg *funcs);
 void sched_class (lua_State *L, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *meta);
 
+/*
+** What objects begin with whose methods must be cheap: an address that stands
+** for their class is compared faster than metatables are.
+*/
+typedef struct Object {
+  const void *mark;
+  Sched *S;
+} Object;
+
+/* the object of this class at 'idx', or NULL */
+static inline void *object_at (lua_State *L, int idx, const void *mark) {
+  Object *o = (Object *)lua_touserdata(L, idx);
+  /* the length of what is no userdata of ours may be anything, but 0 for
+     light userdata */
+  if (o == NULL || lua_rawlen(L, idx) < sizeof(Object) || o->mark != mark)
+    return NULL;
+  return o;
+}
+
 /* in a method: the object at 'idx', if it is of the method's class */
 void *sched_object (lua_State *L, int idx);
 

@@ -238,15 +238,19 @@ static int moved_on (lua_State *L, int ending, int base) {
 
 
 /*
-** The function is at 'fn', its arguments are above; what is below has been
-** read. At fn - 1 there is place for the message handler.
+** Run the function at 'fn' in a scope with a deadline; its arguments are above,
+** and at fn - 1 is a place for the message handler. What is raised when it
+** passes, if not nil, is in place of the function until that is put there.
 */
-static int timed (lua_State *L, Task *t, int fn, double seconds, int message,
+static int timed (lua_State *L, Task *t, int fn, double seconds,
                   ScopeThen then) {
   Scope *s = scope_open(L, t);
-  if (message != 0) {
-    lua_pushvalue(L, message);
-    scope_message(L, s);
+  if (fn == 3) {
+    if (!lua_isnil(L, 3)) {
+      lua_pushvalue(L, 3);
+      scope_message(L, s);
+    }
+    lua_copy(L, 1, 3);
   }
   scope_arm(s, seconds);
   return scope_call(L, s, fn - 1, then);
@@ -270,21 +274,14 @@ static int l_timeout (lua_State *L) {
   seconds = arg_seconds(L, 2, 2, "timeout", "seconds");
   t = sched_enter(L, "timeout");
   if (task_cancelled(t)) return sched_raise_later(L, t);
-  if (lua_gettop(L) < 3) lua_settop(L, 3);
+  /* fn, seconds, message, ... -> fn, handler, fn, ... */
+  if (lua_gettop(L) < 3 || awaitable) lua_settop(L, 3);
   if (awaitable) { /* its 'await', called on itself */
-    lua_settop(L, 3);
-    luaL_getmetafield(L, 1, "__neap_await");
     lua_pushvalue(L, 1);
-    lua_pushnil(L);
-    lua_insert(L, 4);
-    return timed(L, t, 5, seconds, 3, scope_return);
+    luaL_getmetafield(L, 1, "__neap_await");
+    lua_replace(L, 1);
   }
-  /* fn, seconds, message, ... -> seconds, message, fn, ...: the handler's
-     place is that of the message, which is read before */
-  lua_pushvalue(L, 1);
-  lua_insert(L, 4);
-  lua_remove(L, 1);
-  return timed(L, t, 3, seconds, 2, scope_return);
+  return timed(L, t, 3, seconds, scope_return);
 }
 
 
@@ -296,7 +293,7 @@ static int l_move_on_after (lua_State *L) {
   arg_callable(L, 2, 2, "move_on_after", "fn");
   t = sched_enter(L, "move_on_after");
   if (task_cancelled(t)) return sched_raise_later(L, t);
-  return timed(L, t, 2, seconds, 0, moved_on);
+  return timed(L, t, 2, seconds, moved_on);
 }
 
 

@@ -15,6 +15,7 @@
 #include "task.h"
 
 typedef struct Sem {
+  Object object;
   Line line;
   lua_Integer size;    /* permits there are */
   lua_Integer largest; /* the most that there ever were */
@@ -24,9 +25,13 @@ typedef struct Sem {
 } Sem;
 
 typedef struct Permit {
+  Object object;
   Sem *sem; /* user value 1 keeps it */
   lua_Integer n;
 } Permit;
+
+/* their addresses stand for the classes */
+static const char sem_mark = 0, permit_mark = 0;
 
 #define free_of(s) ((s)->size - (s)->taken)
 
@@ -66,25 +71,40 @@ static void left (Sched *S, Task *t, Line *line) {
 
 
 static Sem *check_sem (lua_State *L, const char *fname) {
-  Sem *s = (Sem *)sched_object(L, 1);
+  Sem *s = (Sem *)object_at(L, 1, &sem_mark);
   if (s == NULL) arg_error(L, 0, fname, "self", "a semaphore", 1);
   return s;
 }
 
 
-/* the number of permits at index 2, default 1; put there as an integer */
-static lua_Integer check_count (lua_State *L, Sem *s, const char *fname) {
-  lua_Integer n = 1;
-  if (!lua_isnoneornil(L, 2)) n = arg_integer(L, 2, 1, fname, "n", 0);
+/* the number of permits at index 2, default 1 */
+static lua_Integer check_count (lua_State *L, const char *fname) {
+  if (lua_gettop(L) == 1 || lua_isnil(L, 2)) return 1;
+  return arg_integer(L, 2, 1, fname, "n", 0);
+}
+
+
+/* the same for those who take them: no more than there can be */
+static lua_Integer check_wanted (lua_State *L, Sem *s, const char *fname) {
+  lua_Integer n = check_count(L, fname);
+  if (n > s->largest) {
+    const char *must =
+        lua_pushfstring(L, "at most %I, the size of the semaphore", s->largest);
+    lua_pushinteger(L, n);
+    arg_error(L, 1, fname, "n", must, lua_gettop(L));
+  }
+  return n;
+}
+
+
+/* wait in line for 'n' permits, noted at index 2 (see 'wanted'); the caller
+   yields next */
+static void stand_in_line (lua_State *L, Sem *s, Task *t, lua_Integer n) {
   lua_settop(L, 2);
   lua_pushinteger(L, n);
   lua_replace(L, 2);
-  if (s != NULL && n > s->largest) {
-    const char *must =
-        lua_pushfstring(L, "at most %I, the size of the semaphore", s->largest);
-    arg_error(L, 1, fname, "n", must, 2);
-  }
-  return n;
+  s->waiting++;
+  sched_park(s->object.S, t, WAIT_PERMITS, &s->line, NEVER);
 }
 
 
@@ -114,15 +134,14 @@ static int acquired (lua_State *L, int status, lua_KContext ctx) {
 /*** sem:acquire([n]): takes n permits (default 1), waiting in line for them.
 Raises what 'close' was given when the semaphore is closed. Suspends. */
 static int s_acquire (lua_State *L) {
-  Sched *S = sched_of(L);
   Sem *s = check_sem(L, "acquire");
-  lua_Integer n = check_count(L, s, "acquire");
+  Sched *S = s->object.S;
+  lua_Integer n = check_wanted(L, s, "acquire");
   Task *t = sched_enter_in(L, S, "acquire");
   SCHED_DETOUR(L, S, t, s_acquire);
   if (s->closed) return raise_closed(L);
   if (take(s, n)) return 0;
-  s->waiting++;
-  sched_park(S, t, WAIT_PERMITS, &s->line, NEVER);
+  stand_in_line(L, s, t, n);
   return lua_yieldk(L, 0, (lua_KContext)t, acquired);
 }
 
@@ -131,16 +150,16 @@ static int s_acquire (lua_State *L) {
 nobody is in line. Does not suspend. */
 static int s_try_acquire (lua_State *L) {
   Sem *s = check_sem(L, "try_acquire");
-  lua_Integer n = check_count(L, s, "try_acquire");
+  lua_Integer n = check_wanted(L, s, "try_acquire");
   if (s->closed) return raise_closed(L);
   lua_pushboolean(L, take(s, n));
   return 1;
 }
 
 
-static void give (Sched *S, Sem *s, lua_Integer n) {
+static void give (Sem *s, lua_Integer n) {
   s->taken -= n;
-  serve(S, s);
+  serve(s->object.S, s);
 }
 
 
@@ -148,12 +167,13 @@ static void give (Sched *S, Sem *s, lua_Integer n) {
 who wait. Raises if that is more than are taken. Does not suspend. */
 static int s_release (lua_State *L) {
   Sem *s = check_sem(L, "release");
-  lua_Integer n = check_count(L, NULL, "release");
+  lua_Integer n = check_count(L, "release");
   if (n > s->taken) {
     const char *must = lua_pushfstring(L, "at most the %I taken", s->taken);
-    arg_error(L, 1, "release", "n", must, 2);
+    lua_pushinteger(L, n);
+    arg_error(L, 1, "release", "n", must, lua_gettop(L));
   }
-  give(sched_of(L), s, n);
+  give(s, n);
   return 0;
 }
 
@@ -164,7 +184,7 @@ static int s_release (lua_State *L) {
 
 static int permit_used (lua_State *L, int status, lua_KContext ctx) {
   Sem *s = (Sem *)ctx;
-  give(sched_of(L), s, 1);
+  give(s, 1);
   if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
   return lua_gettop(L) - 2;
 }
@@ -219,12 +239,17 @@ static int got_object (lua_State *L, int status, lua_KContext ctx) {
 that gives them back once: by permit:release(), or as a <close> variable.
 Suspends. */
 static int s_permit (lua_State *L) {
-  Sched *S = sched_of(L);
   Sem *s = check_sem(L, "permit");
-  lua_Integer n = check_count(L, s, "permit");
+  Sched *S = s->object.S;
+  lua_Integer n = check_wanted(L, s, "permit");
   Task *t = sched_enter_in(L, S, "permit");
   /* first, since a finalizer may then cancel the task or close the semaphore */
-  Permit *p = (Permit *)lua_newuserdatauv(L, sizeof(Permit), 1);
+  Permit *p;
+  lua_settop(L, 1);
+  lua_pushinteger(L, n); /* see 'wanted' */
+  p = (Permit *)lua_newuserdatauv(L, sizeof(Permit), 1);
+  p->object.mark = &permit_mark;
+  p->object.S = S;
   p->sem = s;
   p->n = 0;
   lua_pushvalue(L, 1);
@@ -245,12 +270,12 @@ static int s_permit (lua_State *L) {
 /*** permit:release(): gives the permits back; again does nothing. Does not
 suspend. */
 static int p_release (lua_State *L) {
-  Permit *p = (Permit *)sched_object(L, 1);
+  Permit *p = (Permit *)object_at(L, 1, &permit_mark);
   lua_Integer n;
   if (p == NULL) arg_error(L, 0, "release", "self", "a permit", 1);
   n = p->n;
   p->n = 0;
-  if (n > 0) give(sched_of(L), p->sem, n);
+  if (n > 0) give(p->sem, n);
   return 0;
 }
 
@@ -315,6 +340,8 @@ static int l_semaphore (lua_State *L) {
   lua_Integer n = arg_integer(L, 1, 1, "semaphore", "permits", 0);
   Sem *s = (Sem *)lua_newuserdatauv(L, sizeof(Sem), 1);
   memset(s, 0, sizeof(Sem));
+  s->object.mark = &sem_mark;
+  s->object.S = sched_of(L);
   s->size = s->largest = n;
   luaL_setmetatable(L, "neap.semaphore");
   return 1;
