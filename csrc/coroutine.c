@@ -194,6 +194,7 @@ static int resume (lua_State *L, lua_State *co, Results results,
   }
   if (in_task(L, S)) {
     Strand *x = strand_borrow(L, S, co);
+    x->scope = S->current->scope;
     status = strand_resume(L, S, S->current, x, give_arguments(L, co), &n);
     if (status < 0) return lua_yieldk(L, 0, (lua_KContext)x, then);
     if (strand_leave(S, S->current, x)) return escaped(L, x);

@@ -9,8 +9,9 @@
 ** coroutine like any other, and cannot wait.
 **
 ** To close, the body is resumed as well, and its 'yield' raises: so <close>
-** variables run as after any error, and may wait. A body that waits in the
-** plain coroutine.yield can only be reset.
+** variables run as after any error, and may wait. Lua's own coroutine.yield
+** does not raise; there a hook does, before the next instruction. In the same
+** way a body is told what is wrong with something that it has emitted.
 **
 ** Invariants: the body runs in at most one call of 'next' or 'close'; others
 ** stand in 'turn', and the first of them is promised the turn when the call
@@ -27,8 +28,8 @@
 #include "scope.h"
 #include "stock.h"
 
-/* how often 'yield' raises in a body that goes on yielding while it is being
-   closed, before it is ended by force */
+/* how often a body is told that it must not emit, because it is being closed
+   or because of what, before it is ended by force */
 #define REFUSALS 100
 
 /* generators that end one another by force, inside one another in C */
@@ -41,9 +42,12 @@ enum { AT_GENERATOR = 1, AT_ERROR };
 
 static const char nil_emitted[] =
     "nil is the end of a generator and cannot be emitted";
-static const char escape[] = "'%s' inside a scope or timeout that the "
-                             "generator has opened: await inside "
-                             "it and emit outside, or send to a channel";
+static const char inside_scope[] =
+    "a generator cannot emit inside a scope or timeout that it has opened: "
+    "await inside it and emit outside, or send to a channel";
+
+/* the status of a body that has emitted more values than there is room for */
+#define TOO_MANY (-2)
 
 #define BASE(g) ((g)->closing ? AT_ERROR : AT_GENERATOR)
 
@@ -93,7 +97,7 @@ static int g_yield (lua_State *L) {
     return luaL_error(L, "'yield' outside of the body of its generator");
   if (lua_isnoneornil(L, 1)) return luaL_error(L, nil_emitted);
   if (S->co == L && S->current != NULL && S->current->scope != g->strand.scope)
-    return luaL_error(L, escape, "yield");
+    return luaL_error(L, inside_scope);
   if (!lua_isyieldable(L))
     return luaL_error(L, "'yield' cannot emit here: Lua cannot suspend in a "
                          "comparator of table.sort, a callback of string.gsub "
@@ -112,6 +116,12 @@ static int g_yield (lua_State *L) {
 /* turns */
 
 
+static void unhook (Generator *g) {
+  lua_sethook(g->strand.co, g->hook, g->mask, g->count);
+  g->hooked = 0;
+}
+
+
 /* it ended; the generator is at AT_GENERATOR, its coroutine is well or was
    reset */
 static void end (lua_State *L, Sched *S, Generator *g) {
@@ -120,6 +130,7 @@ static void end (lua_State *L, Sched *S, Generator *g) {
   g->line = NULL;
   lua_pushnil(L);
   lua_setiuservalue(L, AT_GENERATOR, 1);
+  if (g->hooked) unhook(g);
   stock_give(L, S, g->strand.co);
   sched_wake_all(S, &g->turn, WHY_DONE);
 }
@@ -184,6 +195,7 @@ static void unforced (lua_State *L, Sched *S, int n) {
 static int reset (lua_State *L, Sched *S, Generator *g) {
   lua_State *co = g->strand.co;
   int status;
+  if (g->hooked) unhook(g);
   S->forced++;
   status = lua_resetthread(co);
   unforced(L, S, 1);
@@ -198,25 +210,13 @@ static int raise (lua_State *L) {
 }
 
 
-/* the body has emitted for 'next' what nobody may: it is ended for that */
-static int misbehaved (lua_State *L, Sched *S, Generator *g,
-                       const char *message) {
-  lua_settop(L, AT_GENERATOR);
-  reset(L, S, g);
-  end(L, S, g);
-  lua_pushstring(L, message);
-  return raise(L);
-}
+/* ---------------------------------------------------------------------- */
+/* 'next' */
 
 
-/* 'next': the body has emitted what is above AT_GENERATOR, or ended */
-static int emitted (lua_State *L, Sched *S, Generator *g, int status) {
-  if (status == LUA_YIELD && !lua_isnoneornil(L, AT_GENERATOR + 1)) {
-    pass_turn(S, g);
-    return lua_gettop(L) - AT_GENERATOR;
-  }
-  if (status == LUA_YIELD) return misbehaved(L, S, g, nil_emitted);
-  if (status != LUA_OK) {
+/* the body has ended; its error, if there is one, is on top */
+static int ended (lua_State *L, Sched *S, Generator *g, int status) {
+  if (status != LUA_OK) { /* out of memory, or of C stack */
     lua_insert(L, AT_GENERATOR + 1);
     reset(L, S, g);
     lua_settop(L, AT_GENERATOR + 1);
@@ -226,6 +226,10 @@ static int emitted (lua_State *L, Sched *S, Generator *g, int status) {
   lua_pushnil(L);
   return 1;
 }
+
+
+/* ---------------------------------------------------------------------- */
+/* 'close' */
 
 
 /* the error on top was raised as the body was closed; one of the loop wins */
@@ -240,24 +244,21 @@ static int close_failed (lua_State *L, Sched *S) {
 }
 
 
-/* 'close': the body has ended, perhaps with what is above AT_ERROR, or goes on
-   emitting */
+/* the body has ended; its error, if there is one, is on top */
 static int closed (lua_State *L, Sched *S, Generator *g, int status) {
-  int failed = status == LUA_OK ? g->failed : status != LUA_YIELD;
-  if (status == LUA_YIELD) lua_settop(L, AT_ERROR);
-  if (status != LUA_OK && reset(L, S, g) != LUA_OK) failed = 1;
+  int failed = status != LUA_OK || g->failed;
+  if (status != LUA_OK) reset(L, S, g);
   end(L, S, g);
   return failed && !error_is_closing(L, -1) ? close_failed(L, S) : 0;
 }
 
 
-static int stepped (lua_State *L, Sched *S, Generator *g, int status) {
-  return g->closing ? closed(L, S, g, status) : emitted(L, S, g, status);
-}
+/* ---------------------------------------------------------------------- */
+/* what must not be emitted */
 
 
-/* the body has emitted from within scopes of its own, by coroutine.yield, and
-   has been ended for that: leave them; the error is above 'base' */
+/* the scopes that a body, which was ended by force, has left open are left;
+   the error is above 'base' */
 static int unwound (lua_State *L, int ending, int base) {
   Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
   Task *t = g->S->current;
@@ -268,26 +269,61 @@ static int unwound (lua_State *L, int ending, int base) {
 }
 
 
-static int escaped (lua_State *L, Generator *g) {
-  end(L, g->S, g);
+/* it does not stop emitting what it must not */
+static int give_up (lua_State *L, Sched *S, Generator *g, int inside) {
+  int status;
   lua_settop(L, BASE(g));
-  lua_pushfstring(L, escape, "coroutine.yield");
-  return unwound(L, END_ERROR, BASE(g));
+  if (inside) scope_detach(S->current, g->strand.scope);
+  status = reset(L, S, g);
+  end(L, S, g);
+  if (g->closing && !inside) return status == LUA_OK ? 0 : close_failed(L, S);
+  lua_settop(L, BASE(g));
+  lua_pushstring(L, g->fault);
+  return inside ? unwound(L, END_ERROR, BASE(g)) : raise(L);
 }
+
+
+static void interject (lua_State *L, lua_Debug *ar) {
+  Generator *g = generator_push(L, L);
+  (void)ar;
+  unhook(g);
+  if (g->closing)
+    error_push_closing(L);
+  else {
+    luaL_where(L, 0);
+    lua_pushstring(L, g->fault);
+    lua_concat(L, 2);
+  }
+  lua_error(L);
+}
+
+
+/* the body has yielded where that does not raise what is to be raised: let a
+   hook do it, before the next instruction of a Lua function. (If there is none
+   to come, the body ends anyway.) */
+static void set_hook (Generator *g) {
+  lua_State *co = g->strand.co;
+  if (g->hooked) return;
+  g->hook = lua_gethook(co);
+  g->mask = lua_gethookmask(co);
+  g->count = lua_gethookcount(co);
+  g->hooked = 1;
+  lua_sethook(co, interject, LUA_MASKCOUNT, 1);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* running the body */
+
+
+static int stepped (lua_State *L, Sched *S, Generator *g, Task *t, int status);
 
 
 /* 'yield' has emitted for 'next': it has made sure of all that is checked
    otherwise */
 static inline int as_a_rule (const Generator *g, int status) {
   return status == LUA_YIELD && g->strand.polite == POLITE_GENERATOR &&
-         !g->closing;
-}
-
-
-/* there was no room for the values that it emitted */
-static int too_many (lua_State *L, Sched *S, Generator *g) {
-  if (g->closing) return closed(L, S, g, LUA_YIELD);
-  return misbehaved(L, S, g, "too many values for one 'yield'");
+         !g->closing && !g->hooked;
 }
 
 
@@ -300,24 +336,16 @@ static int went_on (lua_State *L, int status, lua_KContext ctx) {
     pass_turn(S, g);
     return lua_gettop(L) - AT_GENERATOR;
   }
-  if (strand_leave(S, chain_here(S), &g->strand)) return escaped(L, g);
-  if (g->strand.status == LUA_ERRMEM && lua_gettop(L) <= AT_ERROR &&
-      lua_status(g->strand.co) == LUA_YIELD)
-    return too_many(L, S, g);
-  return stepped(L, S, g, g->strand.status);
+  return stepped(L, S, g, chain_here(S), g->strand.status);
 }
 
 
 /* resume the body with 'nargs' values, until it emits or ends, inside the
    coroutines of 't', if it is not NULL */
-static int advance (lua_State *L, Sched *S, Generator *g, Task *t, int nargs) {
+static int resume (lua_State *L, Sched *S, Generator *g, Task *t, int nargs) {
   lua_State *co = g->strand.co;
   int n = 0, status;
-  if (g->state == GEN_FRESH) nargs = lua_gettop(co) - 1;
-  g->state = GEN_RUNNING;
-  g->runner = S->current;
   if (t != NULL) {
-    if (g->home != HOME_RUN && t == S->current) generator_open(S, g);
     status = strand_resume(L, S, t, &g->strand, nargs, &n);
     if (status < 0) {
       lua_settop(L, BASE(g));
@@ -340,9 +368,47 @@ static int advance (lua_State *L, Sched *S, Generator *g, Task *t, int nargs) {
     return n;
   }
   lua_settop(L, BASE(g));
-  if (t != NULL && strand_leave(S, t, &g->strand)) return escaped(L, g);
-  if (strand_take(L, co, status, n) < 0) return too_many(L, S, g);
-  return stepped(L, S, g, status);
+  if (strand_take(L, co, status, n) < 0) status = TOO_MANY;
+  return stepped(L, S, g, t, status);
+}
+
+
+/* the body has emitted what is above BASE, or ended with that */
+static int stepped (lua_State *L, Sched *S, Generator *g, Task *t, int status) {
+  int inside;
+  if (status == LUA_ERRMEM && lua_status(g->strand.co) == LUA_YIELD)
+    status = TOO_MANY; /* values were to be handed over */
+  if (status != LUA_YIELD && status != TOO_MANY)
+    return g->closing ? closed(L, S, g, status) : ended(L, S, g, status);
+  inside = t != NULL && t->scope != g->strand.scope;
+  if (inside)
+    g->fault = inside_scope;
+  else if (status == TOO_MANY)
+    g->fault = "too many values for one 'yield'";
+  else if (lua_isnoneornil(L, BASE(g) + 1))
+    g->fault = nil_emitted;
+  else if (!g->closing) {
+    if (g->hooked) unhook(g);
+    pass_turn(S, g);
+    return lua_gettop(L) - AT_GENERATOR;
+  }
+  if (g->refused++ >= REFUSALS) return give_up(L, S, g, inside);
+  set_hook(g);
+  lua_settop(L, BASE(g));
+  return resume(L, S, g, t, 0);
+}
+
+
+/* it is the caller's turn */
+static inline int advance (lua_State *L, Sched *S, Generator *g, Task *t,
+                           int nargs) {
+  if (g->state == GEN_FRESH) nargs = lua_gettop(g->strand.co) - 1;
+  g->state = GEN_RUNNING;
+  g->runner = S->current;
+  g->refused = 0;
+  g->strand.scope = chain_here(S)->scope;
+  if (t != NULL && t == S->current && g->home != HOME_RUN) generator_open(S, g);
+  return resume(L, S, g, t, nargs);
 }
 
 
@@ -392,8 +458,9 @@ static int g_next (lua_State *L) {
 
 /* end the body, which nobody runs; the error of the loop is at AT_ERROR */
 static int close (lua_State *L, Sched *S, Generator *g) {
-  int status;
-  if (g->state == GEN_FRESH) {
+  lua_State *co = g->strand.co;
+  if (g->state == GEN_FRESH || lua_status(co) != LUA_YIELD) {
+    lua_resetthread(co); /* if somebody has got hold of it */
     end(L, S, g);
     return 0;
   }
@@ -402,16 +469,13 @@ static int close (lua_State *L, Sched *S, Generator *g) {
     return 0;
   }
   g->closing = 1;
-  if (g->strand.polite && lua_status(g->strand.co) == LUA_YIELD) {
-    error_push_closing(L);
-    lua_xmove(L, g->strand.co, 1);
-    return advance(L, S, g, chain_of(L, S), 1);
+  if (!g->strand.polite) {
+    set_hook(g);
+    return advance(L, S, g, chain_of(L, S), 0);
   }
-  g->state = GEN_RUNNING;
-  g->runner = S->current;
-  status = reset(L, S, g);
-  g->failed = status != LUA_OK;
-  return closed(L, S, g, LUA_OK);
+  error_push_closing(L);
+  lua_xmove(L, co, 1);
+  return advance(L, S, g, chain_of(L, S), 1);
 }
 
 

@@ -38,10 +38,18 @@ typedef struct Generator {
   Line *line;    /* which; NULL: in none */
   uint8_t state;
   uint8_t closing; /* it is being closed */
-  uint8_t refused; /* yields that raised because of that */
+  uint8_t refused; /* yields that raised because of that, or of 'fault' */
   uint8_t failed;  /* its body has ended with an error */
+  uint8_t hooked;  /* its coroutine has our hook, in place of: */
   uint8_t home;
+  int mask, count;
+  lua_Hook hook;
+  const char *fault; /* what was wrong with what it emitted, for our hook */
 } Generator;
+
+/* push the generator that lies at the bottom of this coroutine, which is L or
+   suspended; NULL if there is none, then nothing is pushed */
+Generator *generator_push (lua_State *L, lua_State *co);
 
 /* it has begun in a task, or goes on in one: note it as open */
 void generator_open (Sched *S, Generator *g);

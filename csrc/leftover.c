@@ -41,12 +41,7 @@ void generator_put_off (Sched *S, Generator *g) {
 /* closing one */
 
 
-/*
-** Push the generator that lies at the bottom of its suspended coroutine. 0 if
-** somebody has taken hold of the coroutine and ended it.
-*/
-static int push_generator (lua_State *L, Generator *g) {
-  lua_State *co = g->strand.co;
+Generator *generator_push (lua_State *L, lua_State *co) {
   lua_Debug ar;
   int low = -1, high = 0; /* 'low' is a level, 'high' is none */
   while (lua_getstack(co, high, &ar)) {
@@ -60,11 +55,19 @@ static int push_generator (lua_State *L, Generator *g) {
     else
       high = middle;
   }
-  if (lua_getstack(co, low, &ar) && lua_getlocal(co, &ar, 1) != NULL) {
-    lua_xmove(co, L, 1);
-    if (lua_touserdata(L, -1) == g) return 1;
-    lua_pop(L, 1);
-  }
+  if (!lua_getstack(co, low, &ar) || lua_getlocal(co, &ar, 1) == NULL)
+    return NULL;
+  if (co != L) lua_xmove(co, L, 1);
+  return (Generator *)lua_touserdata(L, -1);
+}
+
+
+/* push the generator; 0 if somebody has taken hold of its coroutine and ended
+   it, then there is nothing to close */
+static int push_generator (lua_State *L, Generator *g) {
+  int top = lua_gettop(L);
+  if (generator_push(L, g->strand.co) == g) return 1;
+  lua_settop(L, top);
   line_leave(g->line, &g->link);
   g->line = NULL;
   g->state = GEN_ENDED;

@@ -210,6 +210,8 @@ static void on_count (lua_State *L, lua_Debug *ar) {
 
 void sched_guard (Sched *S, lua_State *co) {
   int on = S->watchdog > 0;
+  lua_Hook hook = lua_gethook(co);
+  if (hook != NULL && hook != on_count) return; /* somebody else's */
   lua_sethook(co, on ? on_count : NULL, on ? LUA_MASKCOUNT : 0, 10000);
 }
 

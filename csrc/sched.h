@@ -104,7 +104,7 @@ typedef struct Strand {
   struct Strand *outer; /* NULL if the task's base coroutine is around it */
   lua_State *outer_co;
   lua_State *co;
-  Scope *scope; /* innermost scope when it was resumed */
+  Scope *scope; /* the consumer's innermost when it was resumed */
   int status;   /* of the last lua_resume, when 'strand_settle' made it */
   int polite;   /* waits where it can be told to close (POLITE_...) */
   /* tell its owner that the task was killed; NULL: it is the scheduler's */

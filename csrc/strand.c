@@ -35,7 +35,7 @@ void strand_return (Sched *S, Strand *x) {
 
 int strand_leave (Sched *S, Task *t, Strand *x) {
   if (t->scope == x->scope) {
-    if (x->killed == NULL) strand_return(S, x);
+    strand_return(S, x);
     return 0;
   }
   scope_detach(t, x->scope);

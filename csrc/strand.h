@@ -41,10 +41,10 @@ enum { POLITE_GENERATOR = 1, POLITE_COROUTINE };
 Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co);
 
 /*
-** The coroutine has yielded or ended. Returns 1 if it left scopes of its own
-** open behind a yield: they would go on in the consumer. Then it has been ended
-** by force, and the caller leaves them, up to 'x->scope', with an error; after
-** that a borrowed strand goes back by 'strand_return'.
+** The coroutine of a borrowed strand has yielded or ended. Returns 1 if it left
+** scopes of its own open behind a yield: they would go on in the consumer. Then
+** it has been ended by force, and the caller leaves them, up to 'x->scope',
+** with an error, and after that gives the strand back.
 */
 int strand_leave (Sched *S, Task *t, Strand *x);
 void strand_return (Sched *S, Strand *x);
@@ -79,11 +79,10 @@ void strand_free_spares (Sched *S);
 ** does not foresee it after the jump by which a coroutine yields.
 */
 
-/* 'x' is the innermost of 't', inside L */
+/* 'x' is the innermost of 't', inside L; its scope has been noted */
 static inline void strand_push (lua_State *L, Sched *S, Task *t, Strand *x) {
   x->outer = t->flags & T_NESTED ? t->at.strand : NULL;
   x->outer_co = L;
-  x->scope = t->scope;
   x->polite = 0;
   t->at.strand = x;
   t->flags |= T_NESTED;
@@ -133,11 +132,12 @@ static inline int strand_settle (lua_State *L, Sched *S, Task *t, Strand *last,
 
 
 /*
-** Resume the coroutine of 'x' with its 'nargs' topmost values inside those of
-** 't', of which L is the innermost. Returns the status, with '*n' values (or
+** Resume the coroutine of 'x', in which 'x->scope' is what it came from, with
+** its 'nargs' topmost values inside those of 't', of which L is the innermost.
+** Returns the status, with '*n' values (or
 ** one error) on top of the coroutine. Or returns -1: then the caller yields,
 ** and its continuation finds the values on top of L and the status in the
-** strand. Both end in 'strand_leave'.
+** strand.
 */
 static inline int strand_resume (lua_State *L, Sched *S, Task *t, Strand *x,
                                  int nargs, int *n) {

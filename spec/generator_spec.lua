@@ -394,34 +394,58 @@ describe("generator", function ()
         assert.same({ "closing begins@0", "closing ends@1" }, log())
       end))
 
-    it("GEN-12 resets a body that waits in coroutine.yield", function ()
-      local log = support.recorder()
-      local gen = neap.generator(function ()
-        local _ <close> = closing(log, "closed")
-        pcall(coroutine.yield, 1)
-        log "not to be reached"
-      end)
-      local function try ()
-        for _ in gen() do break end
-        log "after"
-      end
-      neap.clock "virtual"
-      try()
-      run(try)
-      assert.same({ "closed@0", "after@0", "closed@0", "after@0" }, log())
-    end)
+    for name, co in pairs { coroutine = coroutine, neap = neap.coroutine } do
 
-    it("can wait in a body that waits in neap.coroutine.yield",
-      task(function ()
+      it("GEN-12 raises where it waits in yield of " .. name, function ()
         local log = support.recorder()
-        local g = neap.generator(function ()
+        local gen = neap.generator(function ()
+          local _ <close> = closing(log, "closed")
+          local value = co.yield(1)
+          log("not to be reached", value)
+        end)
+        local function try ()
+          for _ in gen() do break end
+          log "after"
+        end
+        neap.clock "virtual"
+        try()
+        run(try)
+        assert.same({ "closed@0", "after@0", "closed@0", "after@0" }, log())
+      end)
+
+      it("GEN-12 can wait after yield of " .. name, task(function ()
+        local log = support.recorder()
+        local gen = neap.generator(function ()
           local _ <close> = closing_slowly(log, "closing")
-          neap.coroutine.yield(1)
-        end)()
+          log(neap.pcall(function ()
+            log(pcall(function () co.yield(1) end))
+            return co.yield(2)
+          end))
+        end)
+        local g = gen()
         g()
         g:close()
-        assert.same({ "closing begins@0", "closing ends@1" }, log())
+        assert.same({ "false ClosedError: the consumer wants no further "
+          .. "values@0", "closing begins@0", "closing ends@1" }, log())
       end))
+
+    end
+
+    it("leaves a hook of the body's coroutine in place", function ()
+      local lines = 0
+      local function count_line () lines = lines + 1 end
+      local gen = neap.generator(function ()
+        debug.sethook(count_line, "l")
+        pcall(function () coroutine.yield(1) end)
+        assert.equal(count_line, (debug.gethook()))
+        debug.sethook()
+        coroutine.yield(2)
+      end)
+      local g = gen()
+      g()
+      g:close()
+      assert.is_true(lines > 0)
+    end)
 
     it("passes through neap.pcall in the body", function ()
       local log = support.recorder()
@@ -799,19 +823,63 @@ describe("generator", function ()
             yield(1)
           end)
         end)
-        assert.matches("'yield' inside a scope or timeout", error_of(gen()))
+        assert.matches("cannot emit inside a scope or timeout", error_of(gen()))
         assert.same({ name .. "@0", "closed@0" }, log())
         for _, co in ipairs { coroutine, neap.coroutine } do
           local plain = neap.generator(function ()
             local _ <close> = closing(log, "plain")
             open(function () co.yield(1) end)
           end)()
-          assert.matches("coroutine.yield.*scope or timeout", error_of(plain))
+          assert.matches("scope or timeout", error_of(plain))
           assert.is_nil(plain())
         end
         assert.same({ name .. "@0", "closed@0", "plain@0", "plain@0" }, log())
       end))
     end
+
+    it("GEN-13 is told so where it emits, and may go on", task(function ()
+      for _, emit in ipairs {
+        function (yield) yield(1) end,
+        function () coroutine.yield(1) end,
+        function () neap.coroutine.yield(1) end,
+      } do
+        local told
+        local gen = neap.generator(function (yield)
+          neap.scope(function ()
+            neap.sleep(1)
+            told = select(2, pcall(function () emit(yield) end))
+          end)
+          yield "outside"
+        end)
+        local g = gen()
+        assert.equal("outside", g())
+        assert.matches("scope or timeout", told)
+        g:close()
+      end
+    end))
+
+    it("is ended if it emits inside a scope for ever", task(function ()
+      local log, children = support.recorder(), 0
+      local function endless ()
+        while true do pcall(function () coroutine.yield(1) end) end
+      end
+      local gen = neap.generator(function ()
+        local _ <close> = closing(log, "closed")
+        neap.scope(function (s)
+          s:spawn(function ()
+            pcall(neap.sleep, 9)
+            neap.shield(neap.sleep, 1)
+            children = children + 1
+          end)
+          neap.sleep(0)
+          endless()
+        end)
+      end)
+      assert.matches("scope or timeout", error_of(gen()))
+      assert.equal(1, children)
+      assert.same({ "closed@0" }, log())
+      assert.equal(1, neap.now())
+    end))
 
     it("GEN-13 leaves such a scope before the error is raised", function ()
       local body = { __close = function () collectgarbage() end }
@@ -828,34 +896,21 @@ describe("generator", function ()
           end)
         end
       end
-      local function try (fn)
+      local function try (fn, pattern)
         run(function ()
-          assert.matches("coroutine.yield", error_of(fn))
+          assert.matches(pattern, error_of(fn))
           assert.equal(1, neap.now())
         end)
       end
       for _, co in ipairs { coroutine, neap.coroutine } do
-        try(neap.generator(emits_inside(co))())
-        try(function () for _ in neap.generator(emits_inside(co))() do end end)
+        try(neap.generator(emits_inside(co))(), "scope or timeout")
       end
-      try(function () neap.coroutine.wrap(emits_inside(coroutine))() end)
-      try(function () neap.async(emits_inside(coroutine)):await() end)
-      local gen = neap.generator(function (yield)
-        local _ <close> = setmetatable({}, {
-          __close = emits_inside(coroutine)
-        })
-        yield(1)
-      end)
-      try(function () for _ in gen() do break end end)
-      local told
-      neap.hooks { on_suppressed = function (err) told = err end }
-      run(function ()
-        assert.equal("loop",
-          error_of(function () for _ in gen() do error("loop", 0) end end))
-        assert.matches("coroutine.yield", told)
-        assert.equal(1, neap.now())
-      end)
-      neap.hooks { on_suppressed = false }
+      try(function ()
+        neap.coroutine.wrap(emits_inside(coroutine))()
+      end, "coroutine.yield out of a scope")
+      try(function ()
+        neap.async(emits_inside(coroutine)):await()
+      end, "coroutine.yield outside of a generator")
     end)
 
     it("GEN-13 may emit after its scope, and inside the consumer's",
