@@ -249,7 +249,8 @@ $(BUILD)/nomem: test/nomem.c $(OBJ)
 	  $(LUA_LIBS) $(LIBS) -lm $(HOST)
 
 run-nomem: $(BUILD)/nomem
-	$(RUN_ENV) $(BUILD)/nomem test/nomem.lua
+	$(RUN_ENV) $(BUILD)/nomem $(NOMEM) test/nomem.lua \
+	  $(sort $(wildcard test/nomem/*.lua))
 
 examples: ## run every example that has an 'example-test:' line
 	$(SETUP) build examples

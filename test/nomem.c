@@ -1,12 +1,11 @@
 /*
 ** nomem.c - fails every allocation in turn, and looks at what is left.
 **
-**   nomem script.lua [scene [mode [n]]]
+**   nomem [-s scene] [-m mode] [-n allocation] stage.lua scenes.lua ...
 **
-** The script (see test/nomem.lua) is a list of scenes. Each is played again
-** and again, every time in a new Lua state: with the first allocation that it
-** makes failing, with the second, and so on until it is played to its end
-** untouched. To fail one allocation only tests the emergency collection, after
+** Each scene is played again and again, every time in a new Lua state: with
+** the first allocation that it makes failing, with the second, and so on until
+** it is played to its end untouched. To fail one allocation only tests the emergency collection, after
 ** which Lua tries again; so it is also done with two in a row, after which
 ** there is memory again, and with all from there on to the scene's end. At last
 ** it is played once with enough memory, but with finalizers that run in the
@@ -301,15 +300,15 @@ static const char *verify (lua_State *L, Sched *S) {
 /* ---------------------------------------------------------------------- */
 /* playing one scene once */
 
-/* the script, compiled: it is loaded thousands of times */
+/* a script, compiled: it is loaded thousands of times */
 typedef struct Code {
   char *bytes;
   size_t size;
 } Code;
 
 typedef struct Play {
-  const Code *script;
-  int scene; /* its place in the script's list */
+  const Code *stage, *scenes;
+  int scene; /* its place in the list */
   char name[32];
   int mode;
   long n;           /* the allocation that fails */
@@ -322,25 +321,34 @@ static const char *const modes[] = { "failing once", "failing twice",
                                      "failing for ever", "with finalizers" };
 
 
-/* push the script as a function, or a message */
-static int load (lua_State *L, const Code *c) {
-  return luaL_loadbufferx(L, c->bytes, c->size, "nomem.lua", "b");
+/* push the script as a function */
+static void load (lua_State *L, const Code *c) {
+  if (luaL_loadbufferx(L, c->bytes, c->size, "", "b") != LUA_OK) lua_error(L);
 }
 
 
-/* protected: script, scene -> list of scenes, run, check */
-static int prepare (lua_State *L) {
-  const Code *script = (const Code *)lua_touserdata(L, 1);
-  lua_Integer scene = lua_tointeger(L, 2);
+/* push the stage, with the scenes in it */
+static void load_scenes (lua_State *L, const Play *p) {
   luaL_openlibs(L);
+  luaL_newlib(L, host);
+  lua_setglobal(L, "host");
+  load(L, p->stage);
+  lua_call(L, 0, 1);
+  load(L, p->scenes);
+  lua_pushvalue(L, -2);
+  lua_call(L, 1, 0);
+}
+
+
+/* protected: play -> stage, run, check */
+static int prepare (lua_State *L) {
+  const Play *p = (const Play *)lua_touserdata(L, 1);
+  load_scenes(L, p);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_neap_core);
   lua_setfield(L, -2, "neap.core");
-  luaL_newlib(L, host);
-  lua_setglobal(L, "host");
-  if (load(L, script) != LUA_OK) return lua_error(L);
-  lua_call(L, 0, 1);
-  lua_rawgeti(L, -1, scene);
+  lua_pop(L, 1);
+  lua_rawgeti(L, -1, p->scene);
   lua_getfield(L, -1, "make");
   lua_remove(L, -2);
   lua_call(L, 0, 2);
@@ -410,9 +418,8 @@ static int play (const Play *p) {
   L = lua_newstate(allocate, &m);
   if (L == NULL) exit(EXIT_FAILURE);
   lua_pushcfunction(L, prepare);
-  lua_pushlightuserdata(L, (void *)(size_t)p->script);
-  lua_pushinteger(L, p->scene);
-  if (lua_pcall(L, 2, 3, 0) != LUA_OK)
+  lua_pushlightuserdata(L, (void *)(size_t)p);
+  if (lua_pcall(L, 1, 3, 0) != LUA_OK)
     result = complain(p, lua_tostring(L, -1));
   else
     result = act(L, p, &m);
@@ -501,46 +508,60 @@ static void compile (Code *c, const char *path) {
 }
 
 
-/* the name of scene number 'p->scene'; 0 if there is none */
+/* protected: play -> name of the scene, or nil if there are no more */
+static int push_name (lua_State *L) {
+  const Play *p = (const Play *)lua_touserdata(L, 1);
+  load_scenes(L, p);
+  lua_rawgeti(L, -1, p->scene);
+  if (!lua_isnil(L, -1)) lua_getfield(L, -1, "name");
+  return 1;
+}
+
+
+/* 0 if there is no such scene */
 static int get_name (Play *p) {
   lua_State *L = luaL_newstate();
-  const char *name;
-  luaL_openlibs(L);
-  if (load(L, p->script) != LUA_OK || lua_pcall(L, 0, 1, 0) != LUA_OK)
-    give_up(L);
-  lua_rawgeti(L, -1, p->scene);
-  if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, "name");
-    name = lua_tostring(L, -1);
-    snprintf(p->name, sizeof p->name, "%s", name);
-  }
-  else
-    p->name[0] = '\0';
+  lua_pushcfunction(L, push_name);
+  lua_pushlightuserdata(L, p);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) give_up(L);
+  p->name[0] = '\0';
+  if (lua_isstring(L, -1))
+    snprintf(p->name, sizeof p->name, "%s", lua_tostring(L, -1));
   lua_close(L);
   return p->name[0] != '\0';
 }
 
 
 int main (int argc, char **argv) {
-  int passed = 0, failed = 0, mode = -1;
-  Code script = { NULL, 0 };
+  const char *only = NULL;
+  int c, passed = 0, failed = 0, mode = -1;
+  long n = 0;
+  Code setting = { NULL, 0 };
   Play *p = (Play *)mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE,
                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (argc < 2 || p == MAP_FAILED) {
-    fprintf(stderr, "usage: nomem script.lua [scene [mode [n]]]\n");
-    return EXIT_FAILURE;
+  if (p == MAP_FAILED) return EXIT_FAILURE;
+  while ((c = getopt(argc, argv, "s:m:n:")) != -1) {
+    if (c == 's') only = optarg;
+    if (c == 'm') mode = atoi(optarg);
+    if (c == 'n') n = atol(optarg);
   }
-  compile(&script, argv[1]);
-  p->script = &script;
-  if (argc > 3) mode = atoi(argv[3]);
-  for (p->scene = 1; get_name(p); p->scene++) {
-    if (argc > 2 && strcmp(argv[2], p->name) != 0) continue;
-    if (stage(p, mode, argc > 4 ? atol(argv[4]) : 0))
-      passed++;
-    else
-      failed++;
+  if (optind == argc) return EXIT_FAILURE;
+  compile(&setting, argv[optind++]);
+  p->stage = &setting;
+  for (; optind < argc; optind++) {
+    Code scenes = { NULL, 0 };
+    compile(&scenes, argv[optind]);
+    p->scenes = &scenes;
+    for (p->scene = 1; get_name(p); p->scene++) {
+      if (only != NULL && strcmp(only, p->name) != 0) continue;
+      if (stage(p, mode, n))
+        passed++;
+      else
+        failed++;
+    }
+    free(scenes.bytes);
   }
-  free(script.bytes);
+  free(setting.bytes);
   printf("nomem: %d scenes passed, %d failed\n", passed, failed);
   return passed > 0 && failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,0 +1,101 @@
+-- Scenes for test/nomem.c: patterns in Lua.
+
+local stage = ...
+local counter, expect = stage.counter, stage.expect
+local play = stage.play
+
+
+play("retry", function (neap, retry)
+  local calls = 0
+  return function ()
+    neap.run(function ()
+      assert(retry.retry(function (attempt)
+        calls = calls + 1
+        neap.sleep(1)
+        if attempt < 3 then error "again" end
+        return attempt
+      end, {
+        attempts = 5, delay = 1, jitter = "full", max_elapsed = 60,
+        attempt_timeout = 5, on_retry = function () neap.sleep(1) end,
+        signal = neap.abort_signal.timeout(90),
+      }) >= 3)
+      local ok, err = pcall(retry.retry, function ()
+        error(retry.permanent "for good")
+      end)
+      assert(not ok)
+      expect(err, "for good")
+    end)
+  end, function (ok, failed) assert(not ok or failed or calls == 3) end
+end, "neap.retry")
+
+
+play("cancellable", function (neap, cancellable)
+  local bodies = counter()
+  return function ()
+    neap.run(function ()
+      local function body (signal, seconds)
+        local _ <close> = bodies:enter()
+        neap.sleep(seconds)
+        signal:throw_if_aborted()
+        return seconds
+      end
+      local op = cancellable.cancellable(body, 2)
+      local other = cancellable.cancellable(body, 5)
+      assert(op:await() == 2)
+      other:cancel "reason"
+      assert(other:await().cancelled)
+      op:cancel()
+    end)
+  end, function () assert(bodies.inside == 0) end
+end, "neap.cancellable")
+
+
+play("debounce", function (neap, file)
+  local bodies = counter()
+  return function ()
+    neap.run(function ()
+      local d = file.debounce(function (v)
+        local _ <close> = bodies:enter()
+        neap.sleep(1)
+        return v
+      end, 2, { superseded = "share", max_wait = 9 })
+      local first = neap.async(d, 1)
+      local second = neap.async(d, 2)
+      neap.sleep(1)
+      assert(d(3) == 3 and first:await() == 3)
+      second:await()
+      local gone = neap.async(d, 4)
+      neap.sleep(1)
+      gone:cancel()
+      local flushed = neap.async(d, 5)
+      neap.sleep(1)
+      local result = d:flush()
+      assert(flushed:await() == 5 and result == 5)
+      assert(not d:pending())
+      local dropped = neap.async(d, 6)
+      neap.checkpoint()
+      d:cancel "reason"
+      assert(not dropped:pawait())
+      gone:pawait()
+    end)
+  end, function () assert(bodies.inside == 0) end
+end, "neap.debounce")
+
+
+play("throttle", function (neap, file)
+  local bodies = counter()
+  return function ()
+    neap.run(function ()
+      local t = file.throttle(function (v)
+        local _ <close> = bodies:enter()
+        neap.sleep(1)
+        return v
+      end, 3)
+      assert(t(1) == 1)
+      local shared = neap.async(t, 2)
+      neap.sleep(1)
+      assert(t(3) == 3 and shared:await() == 3)
+      neap.sleep(9)
+    end)
+  end, function () assert(bodies.inside == 0) end
+end, "neap.throttle")

@@ -1,0 +1,87 @@
+-- Scenes for test/nomem.c: the outside world, and hosts.
+
+local stage = ...
+local counter, expect = stage.counter, stage.expect
+local play = stage.play
+local host = host -- luacheck: ignore 113
+
+
+play("descriptors", function (neap)
+  local r, w = host.pair()
+  local other_r, other_w = host.pair()
+  return function ()
+    neap.run(function ()
+      neap.scope(function (s)
+        s:spawn(neap.readable, r)
+        s:spawn(function ()
+          neap.writable(w)
+          neap.sleep(1)
+          host.put(w)
+        end)
+        s:async(function ()
+          local ok, err = pcall(neap.readable, other_r)
+          assert(not ok)
+          expect(err, "closed")
+        end)
+        assert(neap.dump():find "readable" or true)
+        assert(neap.fd() >= 0)
+        neap.sleep(2)
+        neap.forget(other_r)
+      end)
+      neap.move_on_after(1, neap.readable, other_r)
+      neap.internal.interrupts()
+    end)
+    assert(not pcall(neap.run, function ()
+      host.interrupt()
+      neap.readable(other_r)
+    end))
+  end, function ()
+    neap.run(neap.writable, w)
+    for _, fd in ipairs { r, w, other_r, other_w } do
+      neap.forget(fd)
+      host.close(fd)
+    end
+  end
+end)
+
+
+play("hosts", function (neap)
+  local bodies, tickets, posted = counter(), {}, 0
+  _G.posted = function () posted = posted + 1 end
+  local undone = host.undone()
+  neap.hooks { on_unhandled = function () end }
+  local function waiting (name)
+    local _ <close> = bodies:enter()
+    return host.suspend(function (ticket) tickets[name] = ticket end)
+  end
+  local function step (n) for _ = 1, n do neap.step() end end
+  return function ()
+    host.spawn(function () assert(select("#", waiting "several") == 3) end)
+    host.spawn(function () assert(waiting "one" == 1) end)
+    host.spawn(function ()
+      local ok, err = pcall(waiting, "failed")
+      assert(not ok)
+      expect(err, "expected")
+    end)
+    neap.spawn(waiting, "cancelled"):cancel()
+    local cancelled = neap.spawn(waiting, "cancelled")
+    step(2)
+    if not (tickets.several and tickets.one and tickets.failed) then
+      error "not enough memory to wait"
+    end
+    assert(host.resume(tickets.several, 1, 2, 3))
+    assert(host.resume(tickets.one, 1))
+    assert(not host.resume(tickets.one, 2))
+    assert(host.fail(tickets.failed, "expected"))
+    cancelled:cancel()
+    host.post()
+    step(3)
+  end, function (ok, failed)
+    -- who still waits is told to go
+    for _, ticket in pairs(tickets) do host.fail(ticket, "the end") end
+    while neap.step() do neap.now() end
+    assert(bodies.inside == 0)
+    assert(not ok or failed or posted == 1)
+    assert(host.undone() == undone, host.undone())
+  end
+end)
