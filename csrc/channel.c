@@ -72,13 +72,13 @@ static void grow (lua_State *L, Channel *c) {
 }
 
 
-/* put the value on top into the ring, where there is room; pops it */
-static void put (lua_State *L, Channel *c) {
+/* put the value at index 'value' into the ring, where there is room */
+static void put (lua_State *L, Channel *c, int value) {
+  lua_Integer at = c->first + c->count++;
   lua_getiuservalue(L, 1, RING);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, (c->first + c->count) % c->room + 1);
+  lua_pushvalue(L, value);
+  lua_rawseti(L, -2, (at < c->room ? at : at - c->room) + 1);
   lua_pop(L, 1);
-  c->count++;
 }
 
 
@@ -89,7 +89,7 @@ static void get (lua_State *L, Channel *c) {
   lua_pushboolean(L, 0); /* let go of it */
   lua_rawseti(L, -3, c->first + 1);
   lua_remove(L, -2);
-  c->first = (c->first + 1) % c->room;
+  if (++c->first == c->room) c->first = 0;
   c->count--;
 }
 
@@ -139,8 +139,7 @@ static int try_send (lua_State *L, Sched *S, Channel *c) {
     if (c->count < c->room) break;
     grow(L, c);
   }
-  lua_pushvalue(L, 2);
-  put(L, c);
+  put(L, c, 2);
   return 1;
 }
 
@@ -212,7 +211,8 @@ static int try_recv (lua_State *L, Sched *S, Channel *c) {
     get(L, c);
     if (c->senders.first != NULL) {
       take_from_sender(L, S, c);
-      put(L, c);
+      put(L, c, lua_gettop(L));
+      lua_pop(L, 1);
     }
     return 1;
   }
@@ -289,15 +289,12 @@ static int c_len (lua_State *L) {
 
 
 static int c_index (lua_State *L) {
-  Channel *c = check_channel(L, "channel");
-  if (lua_type(L, 2) == LUA_TSTRING &&
-      strcmp(lua_tostring(L, 2), "closed") == 0) {
-    lua_pushboolean(L, c->closed);
-    return 1;
-  }
-  lua_getfield(L, lua_upvalueindex(2), "methods");
+  lua_settop(L, 2);
   lua_pushvalue(L, 2);
-  lua_rawget(L, -2);
+  if (lua_rawget(L, lua_upvalueindex(3)) == LUA_TNIL &&
+      lua_type(L, 2) == LUA_TSTRING &&
+      strcmp(lua_tostring(L, 2), "closed") == 0)
+    lua_pushboolean(L, check_channel(L, "closed")->closed);
   return 1;
 }
 
@@ -348,7 +345,6 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg meta[] = {
   { "__call", c_recv },
-  { "__index", c_index },
   { "__len", c_len },
   { NULL, NULL },
 };
@@ -365,5 +361,6 @@ void channel_openlib (lua_State *L) {
   sched_kind(S, WAIT_RECV, &waits);
   sched_funcs(L, funcs);
   sched_class(L, "neap.channel", methods, meta);
+  sched_index(L, c_index);
   lua_pop(L, 1);
 }

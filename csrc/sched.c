@@ -364,6 +364,16 @@ void sched_class (lua_State *L, const char *name, const luaL_Reg *methods,
 }
 
 
+void sched_index (lua_State *L, lua_CFunction index) {
+  int meta = lua_gettop(L);
+  lua_pushvalue(L, meta - 1); /* the scheduler */
+  lua_pushvalue(L, meta);
+  lua_getfield(L, meta, "methods");
+  lua_pushcclosure(L, index, 3);
+  lua_setfield(L, meta, "__index");
+}
+
+
 void *sched_object (lua_State *L, int idx) {
   void *p = lua_touserdata(L, idx);
   int same;

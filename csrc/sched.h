@@ -337,6 +337,10 @@ void sched_internals (lua_State *L, const luaL_Reg *funcs);
 void sched_class (lua_State *L, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *meta);
 
+/* give the class, on top, an __index of its own: upvalue 3 are the methods, to
+   be asked first */
+void sched_index (lua_State *L, lua_CFunction index);
+
 /*
 ** What objects begin with whose methods must be cheap: an address that stands
 ** for their class is compared faster than metatables are.

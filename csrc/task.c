@@ -560,17 +560,16 @@ void task_pushname (lua_State *L, Task *t) {
 
 
 static int t_index (lua_State *L) {
-  Sched *S = sched_of(L);
-  const char *key = lua_tostring(L, 2);
-  if (key != NULL && strcmp(key, "name") == 0) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TNIL &&
+      lua_type(L, 2) == LUA_TSTRING &&
+      strcmp(lua_tostring(L, 2), "name") == 0) {
     check_task(L, "name");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, S->names);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, sched_of(L)->names);
     lua_pushvalue(L, 1);
     lua_rawget(L, -2);
-    return 1;
   }
-  lua_settop(L, 2);
-  lua_rawget(L, lua_upvalueindex(2));
   return 1;
 }
 
