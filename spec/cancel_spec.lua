@@ -328,6 +328,77 @@ local patterns = {
     for _ = 1, 3 do f() end
   end,
 
+  stream = function (after)
+    local s, g = source(6, 1), gauge()
+    after(s.check)
+    after(g.check)
+    neap.stream(s.items):filter(function (i) return i % 2 == 0 end)
+      :map(g.work):take(2):each(g.work)
+  end,
+
+  ["map"] = function (after)
+    local s, g = source(6, 0.5), gauge()
+    after(s.check)
+    after(g.check)
+    for i in neap.map(s.items, g.work, { concurrency = 2, buffer = 3 }) do
+      g.work(i)
+    end
+  end,
+
+  ["map out of order, left early"] = function (after)
+    local s, g = source(9), gauge()
+    after(s.check)
+    after(g.check)
+    for i in neap.map(s.items, g.work,
+                      { concurrency = 3, ordered = false }) do
+      if i == 4 then break end
+    end
+  end,
+
+  ["map that fails"] = function (after)
+    local s, g = source(9), gauge()
+    after(s.check)
+    after(g.check)
+    pcall(neap.collect, neap.map(s.items, function (i)
+      g.work()
+      if i == 3 then error "fails" end
+      return i
+    end, { concurrency = 2 }))
+  end,
+
+  ["chunk and buffer"] = function (after)
+    local s, t, g = source(7, 0.5), source(5, 0.5), gauge()
+    after(s.check)
+    after(t.check)
+    after(g.check)
+    for chunk in neap.chunk(s.items, 3, { timeout = 1.2 }) do
+      g.work(chunk)
+    end
+    neap.buffer(t.items, 2):chunk(2):each(g.work)
+  end,
+
+  ["a channel as items"] = function (after)
+    local ch, got, taken = neap.channel(9), 0, 0
+    for i = 1, 9 do ch:try_send(i) end
+    ch:close()
+    after(function ()
+      while ch:try_recv() do got = got + 1 end
+      assert.equal(9, got + taken, "an item was lost")
+    end)
+    local chunks = neap.chunk(ch, 2)
+    after(function ()
+      neap.run(function ()
+        for chunk in chunks do taken = taken + #chunk end
+      end)
+    end)
+    while true do
+      local chunk = chunks()
+      if chunk == nil then break end
+      taken = taken + #chunk
+      neap.sleep(0)
+    end
+  end,
+
   readable = function (after)
     local server = assert(socket.bind("127.0.0.1", 0))
     local _, port = server:getsockname()
@@ -344,6 +415,44 @@ local patterns = {
     neap.readable(a)
   end,
 }
+
+
+for _, ordered in ipairs { true, false } do
+  patterns["flat_map, ordered = " .. tostring(ordered)] = function (after)
+    local s, g = source(3), gauge()
+    after(s.check)
+    after(g.check)
+    for i in neap.flat_map(s.items, function ()
+      local inner = source(2, 0.5)
+      after(inner.check)
+      return inner.items
+    end, { concurrency = 2, ordered = ordered }) do
+      g.work(i)
+    end
+  end
+end
+
+
+for _, name in ipairs { "merge", "zip", "concat" } do
+  patterns[name] = function (after)
+    local a, b, g = source(3, 0.5), source(2, 1), gauge()
+    after(a.check)
+    after(b.check)
+    after(g.check)
+    for _ in neap[name](a.items, b.items) do g.work() end
+  end
+end
+
+
+for _, name in ipairs { "timeout", "debounce", "throttle" } do
+  patterns["stream:" .. name] = function (after)
+    local s, g = source(4, 0.5), gauge()
+    after(s.check)
+    after(g.check)
+    local stream = neap.stream(s.items)
+    for _ in stream[name](stream, 0.7) do g.work() end
+  end
+end
 
 
 -- run the pattern and cancel it when it has been looked at `steps` times; did
