@@ -535,6 +535,20 @@ int scope_body_ended (lua_State *L, Scope *s, int failed, int base) {
 }
 
 
+int scope_leave_untouched (Scope *s) {
+  if (s->children.first != NULL || s->zombies.first != NULL ||
+      s->cause != NULL || s->own || s->raw != RAW_NONE || s->object != NULL ||
+      s->signal != NULL || s->deadline < NEVER)
+    return 0;
+  s->owner->scope = s->parent;
+  s->owner = NULL;
+  s->parent = NULL;
+  s->stacked = s->S->free_scopes;
+  s->S->free_scopes = s;
+  return 1;
+}
+
+
 int scope_wait (lua_State *L, Scope *s, ScopeThen then) {
   s->then = then;
   sched_park(s->S, s->owner, WAIT_CHILDREN, NULL, NEVER);

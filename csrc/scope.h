@@ -118,6 +118,12 @@ int scope_finish (lua_State *L, Scope *s);
 int scope_wait (lua_State *L, Scope *s, ScopeThen then);
 
 /*
+** The body has returned, and nothing has happened in the scope, which is the
+** common case: leave it at once. Else 0.
+*/
+int scope_leave_untouched (Scope *s);
+
+/*
 ** Run a body in scope 's', then leave it: the function is at 'base' + 1, its
 ** arguments are above; at 'base' is a place for the message handler.
 */

@@ -19,6 +19,7 @@
 
 #include "stream.h"
 
+#include "args.h"
 #include "error.h"
 #include "scope.h"
 #include "strand.h"
@@ -67,6 +68,13 @@ Stream *stream_test (lua_State *L, int idx) {
   Stream *s = (Stream *)lua_touserdata(L, idx);
   if (s == NULL || lua_rawlen(L, idx) < sizeof(Stream) || s->mark != &mark)
     return NULL;
+  return s;
+}
+
+
+Stream *stream_check (lua_State *L, const char *fname) {
+  Stream *s = stream_test(L, AT_STREAM);
+  if (s == NULL) arg_error(L, 0, fname, "self", "a stream", AT_STREAM);
   return s;
 }
 
@@ -257,6 +265,7 @@ static Verdict judge (lua_State *L, Sched *S, Stream *s, int status) {
   if (s->scoped) {
     Scope *scope = S->current->scope;
     s->scoped = 0;
+    if (!failed(status) && scope_leave_untouched(scope)) return judge_mapped(L);
     if (!scope_body_ended(L, scope, failed(status), AT_HANDLER)) return WAITS;
     return leave_scope(L, scope);
   }
@@ -531,8 +540,14 @@ static int next_turn (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
+/*** stream:next() -> ... or nil: the next item with all its values, nil at the
+end and ever after. An error, of the source or of an operator's function, is
+raised once, then the stream is ended. stream() is the same. Calls of several
+tasks are served in turn. When the caller is cancelled while the source is being
+waited for, nothing is lost: the stream can be asked again. Suspends when the
+source or a function does, and for its turn; needs no 'run' otherwise. */
 int stream_next (lua_State *L) {
-  Stream *s = (Stream *)lua_touserdata(L, AT_STREAM);
+  Stream *s = stream_check(L, "next");
   Sched *S = s->S;
   if (in_task(L, S)) SCHED_DETOUR(L, S, S->current, stream_next);
   lua_settop(L, AT_STREAM);
@@ -561,7 +576,7 @@ static int close_turn (lua_State *L, int status, lua_KContext ctx) {
 
 
 int stream_leave (lua_State *L) {
-  Stream *s = (Stream *)lua_touserdata(L, AT_STREAM);
+  Stream *s = stream_check(L, "close");
   lua_settop(L, AT_ERROR);
   while (s->state == STREAM_HANDED_ON) { /* whoever took it over is closed */
     lua_getiuservalue(L, AT_STREAM, STREAM_SOURCE);
@@ -572,6 +587,9 @@ int stream_leave (lua_State *L) {
 }
 
 
+/*** stream:close(): ends the stream and closes its source, if it has not ended;
+an error of closing it is raised. A 'for' does it by itself. Suspends when
+closing the source does, and for its turn; not a cancellation point. */
 int stream_close (lua_State *L) {
   lua_settop(L, AT_STREAM);
   return stream_leave(L);

@@ -69,13 +69,16 @@ void stream_mark (Stream *s);
 /* the stream at 'idx', or NULL if that is something else */
 Stream *stream_test (lua_State *L, int idx);
 
+/* self, in a method */
+Stream *stream_check (lua_State *L, const char *fname);
+
 /* is some task in 'next' or 'close'? */
 int stream_is_busy (lua_State *L, Stream *s);
 
-/* methods, for the stream at index 1 */
+/* methods, and '__close' */
 int stream_next (lua_State *L);
 int stream_close (lua_State *L);
-int stream_leave (lua_State *L); /* __close */
+int stream_leave (lua_State *L);
 
 /* stands for an item that is nil, a hole in a list */
 extern const char stream_hole;

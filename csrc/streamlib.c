@@ -259,59 +259,25 @@ static int l_reading (lua_State *L) {
 /* methods */
 
 
-static Stream *check_stream (lua_State *L, const char *fname) {
-  Stream *s = stream_test(L, 1);
-  if (s == NULL) arg_error(L, 0, fname, "self", "a stream", 1);
-  return s;
-}
-
-
-/*** stream:next() -> ... or nil: the next item with all its values, nil at the
-end and ever after. An error, of the source or of an operator's function, is
-raised once, then the stream is ended. stream() is the same. Calls of several
-tasks are served in turn. When the caller is cancelled while the source is being
-waited for, nothing is lost: the stream can be asked again. Suspends when the
-source or a function does, and for its turn; needs no 'run' otherwise. */
-static int s_next (lua_State *L) {
-  check_stream(L, "next");
-  return stream_next(L);
-}
-
-
-static int s_leave (lua_State *L) {
-  check_stream(L, "close");
-  return stream_leave(L);
-}
-
-
-/*** stream:close(): ends the stream and closes its source, if it has not ended;
-an error of closing it is raised. A 'for' does it by itself. Suspends when
-closing the source does, and for its turn; not a cancellation point. */
-static int s_close (lua_State *L) {
-  check_stream(L, "close");
-  return stream_close(L);
-}
-
-
 static int s_tostring (lua_State *L) {
   static const char *const states[] = { "suspended", "running", "running",
                                         "handed on", "ended" };
-  Stream *s = check_stream(L, "tostring");
+  Stream *s = stream_check(L, "tostring");
   lua_pushfstring(L, "neap.stream (%s): %p", states[s->state], (void *)s);
   return 1;
 }
 
 
 static const luaL_Reg methods[] = {
-  { "close", s_close },
-  { "next", s_next },
+  { "close", stream_close },
+  { "next", stream_next },
   { NULL, NULL },
 };
 
 static const luaL_Reg meta[] = {
-  { "__call", s_next },
-  { "__close", s_leave },
-  { "__neap_close", s_close },
+  { "__call", stream_next },
+  { "__close", stream_leave },
+  { "__neap_close", stream_close },
   { "__tostring", s_tostring },
   { NULL, NULL },
 };
