@@ -230,7 +230,7 @@ describe("chunk", function ()
           for _ in neap.chunk(numbers(5), 2, options) do break end
           pcall(list, neap.chunk(numbers(5, "no"), 2, options))
         end
-      end)
+      end, 8192)
     end))
 
   end

@@ -549,7 +549,7 @@ describe("map", function ()
         list(neap.map({ 0, 0 }, sleeps, options))
         for _ in neap.map({ 0, 0 }, sleeps, options) do break end
         pcall(neap.map({ 0 }, error, options))
-      end)
+      end, 8192)
     end))
 
   end)

@@ -140,6 +140,16 @@ describe("merge", function ()
     assert.equal(0, told)
   end))
 
+  it("STR-07 an error is not lost to a consumer that is cancelled meanwhile",
+    task(function ()
+      local log = support.recorder()
+      local s = neap.merge(stuck(1, log, "a"), marbles "#")
+      assert.is_false((neap.move_on_after(0.5, s)))
+      assert.equal("#", error_of(s))
+      assert.same({ "a unwound@1", "a closed@2" }, log())
+      assert.is_nil(s())
+    end))
+
   it("STR-07 a break closes all, the last first", task(function ()
     local log = support.recorder()
     leave(1, neap.merge(stuck(2, log, "a"), stuck(1, log, "b")))
@@ -176,6 +186,13 @@ describe("merge", function ()
     end
     assert.same({ "a", "c", "b", "d" }, got)
     assert.is_nil(s())
+  end))
+
+  it("is told of by name where tasks are listed", task(function ()
+    local s = neap.merge(neap.channel(), {})
+    neap.move_on_after(1, s)
+    assert.matches("neap.merge: waiting for its children", neap.dump())
+    s:close()
   end))
 
   it("CNV-13 ignores the tail of a generator call", task(function ()
@@ -385,7 +402,7 @@ describe("merge, zip and concat", function ()
           pcall(list, neap[name](numbers(3), function () error("no", 0) end))
           neap[name](numbers(3), numbers(3)):close()
         end
-      end)
+      end, 8192) -- of 200 streams
     end))
 
     it("SCP-06 hear of a cancel, at any time: " .. name, task(function ()

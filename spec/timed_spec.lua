@@ -235,7 +235,7 @@ describe("stream:debounce and stream:throttle", function ()
           s = stream "a-b|"
           for _ in s[name](s, 1) do end
         end
-      end)
+      end, 8192)
     end))
 
     it("BUG-18 end when the stream is dropped: " .. name, task(function ()

@@ -124,6 +124,7 @@ local function begin (work)
   else
     work.task = background(perform, work)
   end
+  work.task.name = work.name
 end
 
 
@@ -249,6 +250,7 @@ end
 -- @tparam[opt=false] boolean anywhere it can be read outside of tasks, too
 -- @treturn stream with its tail
 function ahead.stream (class, work, anywhere)
+  work.name = class.__name -- of the task, for those who look at what waits
   work.failures = {}
   setmetatable(work, Work)
   return stream_of(setmetatable({ work = work }, class), not anywhere)
