@@ -34,6 +34,7 @@ int luaopen_neap_core (lua_State *L) {
   dump_openlib(L);
   io_openlib(L);
   semaphore_openlib(L);
+  limiter_openlib(L);
   event_openlib(L);
   channel_openlib(L);
   coroutine_openlib(L);

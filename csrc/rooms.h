@@ -17,6 +17,7 @@ void coroutine_openlib (lua_State *L);
 void event_openlib (lua_State *L);
 void host_openlib (lua_State *L);
 void generator_openlib (lua_State *L);
+void limiter_openlib (lua_State *L);
 void pool_openlib (lua_State *L);
 void semaphore_openlib (lua_State *L);
 void source_openlib (lua_State *L);

@@ -62,6 +62,8 @@ typedef enum Wait {
   WAIT_FRAME,
   WAIT_STREAM,
   WAIT_STREAM_CLOSE,
+  WAIT_LIMITER,
+  WAIT_IDLE,
   WAIT_KINDS
 } Wait;
 

@@ -105,6 +105,15 @@ static void release (lua_State *L, Scope *s) {
 }
 
 
+void scope_reserve (lua_State *L, Sched *S) {
+  if (S->free_scopes == NULL) {
+    Scope *s = make(L, S);
+    s->stacked = S->free_scopes;
+    S->free_scopes = s;
+  }
+}
+
+
 Scope *scope_open (lua_State *L, Task *t) {
   Sched *S = t->scope->S;
   Scope *s = S->free_scopes;
@@ -475,6 +484,14 @@ static int own_ending (const Scope *s) {
 }
 
 
+void scope_let_go (Scope *s) {
+  void (*left)(Scope *) = s->left;
+  if (s->object != NULL) scope_object_detach(s);
+  s->left = NULL;
+  if (left != NULL) left(s);
+}
+
+
 /* take it out of all through which it can be reached: what is told of errors
    may spawn and abort, and so may finalizers */
 static void detach (Scope *s) {
@@ -483,7 +500,7 @@ static void detach (Scope *s) {
   timer_clear(&s->S->heap, &s->timer);
   if (s->signal != NULL) line_leave(s->signal, &s->listener);
   s->signal = NULL;
-  if (s->object != NULL) scope_object_detach(s);
+  scope_let_go(s);
 }
 
 
@@ -657,7 +674,7 @@ void scope_child_ended (lua_State *L, Task *t) {
 
 void scope_abandon (lua_State *L, Scope *s) {
   s->owner->scope = s->parent;
-  if (s->object != NULL) scope_object_detach(s);
+  scope_let_go(s);
   s->owner = NULL;
   scope_cancel(L, s, CANCEL_QUIET, 0);
   if (s->children.first == NULL) emptied(L, s);

@@ -51,12 +51,18 @@ struct Scope {
   unsigned char own;        /* it was cancelled itself, whatever 'cause' says */
   Link listener;            /* place among those who hear a signal */
   Line *signal;             /* that line */
-  int base;                 /* the body's values are above this stack index */
+  void *resource; /* what is held as long as it lasts, or NULL; given back by */
+  void (*left)(struct Scope *s); /* ... this, which never runs Lua */
+  uint32_t waits; /* calls inside that wait for more of the same */
+  int base;       /* the body's values are above this stack index */
   int (*then)(lua_State *L, int ending, int base);
 };
 
 /* open a scope inside the one the task is in; may raise for memory */
 Scope *scope_open (lua_State *L, Task *t);
+
+/* see to it that the next one that is opened needs no memory; may raise */
+void scope_reserve (lua_State *L, Sched *S);
 
 /* a scope of the task's whole body, made when it is first needed */
 Scope *scope_of_body (lua_State *L, Task *t);
@@ -138,6 +144,10 @@ void scope_child_ended (lua_State *L, Task *t);
 /* a deadline in 'seconds' from now; one that has passed already cancels at
    once, so that the first suspension point raises */
 void scope_arm (Scope *s, double seconds);
+
+/* it has ended, or its owner has: give back what is held for it, and let Lua's
+   object know no more of it */
+void scope_let_go (Scope *s);
 
 /* the object of scope.c's Lua side (scopelib.c): push the table of suppressed
    errors of the object at 'idx'; the scope has ended */

@@ -31,7 +31,7 @@ void scope_object_detach (Scope *s) {
 void scope_detach (Task *t, const Scope *outer) {
   Scope *s;
   for (s = t->scope; s != outer && s->owner == t; s = s->parent)
-    if (s->object != NULL) scope_object_detach(s);
+    scope_let_go(s);
 }
 
 

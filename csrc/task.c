@@ -646,35 +646,6 @@ static int l_background (lua_State *L) {
 }
 
 
-/* internal.task_key() -> key: stands for the running task as long as it lives,
-   without exposing it */
-static int l_task_key (lua_State *L) {
-  lua_pushlightuserdata(L, sched_of(L)->current);
-  return 1;
-}
-
-
-/* internal.enclosing(t) -> list: the values that the table has for the keys of
-   the running task and of all tasks that wait for it to end, since it is in a
-   scope of theirs */
-static int l_enclosing (lua_State *L) {
-  Task *t = sched_of(L)->current;
-  Scope *s = t->scope;
-  lua_Integer n = 0;
-  lua_settop(L, 1);
-  lua_newtable(L);
-  for (;;) {
-    if (lua_rawgetp(L, 1, t) == LUA_TNIL)
-      lua_pop(L, 1);
-    else
-      lua_rawseti(L, 2, ++n);
-    while (s != NULL && (s->owner == t || s->owner == NULL)) s = s->parent;
-    if (s == NULL) return 1;
-    t = s->owner;
-  }
-}
-
-
 /*** neap.current() -> Task or nil: the running task. */
 static int l_current (lua_State *L) {
   Sched *S = sched_of(L);
@@ -718,8 +689,6 @@ static const luaL_Reg funcs[] = {
 
 static const luaL_Reg internals[] = {
   { "background", l_background },
-  { "enclosing", l_enclosing },
-  { "task_key", l_task_key },
   { NULL, NULL },
 };
 

@@ -1,3 +1,5 @@
+--- The limiter.
+
 local neap = require "neap"
 local support = require "spec.support"
 
@@ -114,6 +116,46 @@ describe("limiter", function ()
     end))
 
 
+  it("LIM-07 one who is cancelled when its turn has come uses no quota",
+    task(function ()
+      local limiter = neap.limiter { concurrency = 1, rate = 2, per = 10 }
+      local ending = neap.event()
+      neap.spawn(limiter, function ()
+        neap.sleep(1)
+        ending:set()
+      end)
+      local second = neap.async(limiter, error, "called")
+      local third = neap.async(limiter, neap.now)
+      ending:wait() -- the slot is the second's, who has not run yet
+      assert.equal(1, limiter.running)
+      assert.equal(1, limiter.waiting)
+      second:cancel()
+      assert.is_true(neap.is_abort(error_of(second.await, second)))
+      assert.equal(1, third:await())
+    end))
+
+
+  it("LIM-04 what counts is when a call starts, not when it might have",
+    function ()
+      neap.clock "manual"
+      local starts = {}
+      local limiter = neap.limiter { rate = 1 }
+      for i = 1, 3 do
+        neap.spawn(limiter, function () starts[i] = neap.now() end)
+      end
+      neap.step()
+      neap.advance(1)
+      neap.advance(0.75) -- the second could start before, but was not run
+      for _ = 1, 3 do neap.step() end
+      neap.advance(0.5)
+      for _ = 1, 3 do neap.step() end
+      assert.same({ 0, 1.75 }, starts)
+      neap.advance(0.5)
+      for _ = 1, 3 do neap.step() end
+      assert.same({ 0, 1.75, 2.75 }, starts)
+    end)
+
+
   it("LIM-08 beyond max_queue it raises a FullError and runs nothing",
     task(function ()
       local limiter = neap.limiter { concurrency = 1, max_queue = 1 }
@@ -176,6 +218,17 @@ describe("limiter", function ()
     end))
 
 
+  it("LIM-10 a call that is torn down gives its slot back", task(function ()
+    local limiter = neap.limiter { concurrency = 1 }
+    local co = neap.coroutine.create(function ()
+      limiter(neap.coroutine.yield) -- leaves the call, which is not allowed
+    end)
+    assert.is_false(neap.coroutine.resume(co))
+    assert.equal(0, limiter.running)
+    assert.equal("free", limiter(function () return "free" end))
+  end))
+
+
   it("LIM-11 resize down starts none until below the cap, up as many as fit",
     task(function ()
       local limiter, log = neap.limiter { concurrency = 2 }, support.recorder()
@@ -222,7 +275,6 @@ describe("limiter", function ()
     neap.sleep(0)
     assert.same({ 2, 3 }, { limiter.running, limiter.waiting })
     tasks[3]:cancel()
-    neap.sleep(0)
     assert.same({ 2, 2 }, { limiter.running, limiter.waiting })
     tasks[1]:cancel()
     neap.sleep(0)
@@ -267,7 +319,70 @@ describe("limiter", function ()
     assert.equal("fulfilled", results[1].status)
     assert.equal("rejected", results[2].status)
     assert.equal("works", two(function () return "works" end))
-    assert.equal(0, two.stuck)
+    assert.equal(0, two.waiting)
+  end))
+
+
+  it("LIM-14 a child of the task that calls is not inside the call",
+    task(function ()
+      local one, log = neap.limiter { concurrency = 1 }, support.recorder()
+      neap.scope(function (s)
+        s:spawn(one, log, "child")
+        one(function ()
+          neap.sleep(1)
+          s:spawn(one, log, "spawned inside, into a scope around it")
+          neap.sleep(1)
+          log "call"
+        end)
+      end)
+      assert.same({ "call@2", "child@2",
+        "spawned inside, into a scope around it@2" }, log())
+    end))
+
+
+  it("LIM-14 one limiter inside another waits as anywhere", task(function ()
+    local outer = neap.limiter { concurrency = 1 }
+    local inner = neap.limiter { concurrency = 1 }
+    local busy = neap.async(inner, neap.sleep, 1)
+    neap.sleep(0)
+    assert.equal(1, outer(inner, neap.now))
+    busy:await()
+  end))
+
+
+  it("LIM-14 of those inside, a smaller size stops whom it would hang",
+    task(function ()
+      local limiter = neap.limiter { concurrency = 3 }
+      local outcomes = {}
+      for i = 1, 3 do
+        neap.spawn(limiter, function ()
+          neap.sleep(i)
+          if i < 3 then
+            outcomes[i] = table.pack(pcall(limiter, neap.now))
+          end
+          neap.sleep(10)
+        end)
+      end
+      local outside = neap.async(limiter, neap.now)
+      neap.sleep(2.5)
+      assert.equal(3, limiter.waiting)
+      limiter:resize(2) -- one who waits inside can still go on
+      assert.equal(2, limiter.waiting)
+      assert.is_true(outside:await() >= 12)
+      limiter:idle()
+      assert.is_true(outcomes[1][1])
+      assert.matches("called from inside", outcomes[2][2])
+    end))
+
+
+  it("LIM-14 names the line that made the call", task(function ()
+    local one, line = neap.limiter { concurrency = 1 }, nil
+    local err = error_of(one, function ()
+      line = debug.getinfo(1, "l").currentline + 1
+      local result = one(print)
+      return result
+    end)
+    assert.matches("limiter_spec.lua:" .. line .. ": 'limiter' called", err)
   end))
 
 
@@ -349,83 +464,146 @@ end)
 
 describe("limiter and model", function ()
 
-  -- In order of call: the first moment at which a slot is free, the rate allows
-  -- and the one before has started, looked for among all moments that matter.
-  local function model (arrivals, durations, options)
-    local starts, ends = {}, {}
-    for i, arrival in ipairs(arrivals) do
-      local candidates = { math.max(arrival, starts[i - 1] or 0) }
-      for k = 1, i - 1 do
-        candidates[#candidates + 1] = ends[k]
-        if options.rate then
-          candidates[#candidates + 1] = starts[k] + options.per
-        end
-        if options.spread then
-          candidates[#candidates + 1] = starts[k] + options.per / options.rate
-        end
+  -- A plain list of what has started, of who waits, and of what is to happen;
+  -- gone through from one moment at which anything can change to the next.
+  local function model (events, durations, options)
+    local outcomes, starts, queue, running = {}, {}, {}, {}
+    local concurrency = options.concurrency or huge
+    local gap = options.spread and options.per / options.rate or 0
+
+    local function allowed (time)
+      local recent, busy = 0, 0
+      for _, start in ipairs(starts) do
+        if start + options.per > time then recent = recent + 1 end
+        if start + gap > time then return false end
       end
-      table.sort(candidates)
-      for _, time in ipairs(candidates) do
-        local running, recent, close = 0, 0, false
-        for k = 1, i - 1 do
-          if ends[k] > time then running = running + 1 end
-          if options.rate and starts[k] + options.per > time then
-            recent = recent + 1
-          end
-          if options.spread
-              and starts[k] + options.per / options.rate > time then
-            close = true
-          end
-        end
-        if time >= candidates[1] and time >= arrival
-            and time >= (starts[i - 1] or 0)
-            and running < (options.concurrency or huge)
-            and recent < (options.rate or huge) and not close then
-          starts[i] = time
-          break
-        end
-      end
-      ends[i] = starts[i] + durations[i]
+      for _ in pairs(running) do busy = busy + 1 end
+      return busy < concurrency and recent < (options.rate or huge)
     end
-    return starts
+
+    local function leave_queue (i)
+      for place, waiter in ipairs(queue) do
+        if waiter == i then return table.remove(queue, place) end
+      end
+    end
+
+    local function happen (event)
+      local i = event.call
+      if event.kind == "resize" then
+        concurrency = event.n
+      elseif event.kind == "end" then
+        running[i] = nil
+      elseif event.kind == "cancel" then
+        if leave_queue(i) then outcomes[i] = "cancelled" end
+        running[i] = nil
+      elseif #queue == 0 and allowed(event.time) then
+        table.insert(queue, i)
+      elseif #queue >= (options.max_queue or huge) then
+        outcomes[i] = "full"
+      else
+        table.insert(queue, i)
+      end
+    end
+
+    local time = -1
+    while true do
+      local moment = huge
+      for _, event in ipairs(events) do
+        if event.time > time then moment = math.min(moment, event.time) end
+      end
+      for _, start in ipairs(starts) do
+        local window = start + options.per
+        if window > time then moment = math.min(moment, window) end
+        if start + gap > time then moment = math.min(moment, start + gap) end
+      end
+      if moment == huge then return outcomes end
+      time = moment
+      for k = 1, #events do
+        if events[k].time == time then happen(events[k]) end
+      end
+      while #queue > 0 and allowed(time) do
+        local i = table.remove(queue, 1)
+        outcomes[i] = time
+        starts[#starts + 1] = time
+        running[i] = true
+        events[#events + 1] = { time = time + durations[i], kind = "end",
+          call = i }
+      end
+    end
   end
 
 
-  it("agree on random calls", function ()
-    for seed = 1, 300 do
-      math.randomseed(seed)
-      local options = { per = math.random(1, 4) }
-      if math.random() < 0.7 then options.concurrency = math.random(1, 4) end
-      if math.random() < 0.7 then options.rate = math.random(1, 4) end
-      options.spread = options.rate and math.random() < 0.3 or nil
-      local arrivals, durations = {}, {}
-      local time = 0
-      for i = 1, 20 do
-        time = time + math.random(0, 64) / 64
-        -- distinct, so that nothing ends when something else arrives
-        arrivals[i] = time + i / 2 ^ 20
-        durations[i] = math.random(1, 256) / 64 + i / 2 ^ 15
+  local function random_case (seed)
+    math.randomseed(seed)
+    local options = { per = math.random(1, 4) }
+    if math.random() < 0.7 then options.concurrency = math.random(1, 4) end
+    if math.random() < 0.7 then options.rate = math.random(1, 4) end
+    if math.random() < 0.3 then options.max_queue = math.random(0, 5) end
+    options.spread = options.rate and math.random() < 0.3 or nil
+    local events, durations, time, serial = {}, {}, 0, 0
+    -- each time is another one, so that no two things happen at once
+    local function add (at, kind, call, n)
+      serial = serial + 1
+      events[#events + 1] = { time = at + serial / 2 ^ 20, kind = kind,
+        call = call, n = n }
+    end
+    for i = 1, 20 do
+      time = time + math.random(0, 64) / 64
+      durations[i] = math.random(1, 256) / 64 + i / 2 ^ 15
+      add(time, "call", i)
+      if math.random() < 0.3 then
+        add(time + math.random(1, 256) / 64, "cancel", i)
       end
-      local expected = model(arrivals, durations, options)
-      support.run(function ()
-        local limiter, starts = neap.limiter(options), {}
-        neap.scope(function (s)
-          for i = 1, 20 do
-            s:spawn(function ()
-              neap.sleep_until(arrivals[i])
-              limiter(function ()
-                starts[i] = neap.now()
-                neap.sleep(durations[i])
-              end)
-            end)
-          end
-        end)
-        for i = 1, 20 do
-          assert.is_true(math.abs(expected[i] - starts[i]) < 1e-9,
-            ("seed %d, call %d: %s instead of %s"):format(seed, i, starts[i],
-              expected[i]))
-        end
+      if math.random() < 0.15 then
+        add(time, "resize", nil, math.random(1, 4))
+      end
+    end
+    return options, events, durations
+  end
+
+
+  -- when each call started, or why it did not
+  local function play (options, events, durations)
+    local limiter, outcomes, tasks = neap.limiter(options), {}, {}
+    table.sort(events, function (a, b) return a.time < b.time end)
+    local function call (i)
+      local ok, err = pcall(limiter, function ()
+        outcomes[i] = neap.now()
+        neap.sleep(durations[i])
       end)
+      if not ok and outcomes[i] == nil then
+        outcomes[i] = err.name == "FullError" and "full" or "cancelled"
+      end
+    end
+    for _, event in ipairs(events) do
+      neap.sleep_until(event.time)
+      if event.kind == "call" then
+        tasks[event.call] = neap.async(call, event.call)
+      elseif event.kind == "cancel" then
+        tasks[event.call]:cancel()
+      else
+        limiter:resize(event.n)
+      end
+    end
+    limiter:idle()
+    assert.equal(0, limiter.running + limiter.waiting)
+    return outcomes
+  end
+
+
+  it("agree on random calls, cancels and sizes", function ()
+    for seed = 1, 300 do
+      local options, events, durations = random_case(seed)
+      local played = support.run(play, options, events, durations)
+      local expected = model(events, durations, options)
+      for i = 1, 20 do
+        local a, b = expected[i], played[i]
+        local same = a == b
+          or type(a) == "number" and type(b) == "number"
+            and math.abs(a - b) < 1e-9
+        assert.is_true(same,
+          ("seed %d, call %d: %s instead of %s"):format(seed, i, b, a))
+      end
     end
   end)
 

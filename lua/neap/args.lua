@@ -162,9 +162,6 @@ local kinds = {
     return type(v) == "number" and v == v
   end },
   natural = { "a whole number >= 0", function (v) return is_whole(v, 0) end },
-  count0 = { "a whole number >= 0 or math.huge", function (v)
-    return v == math.huge or is_whole(v, 0)
-  end },
   count = { "a whole number >= 1 or math.huge", function (v)
     return v == math.huge or is_whole(v, 1)
   end },

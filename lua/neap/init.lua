@@ -17,7 +17,6 @@ for _, file in ipairs {
   "cancellable",
   "collective",
   "debounce",
-  "limiter",
   "merge",
   "progress",
   "retry",

@@ -29,6 +29,36 @@ play("retry", function (neap, retry)
 end, "neap.retry")
 
 
+play("all, race, any", function (neap, collective)
+  local bodies = counter()
+  local function after (seconds, ok, value)
+    return function ()
+      local _ <close> = bodies:enter()
+      neap.sleep(seconds)
+      if not ok then error(value, 0) end
+      return value
+    end
+  end
+  return function ()
+    neap.run(function ()
+      local results = collective.all { after(1, true, "a"),
+        neap.async(after(2, true, "b")), after(1, true, "c") }
+      assert(results.n == 3 and results[2] == "b")
+      assert(collective.race { after(9, true), after(1, true, "won") }
+        == "won")
+      assert(collective.any { after(1, false, "x"), after(2, true, "won") }
+        == "won")
+      local settled = collective.all_settled { a = after(1, false, "x"),
+        b = after(1, true, "y") }
+      expect(settled.a.reason, "x")
+      local ok, err = pcall(collective.any, { after(1, false, "x") })
+      assert(not ok)
+      expect(err, "AggregateError")
+    end)
+  end, function () assert(bodies.inside == 0) end
+end, "neap.collective")
+
+
 play("cancellable", function (neap, cancellable)
   local bodies = counter()
   return function ()

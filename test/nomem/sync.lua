@@ -58,6 +58,59 @@ play("semaphores", function (neap)
 end)
 
 
+play("limiters", function (neap)
+  local controller = neap.abort_controller()
+  local limiter = neap.limiter { concurrency = 2, rate = 9, per = 4,
+    signal = controller.signal }
+  local narrow = neap.limiter { concurrency = 2, max_queue = 2 }
+  local users, peak = counter(), 0
+  local function use (seconds)
+    local _ <close> = users:enter()
+    peak = math.max(peak, users.inside)
+    neap.sleep(seconds)
+  end
+  return function ()
+    neap.run(function ()
+      neap.scope(function (s)
+        for i = 1, 12 do s:spawn(limiter, use, i % 3) end
+        local gone = s:async(limiter, use, 1)
+        neap.sleep(0.5)
+        gone:cancel()
+        limiter:idle()
+      end)
+      neap.scope(function (s)
+        for _ = 1, 2 do s:spawn(narrow, neap.sleep, 1) end
+        local inside = s:async(narrow, function ()
+          narrow:resize(1)
+          narrow(neap.sleep, 1)
+        end)
+        local waits = s:async(narrow, neap.sleep, 1)
+        neap.sleep(0.5)
+        local ok, err = pcall(narrow, neap.sleep, 1)
+        assert(not ok)
+        expect(err, "wait already")
+        ok, err = inside:pawait()
+        assert(not ok)
+        expect(err, "called from inside")
+        narrow:cancel "enough"
+        ok, err = waits:pawait()
+        if not ok then expect(err, "enough") end
+      end)
+    end)
+  end, function ()
+    narrow:resize(2)
+    for _, each in ipairs { limiter, narrow } do
+      assert(each.running == 0 and each.waiting == 0)
+    end
+    assert(users.inside == 0 and peak <= 2)
+    neap.run(function ()
+      limiter(neap.sleep, 1)
+      narrow(narrow, neap.sleep, 1)
+    end)
+  end
+end)
+
+
 play("channels", function (neap)
   local hand, buffered = neap.channel(), neap.channel(40)
   local sent, got = 0, 0
