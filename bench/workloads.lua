@@ -198,5 +198,6 @@ return function (api)
   end
 
 
+  if api.extra then api.extra(all, counts) end -- what only it has
   return all, counts
 end

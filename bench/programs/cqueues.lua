@@ -62,13 +62,31 @@ end
 
 local sleep = cqueues.sleep
 
+
+local function run (fn)
+  cq = cqueues.new()
+  cq:wrap(fn)
+  assert(cq:loop())
+end
+
+
+local function extra (all, counts)
+  counts.frame100k = 1000000
+  function all.frame100k (n)
+    return function ()
+      run(function ()
+        for _ = 1, 100000 do
+          cq:wrap(function () for _ = 1, n // 100000 do sleep(0) end end)
+        end
+      end)
+    end
+  end
+end
+
+
 return {
   version = "cqueues " .. cqueues.VERSION,
-  run = function (fn)
-    cq = cqueues.new()
-    cq:wrap(fn)
-    assert(cq:loop())
-  end,
+  run = run,
   spawn = spawn,
   yield = function () sleep(0) end,
   sleep = sleep,
@@ -80,4 +98,5 @@ return {
     return setmetatable({ free = n, cond = condition.new() }, Semaphore)
   end,
   pool = pool,
+  extra = extra,
 }

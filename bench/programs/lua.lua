@@ -176,6 +176,56 @@ function Channel:recv ()
 end
 
 
+-- generators and pipelines by hand
+local function extra (all, counts)
+  local function numbers (n)
+    return coroutine.wrap(function ()
+      for i = 1, n do yield(i) end
+    end)
+  end
+
+  function all.generator (n)
+    return function ()
+      for _ in numbers(n) do end
+    end
+  end
+
+  local function map (source, fn)
+    return coroutine.wrap(function ()
+      for x in source do yield(fn(x)) end
+    end)
+  end
+
+  local function filter (source, fn)
+    return coroutine.wrap(function ()
+      for x in source do if fn(x) then yield(x) end end
+    end)
+  end
+
+  function all.pipeline (n)
+    return function ()
+      local s = map(numbers(n), function (x) return x + 1 end)
+      s = filter(s, function (x) return x > 0 end)
+      s = map(s, function (x) return x * 2 end)
+      s = filter(s, function (x) return x > 0 end)
+      s = map(s, function (x) return x - 1 end)
+      for _ in s do end
+    end
+  end
+
+  counts.frame100k = 1000000
+  function all.frame100k (n)
+    return function ()
+      run(function ()
+        for _ = 1, 100000 do
+          spawn(function () for _ = 1, n // 100000 do sleep(0) end end)
+        end
+      end)
+    end
+  end
+end
+
+
 return {
   version = _VERSION .. ", plain coroutines",
   run = run,
@@ -188,4 +238,5 @@ return {
   end,
   pool = pool,
   cancellable = spawn,
+  extra = extra,
 }

@@ -118,7 +118,7 @@ const workloads = {
     const queue = new PQueue({ concurrency: 100 });
     await queue.addAll([...numbers(n)].map((x) => () => work(x)));
   },
-  async limiter_async_sema (n) {
+  async limiter1000 (n) {
     const { Sema } = await use("async-sema");
     const sema = new Sema(10);
     await shared(n, 1000, async () => {
