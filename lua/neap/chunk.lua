@@ -67,6 +67,35 @@ end
 -- By size only, in the task of the consumer
 
 
+-- Without weights: the chunk is filled by one protected call. What was taken
+-- when it is cut short is in the chunk, and stays there.
+local function fill (work)
+  local items, chunk, size = work.items, work.chunk, work.size
+  for count = work.count + 1, size do
+    local item = items()
+    if item == nil then return end
+    chunk[count] = item
+    work.count = count
+  end
+end
+
+
+local Counted = {
+  __name = "neap.chunk",
+  __neap_close = function (work) work.items:close() end,
+}
+
+
+function Counted.__call (work)
+  if not work.failed then
+    local ok, err = core.pcall(fill, work)
+    if not ok then work.failed, work.err = true, err end
+  end
+  if work.count > 0 then return hand_over(work) end
+  if work.failed then error(work.err, 0) end
+end
+
+
 -- what `pcall` gave for the next item, or for its weight; an error waits
 -- behind the chunk before it
 local function noted (work, ok, ...)
@@ -75,13 +104,13 @@ local function noted (work, ok, ...)
 end
 
 
-local Sized = {
+local Weighed = {
   __name = "neap.chunk",
   __neap_close = function (work) work.items:close() end,
 }
 
 
-function Sized.__call (work)
+function Weighed.__call (work)
   while not is_full(work) and not work.failed do
     if work.item == nil then
       work.item = noted(work, core.pcall(work.items))
@@ -185,7 +214,7 @@ local function chunk (items, size, options)
     work.item = nil -- taken, but not yet in a chunk
     work.item_weight = nil -- if it is known
     work.failed, work.err = false, nil -- an error behind the chunk
-    return stream_of(setmetatable(work, Sized))
+    return stream_of(setmetatable(work, weight and Weighed or Counted))
   end
   work.streams, work.run, work.signal = { items }, collect, signal
   work.timeout = timeout
