@@ -17,7 +17,8 @@ local core = require "neap.core"
 
 local background, cancelled = core.internal.background, core.cancelled
 local stream_of, suppress = core.internal.stream_of, core.internal.suppress
-local move_on_after, new_event = core.move_on_after, core.event
+local checkpoint, move_on_after = core.checkpoint, core.move_on_after
+local new_event = core.event
 local now, shield, with_signal = core.now, core.shield, core.with_signal
 local huge, pack, unpack = math.huge, table.pack, table.unpack
 
@@ -109,28 +110,35 @@ local Bell = {
 }
 
 
--- the body of the task
 local function perform (work)
-  local _ <close> = setmetatable({ work = work }, Bell)
   local _ <close> = work
   work:run()
 end
 
 
-local function begin (work)
-  work.changed = new_event()
-  if work.signal ~= nil then
-    work.task = background(with_signal, work.signal, perform, work)
-  else
-    work.task = background(perform, work)
-  end
-  work.task.name = work.name
+-- the body of the task
+local function ring_at_end (bell)
+  local _ <close> = bell
+  local work = bell.work
+  if work.signal == nil then return perform(work) end
+  with_signal(work.signal, perform, work)
 end
 
 
 --- Has the task ended?
 function ahead.has_ended (work)
   return ended[work.task:status()] ~= nil
+end
+
+
+local function begin (work)
+  work.changed = new_event()
+  local bell = setmetatable({ work = work }, Bell)
+  work.task = background(ring_at_end, bell)
+  -- without memory it may have ended before it got hold of the bell
+  checkpoint()
+  if ahead.has_ended(work) then Bell.__close(bell) end
+  work.task.name = work.name
 end
 
 
