@@ -49,9 +49,9 @@ end
 
 
 local function add (work, item, weight)
+  work.chunk[work.count + 1] = item -- first: it may fail for memory
   work.count = work.count + 1
   work.total = work.total + weight
-  work.chunk[work.count] = item
 end
 
 
@@ -218,7 +218,7 @@ local function chunk (items, size, options)
   end
   work.streams, work.run, work.signal = { items }, collect, signal
   work.timeout = timeout
-  work.deadline = nil -- when the chunk is complete, if it has items
+  work.deadline = huge -- when the chunk is complete, if it has items
   work.complete = false -- nothing is to be added to it
   work.room = new_event() -- the consumer has taken it
   return ahead.stream(Timed, work)
