@@ -132,9 +132,9 @@ play("throttle", function (neap, file)
 end, "neap.throttle")
 
 
-play("limiter", function (neap, file)
+play("limiter", function (neap)
   local bodies, peak = counter(), 0
-  local limiter = file.limiter { concurrency = 2, rate = 3, max_queue = 4 }
+  local limiter = neap.limiter { concurrency = 2, rate = 3, max_queue = 4 }
   local function work (seconds)
     local _ <close> = bodies:enter()
     peak = math.max(peak, bodies.inside)
@@ -179,7 +179,7 @@ play("limiter", function (neap, file)
     end)
     assert(peak == 2)
   end
-end, "neap.limiter")
+end)
 
 
 play("many at once", function (neap, file)
