@@ -270,7 +270,7 @@ static int close_all (lua_State *L) {
     next = sched_step(L, S, left);
   }
   call->n = (int)S->live;
-  task_kill_below(L, S, NULL);
+  sched_end_all(L, S);
   return 0;
 }
 

@@ -20,7 +20,7 @@
 /* a state that may run the loop; raises if it is running already */
 static void enter_loop (lua_State *L, Sched *S, const char *fname) {
   if (S->closed) luaL_error(L, "'%s': the Lua state is being closed", fname);
-  if (S->from != NULL)
+  if (S->from != NULL || S->current != NULL)
     luaL_error(L,
                "'%s' inside a task: the scheduler is running already; call "
                "the function directly, or use neap.scope",
@@ -101,22 +101,30 @@ static int deadlock_error (lua_State *L) {
 
 
 /*
-** Nothing can wake the root task. The first time it is cancelled with the
-** DeadlockError, so that clean-up runs; if it goes on waiting, in a shield,
-** it is ended by force. The error stays on top of L; 1 if by force.
+** Tasks below the cancelled top-level scope wait without end in shields, for
+** the n-th time: let cancellation reach them there. 1 if even that was in vain,
+** so that they were ended by force.
 */
-static int deadlock (lua_State *L, Sched *S, Task *root) {
-  int top = lua_gettop(L);
+static int end_waiting (lua_State *L, Scope *s, int n) {
+  if (n < SCHED_VAIN)
+    scope_pierce(s);
+  else
+    task_kill_below(L, s);
+  return n >= SCHED_VAIN;
+}
+
+
+/*
+** Nothing can wake the root task, for the n-th time. First it is cancelled with
+** the DeadlockError, which is pushed, as reason, so that clean-up runs; then
+** what clean-up waits for is cancelled, too. 1 if it was ended by force.
+*/
+static int deadlock (lua_State *L, Sched *S, int n) {
+  if (n > 0) return end_waiting(L, S->roots, n);
   lua_pushcfunction(L, deadlock_error);
   lua_pushlightuserdata(L, S);
   lua_pcall(L, 1, 1, 0);
-  if (root->flags & T_CANCEL) {
-    task_kill_below(L, S, S->roots);
-    return 1;
-  }
-  task_push_raw(L, root);
-  task_cancel(L, root, top + 2, top + 1);
-  lua_settop(L, top);
+  scope_cancel(L, S->roots, CANCEL_RAISE, lua_gettop(L));
   return 0;
 }
 
@@ -155,15 +163,19 @@ static int collect (Sched *S, lua_State *L) {
 }
 
 
-/* go round until scope 's' is empty, by force in the end */
+/* go round until scope 's' is empty, and as new */
 static void drain (lua_State *L, Sched *S, Scope *s) {
+  int n = 0;
   while (s->children.first != NULL) {
     sched_round(S, L, NEVER);
     close_dropped(L, S);
     if (s->children.first != NULL && !sched_busy(S) && !wait(S, L) &&
-        !collect(S, L))
-      task_kill_below(L, S, s);
+        !collect(S, L)) {
+      scope_cancel(L, s, CANCEL_QUIET, 0);
+      end_waiting(L, s, n++);
+    }
   }
+  scope_renew(L, s);
 }
 
 
@@ -175,7 +187,6 @@ static void end_run (lua_State *L, Sched *S) {
   do {
     scope_cancel(L, S->background, CANCEL_QUIET, 0);
     drain(L, S, S->background);
-    scope_renew(L, S->background);
     drain(L, S, S->roots);
   } while (generator_close_all(L, S) > 0);
 }
@@ -198,7 +209,7 @@ caller; raises inside a task. */
 static int l_run (lua_State *L) {
   Sched *S = sched_of(L);
   Task *root;
-  int n, killed = 0;
+  int n = 0, killed = 0;
   arg_callable(L, 1, 1, "run", "fn");
   enter_loop(L, S, "run");
   S->from = NULL; /* making the task may raise */
@@ -211,11 +222,14 @@ static int l_run (lua_State *L) {
     if (S->interrupts > 0) interrupted(L, S, root);
     close_dropped(L, S);
     if (!sched_busy(S) && !wait(S, L) && !collect(S, L))
-      killed = deadlock(L, S, root);
+      killed = deadlock(L, S, n++);
   }
   end_run(L, S);
   tidy(L, S);
-  if (killed) return lua_error(L);
+  if (killed) {
+    lua_settop(L, 2); /* the DeadlockError */
+    return lua_error(L);
+  }
   n = task_outcome(L, 1, root);
   if (root->status != TASK_DONE) return lua_error(L);
   return n;

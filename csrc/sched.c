@@ -86,6 +86,8 @@ Task *sched_refuse (lua_State *L, Sched *S, const char *fname) {
                "'%s' must be called in a task: put the program into "
                "neap.run(function () ... end)",
                fname);
+  if (S->co == NULL)
+    luaL_error(L, "'%s' cannot wait: its task is being ended by force", fname);
   if (S->co != L && lua_isyieldable(L))
     luaL_error(L,
                "'%s' cannot wait inside a plain coroutine: use "
@@ -270,7 +272,8 @@ static void look_if_due (Sched *S, lua_State *L) {
 }
 
 
-int sched_round (Sched *S, lua_State *L, double until) {
+/* one round without a look at the world */
+static int run_ready (Sched *S, lua_State *L, double until) {
   if (S->now.first == NULL) line_append(&S->now, &S->next);
   while (S->now.first != NULL) {
     Task *t = owner_of(S->now.first, Task, link);
@@ -280,6 +283,12 @@ int sched_round (Sched *S, lua_State *L, double until) {
     if (until < NEVER && S->now.first != NULL && sched_real() >= until)
       return 0;
   }
+  return 1;
+}
+
+
+int sched_round (Sched *S, lua_State *L, double until) {
+  if (!run_ready(S, L, until)) return 0;
   look_if_due(S, L);
   return 1;
 }
@@ -388,18 +397,51 @@ void *sched_object (lua_State *L, int idx) {
 /* life of the scheduler */
 
 
-void task_kill_below (lua_State *L, Sched *S, Scope *top) {
-  uint32_t i;
-  for (i = S->nslots; i > 0; i--) { /* the young first: children */
-    Task *t;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
-    lua_rawgeti(L, -1, (lua_Integer)i);
-    t = (Task *)lua_touserdata(L, -1);
-    if (t != NULL && t->status < TASK_DONE && t->sib.next != NULL &&
-        (top == NULL || scope_top(t) == top))
-      task_kill(L, t);
-    lua_pop(L, 2);
+/* the youngest task below 's' that has no tasks below itself, or NULL */
+static Task *youngest (Scope *s) {
+  Task *t = NULL;
+  while (s->children.first != NULL) {
+    t = owner_of(s->children.first->prev, Task, sib);
+    s = t->scope;
+    while (s->owner == t && s->children.first == NULL) s = s->parent;
+    if (s->owner != t) break;
   }
+  return t;
+}
+
+
+void task_kill_below (lua_State *L, Scope *s) {
+  Sched *S = s->S;
+  Task *t;
+  Line ready = S->now; /* who is ready says 'next', wherever it is */
+  S->now.first = NULL;
+  line_append(&ready, &S->next);
+  S->next = ready;
+  while ((t = youngest(s)) != NULL) task_kill(L, t);
+}
+
+
+void sched_end_all (lua_State *L, Sched *S) {
+  Scope *const tops[] = { S->roots, S->host, S->background };
+  lua_State *from = S->from;
+  int i, vain = 0;
+  luaL_checkstack(L, 40, NULL);
+  S->from = L;
+  S->current = NULL;
+  for (i = 0; i < 3; i++) scope_cancel(L, tops[i], CANCEL_QUIET, 0);
+  while (S->live > 0 && vain < SCHED_VAIN) {
+    uint32_t live = S->live;
+    run_ready(S, L, NEVER);
+    if (!sched_busy(S))
+      for (i = 0; i < 3; i++) scope_pierce(tops[i]);
+    if (!sched_busy(S)) break;
+    vain = S->live < live ? 0 : vain + 1;
+  }
+  for (i = 0; i < 3; i++) {
+    task_kill_below(L, tops[i]);
+    scope_renew(L, tops[i]);
+  }
+  S->from = from;
 }
 
 
@@ -407,7 +449,7 @@ static int sched_gc (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, 1);
   if (S->closed || S->main == NULL) return 0;
   S->closed = 1;
-  task_kill_below(L, S, NULL);
+  if (S->background != NULL) sched_end_all(L, S); /* the last to be made */
   generator_kill_all(L, S);
   post_close(S);
   loop_free(S);

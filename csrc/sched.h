@@ -299,6 +299,16 @@ int task_cancelled_ (const Task *t);
 #define task_cancelled(t) \
   ((t)->scope->cause != NULL || ((t)->flags & T_CANCEL && task_cancelled_(t)))
 
+/*
+** End all tasks, in no time: they are cancelled, through all their shields;
+** those that do not end of it, however often they are, are killed.
+*/
+void sched_end_all (lua_State *L, Sched *S);
+
+/* so often cancellation goes through shields, without the end of a task,
+   before a task is killed */
+#define SCHED_VAIN 100
+
 /* one round of all that is ready; 0 when the budget cut it short */
 int sched_round (Sched *S, lua_State *L, double until);
 

@@ -138,7 +138,7 @@ Scope *scope_of_body (lua_State *L, Task *t) {
   strand_rebase(t, s);
   if (s->cause == NULL && t->flags & T_CANCEL) {
     s->cause = s;
-    s->kind = CANCEL_TASK;
+    s->by_task = 1;
   }
   return s;
 }
@@ -146,10 +146,24 @@ Scope *scope_of_body (lua_State *L, Task *t) {
 
 void scope_deadline (Scope *s, double at) {
   Sched *S = s->S;
+  if (s->own) return; /* too late */
   timer_clear(&S->heap, &s->timer);
   s->deadline = at;
-  if (s->own || !(at < NEVER)) return;
-  timer_set(&S->heap, &s->timer, TIMER_SCOPE, at);
+  if (at <= sched_now(S))
+    scope_cancel_expired(s);
+  else if (at < NEVER)
+    timer_set(&S->heap, &s->timer, TIMER_SCOPE, at);
+}
+
+
+void scope_arm (Scope *s, double seconds) {
+  Sched *S = s->S;
+  if (!(seconds < NEVER)) return;
+  s->deadline = sched_now(S) + seconds;
+  if (seconds > 0)
+    timer_set(&S->heap, &s->timer, TIMER_SCOPE, s->deadline);
+  else
+    scope_cancel_expired(s);
 }
 
 
@@ -166,14 +180,18 @@ static Task *first_child (const Scope *s) {
 /*
 ** Task 't', somewhere below 'outer', is hit: wake it if it waits, and mark
 ** and stack the scopes that it has opened inside 'outer', the outermost on
-** top, up to the first shield. Returns the new top of the stack.
+** top, up to the first shield; or if 'through', all of them, whose shields
+** break. Returns the new top of the stack.
 */
-static Scope *hit (Task *t, Scope *outer, Scope *cause, Scope *top) {
+static Scope *hit (Task *t, Scope *outer, Scope *cause, Scope *top,
+                   int through) {
   Scope *s, *from = t->scope;
   Sched *S = outer->S;
   int hidden = 0;
   for (s = t->scope; s != outer; s = s->parent) {
-    if (s->shield) {
+    if (through)
+      s->shield = 0;
+    else if (s->shield) {
       hidden = 1;
       from = s->parent;
     }
@@ -192,16 +210,17 @@ static Scope *hit (Task *t, Scope *outer, Scope *cause, Scope *top) {
 
 /*
 ** Push the cancellation of 's' down over everything below it: its owner
-** first, then the children depth first, in the order of their creation. The
-** stack of what is still to do runs through the scopes, so that no depth of
-** nesting can overflow anything.
+** first, then its children, then those of the scopes that the owner has opened
+** inside; each with what is below it, the older before the younger. The stack
+** of what is still to do runs through the scopes, so that no depth of nesting
+** can overflow anything.
 */
-static void push_down (Scope *s) {
-  Scope *top = s;
+static void push_down (Scope *s, int through) {
+  Scope *top;
   s->cause = s;
-  s->stacked = NULL;
   s->cursor = first_child(s);
-  if (s->owner != NULL) top = hit(s->owner, s, s, s);
+  s->stacked = s->owner != NULL ? hit(s->owner, s, s, NULL, through) : NULL;
+  top = s;
   while (top != NULL) {
     Task *t = top->cursor;
     if (t == NULL)
@@ -209,7 +228,7 @@ static void push_down (Scope *s) {
     else {
       Link *next = line_after(&top->children, &t->sib);
       top->cursor = next == NULL ? NULL : owner_of(next, Task, sib);
-      top = hit(t, top, s, top);
+      top = hit(t, top, s, top, through);
     }
   }
 }
@@ -219,7 +238,13 @@ static void cancel (Scope *s, Cancel kind) {
   s->own = 1;
   s->kind = (unsigned char)kind;
   timer_clear(&s->S->heap, &s->timer);
-  push_down(s);
+  push_down(s, 0);
+}
+
+
+void scope_pierce (Scope *s) {
+  invariant(s->cause == s);
+  push_down(s, 1);
 }
 
 
@@ -260,17 +285,6 @@ void scope_cancel_expired (Scope *s) {
 }
 
 
-void scope_arm (Scope *s, double seconds) {
-  if (!(seconds < NEVER)) return;
-  if (seconds > 0)
-    scope_deadline(s, sched_now(s->S) + seconds);
-  else {
-    s->deadline = sched_now(s->S);
-    scope_cancel_expired(s);
-  }
-}
-
-
 void task_cancel (lua_State *L, Task *t, int self, int idx) {
   Scope *s = t->scope, *outermost = NULL;
   int hidden = 0;
@@ -288,8 +302,8 @@ void task_cancel (lua_State *L, Task *t, int self, int idx) {
   }
   if (s->cause != NULL) return; /* all around it is cancelled already */
   if (outermost != NULL && !outermost->shield) {
-    outermost->kind = CANCEL_TASK; /* in place of a cause of its own */
-    push_down(outermost);
+    outermost->by_task = 1; /* counts before a cause of its own */
+    push_down(outermost, 0);
   }
   else if (!hidden && t->status == TASK_WAITING &&
            !S->kind[t->wait]->uncancellable)
@@ -341,7 +355,7 @@ void cause_push (lua_State *L, Task *t) {
   Scope *c = t->scope->cause;
   if (c == NULL)
     push_own_error(L, t);
-  else if (c->kind == CANCEL_TASK)
+  else if (c->by_task)
     push_own_error(L, c->owner);
   else {
     push_error(L, c);
@@ -373,21 +387,22 @@ static int scope_error_is (lua_State *L, Scope *s, int idx) {
 
 /*
 ** An error may also be that of an inner scope, raised before an outer one
-** was cancelled too, so all cancelled scopes around the task are asked; the
-** one in force first, since it nearly always is the one.
+** was cancelled too, so all cancelled scopes and tasks around are asked, up to
+** the first shield; the one in force first, since it nearly always is the one.
 */
 int cause_is (lua_State *L, Task *t, int idx) {
-  Scope *s, *c = t->scope->cause;
+  Scope *s = t->scope, *c = s->cause;
+  if (!task_cancelled(t)) return 0;
   idx = lua_absindex(L, idx);
   if (c != NULL && c->own && scope_error_is(L, c, idx)) return 1;
-  if (t->flags & T_CANCEL && own_error_is(L, t, idx)) return 1;
-  for (s = t->scope; s != NULL && s->cause != NULL; s = s->parent) {
+  for (;; s = s->parent) {
+    if (s->owner != t) { /* those that 't' has opened are behind us */
+      if (t->flags & T_CANCEL && own_error_is(L, t, idx)) return 1;
+      t = s->owner;
+    }
     if (s->own && scope_error_is(L, s, idx)) return 1;
-    if (s->owner != NULL && s->owner != t && s->owner->flags & T_CANCEL &&
-        own_error_is(L, s->owner, idx))
-      return 1;
+    if (s->shield || s->cause == NULL || s->parent == NULL) return 0;
   }
-  return 0;
 }
 
 
@@ -507,22 +522,26 @@ static void detach (Scope *s) {
 int scope_finish (lua_State *L, Scope *s) {
   Task *t = s->owner;
   int base = s->base, ending = END_VALUES, outer = 0;
+  int known = s->body && s->ended == BODY_CANCELLED;
   int object = s->object != NULL ? base - 1 : 0;
   detach(s);
   if (settle_errors(L, s, object))
     ending = END_ERROR;
-  else if (s->cause == s && s->kind != CANCEL_TASK) {
+  else if (s->cause == s && !s->by_task) {
     ending = own_ending(s);
     if (ending != END_VALUES) lua_settop(L, base);
     if (ending > END_QUIET) push_reason(L, s);
   }
   else
-    outer = s->cause != NULL && (s->ended == BODY_CANCELLED || s->touched);
+    outer = s->cause != NULL &&
+            (s->ended == BODY_CANCELLED || s->touched || s->felt);
   release(L, s);
   if (outer) { /* what was done inside is not whole */
-    lua_settop(L, base);
-    cause_push(L, t);
     ending = END_ERROR;
+    if (!known) { /* a cancelled task keeps its error, the first one */
+      lua_settop(L, base);
+      cause_push(L, t);
+    }
   }
   return ending;
 }
@@ -608,24 +627,6 @@ int scope_call (lua_State *L, Scope *s, int base, ScopeThen then) {
 /* children */
 
 
-/* the last of them has gone */
-static void emptied (lua_State *L, Scope *s) {
-  Task *t = s->owner;
-  if (t != NULL) {
-    if (t->status == TASK_WAITING && t->wait == WAIT_CHILDREN && t->scope == s)
-      sched_wake(s->S, t, WHY_DONE);
-  }
-  else if (s->parent != NULL) { /* abandoned */
-    while (s->zombies.first != NULL) {
-      take_error(L, s, owner_of(s->zombies.first, Task, sib));
-      lua_pushnil(L);
-      error_hook(L, s->S, "on_suppressed", 2);
-    }
-    release(L, s);
-  }
-}
-
-
 /* tell the host of a task of its own that failed */
 static void report (lua_State *L, Scope *s, Task *t) {
   line_leave(&s->zombies, &t->sib);
@@ -661,6 +662,13 @@ static void child_failed (lua_State *L, Scope *s, Task *t) {
 }
 
 
+static int waits_for_children (const Scope *s) {
+  const Task *t = s->owner;
+  return t != NULL && t->status == TASK_WAITING && t->wait == WAIT_CHILDREN &&
+         t->scope == s;
+}
+
+
 void scope_child_ended (lua_State *L, Task *t) {
   Scope *s = t->scope;
   line_leave(&s->children, &t->sib);
@@ -668,16 +676,19 @@ void scope_child_ended (lua_State *L, Task *t) {
     child_failed(L, s, t);
   else if (t->status == TASK_CANCELLED && s->cause != NULL)
     s->touched = 1;
-  if (s->children.first == NULL) emptied(L, s);
+  if (s->children.first == NULL && waits_for_children(s))
+    sched_wake(s->S, s->owner, WHY_DONE);
 }
 
 
 void scope_abandon (lua_State *L, Scope *s) {
-  s->owner->scope = s->parent;
-  scope_let_go(s);
-  s->owner = NULL;
-  scope_cancel(L, s, CANCEL_QUIET, 0);
-  if (s->children.first == NULL) emptied(L, s);
+  detach(s);
+  while (s->zombies.first != NULL) {
+    take_error(L, s, owner_of(s->zombies.first, Task, sib));
+    lua_pushnil(L);
+    error_hook(L, s->S, "on_suppressed", 2);
+  }
+  release(L, s);
 }
 
 

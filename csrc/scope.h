@@ -22,14 +22,13 @@ typedef enum Cancel {
   CANCEL_QUIET,    /* scope:cancel(): enough, return quietly */
   CANCEL_FAILED,   /* the body or a child failed */
   CANCEL_DEADLINE, /* raises TimeoutError */
-  CANCEL_RAISE,    /* raises its reason: an aborted signal, a deadlock */
-  CANCEL_TASK      /* its owner was cancelled by 'task:cancel' */
+  CANCEL_RAISE     /* raises its reason: an aborted signal, a deadlock */
 } Cancel;
 
 struct Scope {
   Sched *S;
   Scope *parent;
-  Task *owner;    /* NULL: host scope, or its owner was killed */
+  Task *owner;    /* NULL: a top-level scope */
   Scope *cause;   /* where the cancellation in force here began, or NULL */
   Line children;  /* by Task.sib: tasks that have not ended */
   Line zombies;   /* by Task.sib: ended ones with an error to tell */
@@ -40,7 +39,7 @@ struct Scope {
   double deadline;
   Timer timer;
   int reason;               /* place of the reason in the table of reasons */
-  unsigned char kind;       /* Cancel, when cause == this scope */
+  unsigned char kind;       /* Cancel, if it was cancelled itself */
   unsigned char shield;     /* cancellation from outside stops here */
   unsigned char felt;       /* its own cancellation was raised somewhere */
   unsigned char touched;    /* a child was cancelled */
@@ -49,8 +48,9 @@ struct Scope {
   unsigned char raw;        /* the reason is not yet an error object */
   unsigned char body;       /* the scope of a task's whole body */
   unsigned char own;        /* it was cancelled itself, whatever 'cause' says */
-  Link listener;            /* place among those who hear a signal */
-  Line *signal;             /* that line */
+  unsigned char by_task; /* it is the cause because its owner was cancelled */
+  Link listener;         /* place among those who hear a signal */
+  Line *signal;          /* that line */
   void *resource; /* what is held as long as it lasts, or NULL; given back by */
   void (*left)(struct Scope *s); /* ... this, which never runs Lua */
   uint32_t waits; /* calls inside that wait for more of the same */
@@ -67,7 +67,8 @@ void scope_reserve (lua_State *L, Sched *S);
 /* a scope of the task's whole body, made when it is first needed */
 Scope *scope_of_body (lua_State *L, Task *t);
 
-/* set or move the deadline; 'at' absolute, NEVER for none */
+/* move the deadline; 'at' absolute, NEVER for none; one that has passed cancels
+   at once, so that the next suspension point raises */
 void scope_deadline (Scope *s, double at);
 
 /* what to raise at the deadline, if not a plain TimeoutError: the message, or
@@ -81,7 +82,11 @@ void scope_message (lua_State *L, Scope *s);
 */
 void scope_cancel (lua_State *L, Scope *s, Cancel kind, int idx);
 
-/* the same for a deadline that has passed */
+/* a scope that is cancelled itself: let that reach what waits in shields, too.
+   Clean-up can open new ones. */
+void scope_pierce (Scope *s);
+
+/* cancel it because its deadline has passed */
 void scope_cancel_expired (Scope *s);
 
 /* cancel one task; the same for the reason; 'self' is the task on L */
@@ -141,8 +146,7 @@ int scope_return (lua_State *L, int ending, int base);
 /* child 't' has ended */
 void scope_child_ended (lua_State *L, Task *t);
 
-/* a deadline in 'seconds' from now; one that has passed already cancels at
-   once, so that the first suspension point raises */
+/* the same for a new scope and in 'seconds' from now */
 void scope_arm (Scope *s, double seconds);
 
 /* it has ended, or its owner has: give back what is held for it, and let Lua's
@@ -159,7 +163,7 @@ void scope_object_detach (Scope *s);
    be collected before the scopes are gone */
 void scope_detach (Task *t, const Scope *outer);
 
-/* its owner is gone: cancel it, and free it when it is empty */
+/* its owner is killed, after all its children: free it */
 void scope_abandon (lua_State *L, Scope *s);
 
 /* a scope without an owner; may raise */

@@ -19,10 +19,16 @@ typedef struct ScopeObject {
 } ScopeObject;
 
 
+/* by 'cancel', a signal or its deadline: not by a failure, nor from outside */
+static int was_cancelled (const Scope *s) {
+  return s->own && s->kind != CANCEL_FAILED;
+}
+
+
 void scope_object_detach (Scope *s) {
   ScopeObject *o = s->object;
   o->deadline = s->deadline;
-  o->cancelled = s->own && s->kind != CANCEL_FAILED;
+  o->cancelled = was_cancelled(s);
   o->s = NULL;
   s->object = NULL;
 }
@@ -91,8 +97,7 @@ static int s_index (lua_State *L) {
   if (key == NULL)
     lua_pushnil(L);
   else if (strcmp(key, "cancelled") == 0)
-    lua_pushboolean(L, o->s != NULL ? o->s->own && o->s->kind != CANCEL_FAILED
-                                    : o->cancelled);
+    lua_pushboolean(L, o->s != NULL ? was_cancelled(o->s) : o->cancelled);
   else if (strcmp(key, "deadline") == 0)
     lua_pushnumber(L, o->s != NULL ? o->s->deadline : o->deadline);
   else if (strcmp(key, "suppressed") == 0)
@@ -113,10 +118,9 @@ static int s_newindex (lua_State *L) {
       strcmp(lua_tostring(L, 2), "deadline") != 0)
     return luaL_error(L, "a scope has no field '%s' to set; only 'deadline'",
                       luaL_tolstring(L, 2, NULL));
-  at = arg_seconds(L, 3, 1, "deadline", "deadline");
-  if (o->s == NULL) return 0;
-  scope_deadline(o->s, at);
-  if (at <= sched_now(o->s->S)) scope_cancel_expired(o->s);
+  at = lua_type(L, 3) == LUA_TNUMBER ? lua_tonumber(L, 3) : (double)NAN;
+  if (at != at) arg_error(L, 1, "deadline", "deadline", "a number", 3);
+  if (o->s != NULL) scope_deadline(o->s, at);
   return 0;
 }
 

@@ -73,6 +73,7 @@ int strand_go_on (lua_State *L, Sched *S, Task *t, Strand *last, int status,
 void strand_kill_all (lua_State *L, Sched *S, Task *t) {
   while (t->flags & T_NESTED) {
     Strand *x = t->at.strand;
+    S->co = NULL; /* none of them is running */
     lua_resetthread(x->co);
     strand_pop(S, t);
     if (x->killed != NULL)

@@ -306,6 +306,26 @@ static void finish (lua_State *L, Task *t, lua_State *co, lua_State *from,
 }
 
 
+/*
+** End the coroutines of the task by force, its nested ones too: their <close>
+** variables run, and belong to the task, but no coroutine is known to be the
+** running one, so they cannot wait.
+*/
+static void reset (lua_State *L, Task *t) {
+  Sched *S = t->scope->S;
+  Task *current = S->current;
+  lua_State *co = S->co;
+  t->status = TASK_RUNNING;
+  scope_detach(t, NULL);
+  S->current = t;
+  strand_kill_all(L, S, t);
+  S->co = NULL;
+  lua_resetthread(t->at.co);
+  S->current = current;
+  S->co = co;
+}
+
+
 /* the task's coroutine was ended by force; its error is above 'base'. The task
    goes on as long as that of leaving its scopes takes. */
 static int buried (lua_State *L, int ending, int base) {
@@ -321,11 +341,10 @@ static int bury (lua_State *L) {
 }
 
 
-/* end the coroutine, whose error is on top of L, and then the task; <close>
-   variables run, but they cannot wait */
-static void force (lua_State *L, Task *t, lua_State *co) {
-  scope_detach(t, NULL);
-  lua_resetthread(co);
+/* end the task, whose error is on top of L */
+static void force (lua_State *L, Task *t) {
+  lua_State *co = t->at.co;
+  reset(L, t);
   lua_settop(co, 0);
   if (t->scope->owner != t) {
     finish(L, t, co, L, 1, TASK_FAILED);
@@ -354,11 +373,11 @@ void task_ended (lua_State *L, Task *t, lua_State *co, int status, int n) {
   else if (status == LUA_YIELD) {
     lua_pushcfunction(L, yielded_error);
     lua_pcall(L, 0, 1, 0);
-    force(L, t, co);
+    force(L, t);
   }
   else { /* out of memory outside of the protected call */
     lua_xmove(co, L, 1);
-    force(L, t, co);
+    force(L, t);
   }
 }
 
@@ -371,22 +390,20 @@ static int killed_error (lua_State *L) {
 
 void task_kill (lua_State *L, Task *t) {
   Sched *S = t->scope->S;
-  lua_State *co;
   if (t->line != NULL) line_leave(t->line, &t->link);
   timer_clear(&S->heap, &t->timer);
   if (t->status == TASK_WAITING && S->kind[t->wait] != NULL &&
       S->kind[t->wait]->leave != NULL)
     S->kind[t->wait]->leave(S, t, t->line);
   t->line = NULL;
-  t->status = TASK_RUNNING;
-  scope_detach(t, NULL);
-  strand_kill_all(L, S, t);
-  co = t->at.co;
-  lua_resetthread(co);
-  while (t->scope->owner == t) scope_abandon(L, t->scope);
+  reset(L, t);
+  while (t->scope->owner == t) {
+    task_kill_below(L, t->scope); /* what has been spawned just now */
+    scope_abandon(L, t->scope);
+  }
   lua_pushcfunction(L, killed_error);
   lua_pcall(L, 0, 1, 0);
-  finish(L, t, co, L, 1, TASK_CANCELLED);
+  finish(L, t, t->at.co, L, 1, TASK_CANCELLED);
 }
 
 

@@ -38,11 +38,12 @@ void task_observe (lua_State *L, Task *t);
 */
 void task_watch (lua_State *L, Sched *S, int idx);
 
-/* end a suspended task by force; its <close> variables cannot wait */
+/* end a suspended task that has no children by force; its <close> variables
+   cannot wait */
 void task_kill (lua_State *L, Task *t);
 
-/* do so with all tasks below a top scope, or with all (NULL) */
-void task_kill_below (lua_State *L, Sched *S, Scope *top);
+/* the same with all below a scope, children before those that wait for them */
+void task_kill_below (lua_State *L, Scope *s);
 
 /* leave idle tasks beyond 'keep' to the collector, with their coroutines */
 void task_trim (lua_State *L, Sched *S, uint32_t keep);

@@ -149,6 +149,79 @@ describe("a deadlock", function ()
     end)
 
 
+  it("reaches clean-up that waits without end in shields, again and again",
+    function ()
+      local log, errors = support.recorder(), {}
+      local function stuck ()
+        local err = error_of(neap.shield, function () neap.event():wait() end)
+        errors[#errors + 1] = err
+      end
+      local err = error_of(run, function ()
+        local _ <close> = setmetatable({}, { __close = function ()
+          stuck()
+          log "first"
+          neap.shield(neap.sleep, 3)
+          stuck()
+          log "second"
+        end })
+        neap.spawn(function ()
+          stuck()
+          log "child"
+        end)
+        stuck()
+        neap.sleep(1)
+      end)
+      assert.same({ "child@0", "first@0", "second@3" }, log())
+      assert.equal(4, #errors)
+      for i = 1, 4 do assert.equal(err, errors[i]) end
+    end)
+
+
+  it("ends who waits anew for ever by force, with what it has spawned",
+    function ()
+      local closed, began = {}, false
+      local function closing (name, fn)
+        return setmetatable({}, { __close = function ()
+          closed[#closed + 1] = name
+          fn()
+        end })
+      end
+      local function stubborn ()
+        while true do pcall(neap.shield, neap.sleep, math.huge) end
+      end
+      local spawned
+      local err = error_of(run, function ()
+        local _ <close> = closing("outer", function () neap.sleep(1) end)
+        neap.scope(function ()
+          local _ <close> = closing("inner", function ()
+            spawned = neap.async(function () began = true end)
+            assert.matches("'sleep' cannot wait: its task is being ended",
+              error_of(neap.sleep, 1))
+          end)
+          neap.spawn(function ()
+            local _ <close> = closing("child", error)
+            stubborn()
+          end)
+          stubborn()
+        end)
+      end)
+      assert.equal("DeadlockError", err.name)
+      assert.same({ "child", "inner", "outer" }, closed)
+      assert.equal("cancelled", spawned:status())
+      assert.is_false(began)
+      assert.equal(0, neap.now())
+    end)
+
+
+  it("of a root that cancelled itself is still told as one", function ()
+    local err = error_of(run, function ()
+      neap.current():cancel()
+      neap.shield(function () neap.event():wait() end)
+    end)
+    assert.equal("DeadlockError", err.name)
+  end)
+
+
   it("can be survived by a root that swallows it", function ()
     assert.equal("went on", run(function ()
       local ev = neap.event()

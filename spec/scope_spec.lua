@@ -371,10 +371,39 @@ describe("scope", function ()
   end))
 
 
+  it("SCP-13 a deadline moved after its expiry changes nothing",
+    task(function ()
+      local scope
+      assert.is_true(neap.is_timeout(error_of(neap.scope, { timeout = 1 },
+        function (s)
+          scope = s
+          pcall(neap.sleep, 5)
+          s.deadline = 100
+          assert.equal(1, s.deadline)
+          neap.sleep(5)
+        end)))
+      assert.equal(1, neap.now())
+      scope.deadline = 7 -- nor does it after the end
+      assert.equal(1, scope.deadline)
+    end))
+
+
+  it("SCP-13 one before the beginning of time has passed, too",
+    task(function ()
+      assert.is_true(neap.is_timeout(error_of(neap.scope, function (s)
+        s.deadline = neap.now() - 1
+        neap.sleep(0)
+      end)))
+    end))
+
+
   it("SCP-13 bad deadlines and fields are told of", task(function ()
     neap.scope(function (s)
-      assert.matches("deadline must be a number >= 0, got 'x'",
-        error_of(function () s.deadline = "x" end))
+      for _, bad in ipairs { "x", "5", 0 / 0, {} } do
+        assert.matches("deadline must be a number, got",
+          error_of(function () s.deadline = bad end))
+      end
+      assert.equal(math.huge, s.deadline)
       assert.matches("no field 'deadlin' to set",
         error_of(function () s.deadlin = 1 end))
       assert.is_nil(s.nonsense)
@@ -472,6 +501,29 @@ describe("scope", function ()
     end))
 
 
+  it("the order on a cancel: children of older scopes before younger ones'",
+    task(function ()
+      local log = {}
+      local function worker (name)
+        return function ()
+          local _ <close> = closing(function () log[#log + 1] = name end)
+          neap.sleep(100)
+        end
+      end
+      neap.scope(function (outer)
+        outer:spawn(worker "outer 1")
+        outer:spawn(worker "outer 2")
+        neap.scope(function (inner)
+          inner:spawn(worker "inner 1")
+          inner:spawn(worker "inner 2")
+          neap.sleep(1)
+          outer:cancel()
+        end)
+      end)
+      assert.same({ "outer 1", "outer 2", "inner 1", "inner 2" }, log)
+    end))
+
+
   it("a failing task wakes its awaiters before its scope cancels the rest",
     task(function ()
       local log = {}
@@ -563,6 +615,21 @@ describe("shield", function ()
         end)
       end)
       assert.is_true(done)
+    end))
+
+
+  it("raises what it is given to raise, be it the error of a cancellation",
+    task(function ()
+      local cancellation
+      local t = neap.async(function ()
+        cancellation = error_of(neap.sleep, 100)
+        return error_of(neap.shield, error, cancellation)
+      end)
+      neap.sleep(1)
+      t:cancel "why"
+      local raised = t:await()
+      assert.equal("why", raised.reason)
+      assert.equal(cancellation, raised)
     end))
 
 

@@ -424,6 +424,28 @@ describe("task:cancel", function ()
   end))
 
 
+  it("a cancelled task keeps its error, whatever is cancelled around it",
+    task(function ()
+      for _, spawns in ipairs { false, true } do
+        local t
+        assert.equal("result", neap.scope({ timeout = 3 }, function (s)
+          t = s:async(function ()
+            if spawns then neap.spawn(neap.sleep, 0) end
+            local _ <close> = noting(support.recorder(), "", function ()
+              neap.shield(neap.sleep, 5)
+            end)
+            neap.sleep(100)
+          end)
+          neap.sleep(1)
+          t:cancel "mine"
+          return "result" -- the deadline passes, but nobody feels it
+        end))
+        assert.equal("cancelled", t:status())
+        assert.equal("mine", error_of(t.await, t).reason)
+      end
+    end))
+
+
   it("SCP-03 an error of its clean-up is its error", task(function ()
     local t = neap.async(function ()
       local _ <close> = setmetatable({}, {

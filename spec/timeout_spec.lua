@@ -181,6 +181,18 @@ describe("timeout", function ()
     end))
 
 
+  it("TMO-10 also if the inner one had expired, and was swallowed, before",
+    task(function ()
+      local err = error_of(neap.timeout, neap.timeout, 2, "outer", function ()
+        pcall(neap.sleep, 100)
+        neap.shield(neap.sleep, 5)
+        return "value"
+      end, 1, "inner")
+      assert.is_true(is_timeout(err, "outer"))
+      assert.equal(6, neap.now())
+    end))
+
+
   it("TMO-10 if both have expired only the outer one reports",
     task(function ()
       local inner
