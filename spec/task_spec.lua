@@ -1,4 +1,4 @@
---- Running: run, spawn, async, await, the life of tasks.
+--- spawn, async, await, cancel: the life of tasks.
 
 local neap = require "neap"
 local support = require "spec.support"
@@ -13,92 +13,6 @@ local function noting (log, name, fn)
     log(name)
   end })
 end
-
-
-describe("run", function ()
-
-  it("RUN-01 returns fn's results when all that it spawned has ended",
-    function ()
-      local ended = {}
-      local results = table.pack(run(function (...)
-        neap.spawn(function ()
-          neap.spawn(function ()
-            neap.sleep(5)
-            ended[#ended + 1] = "grandchild"
-          end)
-          neap.sleep(1)
-          ended[#ended + 1] = "child"
-        end)
-        return nil, ..., nil
-      end, "a", "b"))
-      assert.same({ n = 3, nil, "a", nil }, results)
-      assert.same({ "child", "grandchild" }, ended)
-    end)
-
-
-  it("RUN-01 raises fn's error unchanged, with its traceback", function ()
-    local mine = { "mine" }
-    local function deep () error(mine) end
-    assert.equal(mine, error_of(run, function ()
-      neap.sleep(1)
-      deep()
-    end))
-    assert.matches("in upvalue 'deep'", neap.traceback(mine))
-    assert.equal("text", error_of(run, error, "text", 0))
-    assert.equal(nil, error_of(run, error))
-    assert.equal(false, error_of(run, error, false))
-  end)
-
-
-  it("RUN-01 raises an error of a child, too", function ()
-    assert.equal("child", error_of(run, function ()
-      neap.spawn(error, "child", 0)
-      neap.sleep(100)
-    end))
-  end)
-
-
-  it("RUN-02 raises inside a task", task(function ()
-    assert.matches("'run' inside a task: the scheduler is running already",
-      error_of(neap.run, function () end))
-    assert.matches("'step' inside a task", error_of(neap.step))
-  end))
-
-
-  it("RUN-02 can be called again after a result, an error, a deadlock",
-    function ()
-      assert.equal(1, run(function () return 1 end))
-      assert.equal("bad", error_of(run, error, "bad", 0))
-      local err = error_of(run, function () neap.event():wait() end)
-      assert.equal("DeadlockError", err.name)
-      assert.equal(2, run(function ()
-        neap.sleep(1)
-        return 2
-      end))
-    end)
-
-
-  it("RUN-02 works from within a coroutine of the host's", function ()
-    local co = coroutine.wrap(function ()
-      return run(function ()
-        neap.sleep(1)
-        return "inside"
-      end)
-    end)
-    assert.equal("inside", co())
-  end)
-
-
-  it("does not wait for tasks of the host's", function ()
-    neap.clock "manual"
-    local host = neap.spawn(function () neap.sleep(5) end)
-    assert.equal(1, neap.run(function () return 1 end))
-    assert.equal("waiting", host:status())
-    neap.advance(5)
-    assert.is_nil(neap.step())
-  end)
-
-end)
 
 
 describe("spawn", function ()
