@@ -220,8 +220,9 @@ static int close_source (lua_State *L, int then) {
     lua_pushnil(L);
     lua_setiuservalue(L, AT_STREAM, STREAM_CLOSE);
     lua_getiuservalue(L, AT_STREAM, STREAM_SOURCE);
-    status = lua_pcallk(L, 1, 0, then == THEN_RETURN ? 0 : AT_HANDLER,
-                        (lua_KContext)then, source_closed);
+    status =
+        lua_pcallk(L, 1, 0, then == THEN_RETURN ? AT_ERROR + 1 : AT_HANDLER,
+                   (lua_KContext)then, source_closed);
   }
   return source_closed(L, status, (lua_KContext)then);
 }
@@ -239,13 +240,24 @@ static int fail (lua_State *L) {
 /* a stage */
 
 
+/* is there room on the stack for what a stage does with the item? else the
+   error is pushed */
+static int has_room (lua_State *L) {
+  int n = lua_gettop(L) - AT_HANDLER;
+  if (n <= LUA_MINSTACK / 4 || lua_checkstack(L, n + LUA_MINSTACK / 2))
+    return 1;
+  push_message(L, too_many);
+  return 0;
+}
+
+
 /* the results of a map's function are above AT_HANDLER */
 static Verdict judge_mapped (lua_State *L) {
   if (lua_type(L, AT_HANDLER + 1) == LUA_TLIGHTUSERDATA) {
     if (is_mark(L, AT_HANDLER + 1, source_skip)) return DROPPED;
     if (is_mark(L, AT_HANDLER + 1, source_stop)) return REFUSED;
   }
-  if (!lua_isnoneornil(L, AT_HANDLER + 1)) return PASSES;
+  if (!lua_isnoneornil(L, AT_HANDLER + 1)) return has_room(L) ? PASSES : FAILED;
   lua_settop(L, AT_HANDLER + 1);
   push_message(L, mapped_nil);
   return FAILED;
@@ -323,10 +335,6 @@ static int enter_scope (lua_State *L, Sched *S, Stream *s) {
 static Verdict apply (lua_State *L, Sched *S, Stream *s, int i) {
   int n = lua_gettop(L) - AT_HANDLER, status, j;
   s->at = i;
-  if (n > LUA_MINSTACK / 4 && !lua_checkstack(L, n + LUA_MINSTACK / 2)) {
-    push_message(L, too_many);
-    return FAILED;
-  }
   if (s->stage[i].kind == STAGE_MAP) {
     if (!enter_scope(L, S, s)) return FAILED;
     lua_getiuservalue(L, AT_STREAM, STREAM_FN + i);
@@ -457,6 +465,7 @@ static int go_on (lua_State *L, Sched *S, Stream *s, int i) {
       }
       i = 0;
     }
+    if (i == 0 && !has_room(L)) return fail(L);
     for (; i < s->nstages; i++) {
       Stage *stage = &s->stage[i];
       Verdict verdict = PASSES;
@@ -563,6 +572,7 @@ static int close (lua_State *L, Sched *S, Stream *s) {
   if (stream_is_busy(L, s))
     return wait_turn(L, S, s, WAIT_STREAM_CLOSE, close_turn);
   begin(S, s);
+  lua_pushcfunction(L, error_handler);
   return close_source(L, THEN_RETURN);
 }
 
