@@ -181,6 +181,18 @@ describe("map", function ()
       assert.same({ 1, 2 }, told)
     end))
 
+  it("MAP-03 errors of those behind the first are told of", task(function ()
+    local told = suppressed(function ()
+      local s = neap.map({ 1, 2 }, function (x)
+        neap.shield(neap.sleep, x)
+        error(x, 0)
+      end, { concurrency = 2 })
+      assert.equal(1, error_of(s))
+      assert.equal(2, neap.now())
+    end)
+    assert.same({ 2 }, told)
+  end))
+
   it("MAP-03 an error of the source has its place, too", task(function ()
     local i = 0
     local source = setmetatable({ closed = 0 }, {

@@ -17,9 +17,9 @@ local core = require "neap.core"
 
 local background, cancelled = core.internal.background, core.cancelled
 local stream_of, suppress = core.internal.stream_of, core.internal.suppress
-local checkpoint, move_on_after = core.checkpoint, core.move_on_after
-local new_event = core.event
-local now, shield, with_signal = core.now, core.shield, core.with_signal
+local move_on_after, new_event = core.move_on_after, core.event
+local now, shield, sleep = core.now, core.shield, core.sleep
+local with_signal = core.with_signal
 local huge, pack, unpack = math.huge, table.pack, table.unpack
 
 local ended = { done = true, failed = true, cancelled = true }
@@ -92,53 +92,46 @@ end
 
 
 local Work = {
-  -- the task ends
+  -- the task ends, by whatever cause
   __close = function (work, err)
     -- after a cancel an error of closing is the only one there is to tell
     if cancelled() then err = nil end
-    ahead.close_all(work.streams, err)
-  end,
-}
-
--- tells the consumer that the task has ended
-local Bell = {
-  __close = function (bell)
-    local work = bell.work
+    local ok, other = pcall(ahead.close_all, work.streams, err)
     if work.channel ~= nil then work.channel:close() end
     work.changed:set()
+    if not ok then error(other, 0) end
   end,
 }
 
 
+-- the body of the task
 local function perform (work)
   local _ <close> = work
+  work.begun = true
+  if work.signal ~= nil then return with_signal(work.signal, work.run, work) end
   work:run()
 end
 
 
--- the body of the task
-local function ring_at_end (bell)
-  local _ <close> = bell
-  local work = bell.work
-  if work.signal == nil then return perform(work) end
-  with_signal(work.signal, perform, work)
+-- Wait until the task has begun: from then on it tells of its end. Without
+-- memory it may end before; then this is not true.
+local function begin (work)
+  if work.task == nil then
+    work.changed = new_event()
+    work.task = background(perform, work)
+    work.task.name = work.name
+  end
+  while not work.begun do
+    if ended[work.task:status()] then return ahead.finish(work) end
+    sleep(0)
+  end
+  return true
 end
 
 
 --- Has the task ended?
 function ahead.has_ended (work)
   return ended[work.task:status()] ~= nil
-end
-
-
-local function begin (work)
-  work.changed = new_event()
-  local bell = setmetatable({ work = work }, Bell)
-  work.task = background(ring_at_end, bell)
-  -- without memory it may have ended before it got hold of the bell
-  checkpoint()
-  if ahead.has_ended(work) then Bell.__close(bell) end
-  work.task.name = work.name
 end
 
 
@@ -237,7 +230,7 @@ function ahead.class (name, take)
         signal:throw_if_aborted()
       end
       if work.failure ~= nil then return ahead.fail(work, work.failure) end
-      if work.task == nil then begin(work) end
+      if not work.begun and not begin(work) then return end
       return take(work)
     end,
     __neap_close = function (source) ahead.stop(source.work) end,
@@ -258,6 +251,7 @@ end
 -- @tparam[opt=false] boolean anywhere it can be read outside of tasks, too
 -- @treturn stream with its tail
 function ahead.stream (class, work, anywhere)
+  work.begun = false
   work.name = class.__name -- of the task, for those who look at what waits
   work.failures = {}
   setmetatable(work, Work)

@@ -49,7 +49,7 @@ end
 
 
 local function add (work, item, weight)
-  work.chunk[work.count + 1] = item -- first: it may fail for memory
+  work.chunk[work.count + 1] = item -- first: there may be no memory for it
   work.count = work.count + 1
   work.total = work.total + weight
 end
@@ -151,11 +151,11 @@ local function collect (work)
         and (time >= work.deadline or not has_room(work, weight)) do
       wait_for_room(work)
     end
-    add(work, item, weight)
-    if work.count == 1 then
+    if work.count == 0 then
       work.deadline = time + work.timeout
       work.changed:set()
     end
+    add(work, item, weight)
     while is_full(work) do wait_for_room(work) end
   end
 end

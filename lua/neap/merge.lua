@@ -75,8 +75,9 @@ local function give_values (work, i)
     asked:wait()
     asked:clear()
     local value = stream()
-    work.row[i], work.missing = value, work.missing - 1
     if value == nil then work.over = true end
+    work.row[i] = value -- first: there may be no memory for it
+    work.missing = work.missing - 1
     if work.over or work.missing == 0 then work.changed:set() end
   end
 end

@@ -31,7 +31,6 @@ function workers.cut (work, last, me)
       worker.task:cancel()
     end
   end
-  work.changed:set()
 end
 
 
