@@ -447,7 +447,7 @@ static void hush (void) {
 }
 
 
-/* in a process of its own; the place of 'p' is seen by the parent */
+/* the parent sees how far 'p' is */
 static int play_all (Play *p, int only_mode, long only_n) {
   int result = 0;
   if (only_n == 0) hush();
@@ -467,20 +467,67 @@ static int play_all (Play *p, int only_mode, long only_n) {
 }
 
 
-/* did all go well? */
-static int stage (Play *p, int only_mode, long only_n) {
-  int status = 0;
-  pid_t pid = fork();
-  if (pid < 0) return 0;
-  if (pid == 0) exit(play_all(p, only_mode, only_n) < 0);
-  if (waitpid(pid, &status, 0) != pid) return 0;
-  if (WIFSIGNALED(status))
-    complain(p, WTERMSIG(status) == SIGALRM ? "it hangs" : "it crashed");
-  if (status != 0) return 0;
-  printf("ok      %s: %ld allocations\n", p->name, p->allocations);
-  fflush(stdout);
-  return 1;
+/* ---------------------------------------------------------------------- */
+/* several scenes at a time, each in a process of its own */
+
+#define MAX_JOBS 4
+
+typedef struct Job {
+  pid_t pid; /* 0: none */
+  Play play;
+} Job;
+
+typedef struct Jobs {
+  Job job[MAX_JOBS]; /* the processes see it, too */
+  int n;             /* how many at a time */
+  int passed, failed;
+} Jobs;
+
+
+static void report (Jobs *jobs, Job *job, int status) {
+  if (WIFSIGNALED(status)) {
+    int hangs = WTERMSIG(status) == SIGALRM;
+    complain(&job->play, hangs ? "it hangs" : "it crashed");
+  }
+  job->pid = 0;
+  if (status != 0)
+    jobs->failed++;
+  else {
+    printf("ok      %s: %ld allocations\n", job->play.name,
+           job->play.allocations);
+    fflush(stdout);
+    jobs->passed++;
+  }
 }
+
+
+/* wait for one to end; 0 if there is none */
+static int wait_for_one (Jobs *jobs) {
+  int i, status = 0;
+  pid_t pid = wait(&status);
+  for (i = 0; i < jobs->n && pid > 0; i++)
+    if (jobs->job[i].pid == pid) report(jobs, &jobs->job[i], status);
+  return pid > 0;
+}
+
+
+static void begin (Jobs *jobs, const Play *p, int only_mode, long only_n) {
+  int i = 0;
+  pid_t pid;
+  while (jobs->job[i].pid != 0)
+    if (++i == jobs->n && wait_for_one(jobs)) i = 0;
+  jobs->job[i].play = *p;
+  pid = fork();
+  if (pid == 0) exit(play_all(&jobs->job[i].play, only_mode, only_n) < 0);
+  if (pid > 0)
+    jobs->job[i].pid = pid;
+  else
+    jobs->failed++;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the program */
 
 
 static void give_up (lua_State *L) {
@@ -532,36 +579,43 @@ static int get_name (Play *p) {
 }
 
 
+static Jobs *new_jobs (void) {
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  Jobs *jobs = (Jobs *)mmap(NULL, sizeof(Jobs), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (jobs == MAP_FAILED) exit(EXIT_FAILURE);
+  memset(jobs, 0, sizeof(Jobs));
+  jobs->n = n < 1 ? 1 : n > MAX_JOBS ? MAX_JOBS : (int)n;
+  return jobs;
+}
+
+
 int main (int argc, char **argv) {
   const char *only = NULL;
-  int c, passed = 0, failed = 0, mode = -1;
+  int c, mode = -1;
   long n = 0;
-  Code setting = { NULL, 0 };
-  Play *p = (Play *)mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) return EXIT_FAILURE;
+  Code stage = { NULL, 0 };
+  Play p;
+  Jobs *jobs = new_jobs();
   while ((c = getopt(argc, argv, "s:m:n:")) != -1) {
     if (c == 's') only = optarg;
     if (c == 'm') mode = atoi(optarg);
     if (c == 'n') n = atol(optarg);
   }
   if (optind == argc) return EXIT_FAILURE;
-  compile(&setting, argv[optind++]);
-  p->stage = &setting;
+  memset(&p, 0, sizeof p);
+  compile(&stage, argv[optind++]);
+  p.stage = &stage;
   for (; optind < argc; optind++) {
     Code scenes = { NULL, 0 };
     compile(&scenes, argv[optind]);
-    p->scenes = &scenes;
-    for (p->scene = 1; get_name(p); p->scene++) {
-      if (only != NULL && strcmp(only, p->name) != 0) continue;
-      if (stage(p, mode, n))
-        passed++;
-      else
-        failed++;
-    }
+    p.scenes = &scenes;
+    for (p.scene = 1; get_name(&p); p.scene++)
+      if (only == NULL || strcmp(only, p.name) == 0) begin(jobs, &p, mode, n);
     free(scenes.bytes);
   }
-  free(setting.bytes);
-  printf("nomem: %d scenes passed, %d failed\n", passed, failed);
-  return passed > 0 && failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  while (wait_for_one(jobs)) continue;
+  free(stage.bytes);
+  printf("nomem: %d scenes passed, %d failed\n", jobs->passed, jobs->failed);
+  return jobs->passed > 0 && jobs->failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -248,3 +248,24 @@ play("streams", function (neap, file)
     assert(closed <= sources)
   end
 end, "neap.stream")
+
+
+play("all at once, and one by one", function (neap)
+  local bodies = counter()
+  local function work (seconds)
+    local _ <close> = bodies:enter()
+    neap.sleep(seconds)
+    if seconds == 9 then error "nine" end
+    return seconds
+  end
+  return function ()
+    neap.run(function ()
+      assert(neap.parallel({ 3, 2, 1 }, work).n == 3)
+      assert(neap.sequential({ 1, 2 }, work).n == 2)
+      assert(neap.batched({ 1, 2, 3 }, 2, work).n == 3)
+      local ok, err = pcall(neap.batched, { 1, 9, 30, 2 }, 3, work)
+      assert(not ok)
+      expect(err, "nine")
+    end)
+  end, function () assert(bodies.inside == 0) end
+end)

@@ -2,7 +2,6 @@
 
 local stage = ...
 local counter, expect = stage.counter, stage.expect
-local is_memory = stage.is_memory
 local play = stage.play
 
 
@@ -130,92 +129,3 @@ play("throttle", function (neap, file)
     end)
   end, function () assert(bodies.inside == 0) end
 end, "neap.throttle")
-
-
-play("limiter", function (neap)
-  local bodies, peak = counter(), 0
-  local limiter = neap.limiter { concurrency = 2, rate = 3, max_queue = 4 }
-  local function work (seconds)
-    local _ <close> = bodies:enter()
-    peak = math.max(peak, bodies.inside)
-    neap.sleep(seconds)
-    return seconds
-  end
-  return function ()
-    neap.run(function ()
-      local calls = {}
-      for i = 1, 5 do calls[i] = neap.async(limiter, work, i % 2) end
-      neap.checkpoint()
-      calls[5]:cancel()
-      for i = 1, 4 do assert(calls[i]:await() == i % 2) end
-      limiter:resize(1)
-      local nested = neap.async(limiter, limiter, work, 1)
-      local waits = neap.async(limiter, work, 1)
-      local ok, err = nested:pawait()
-      assert(not ok)
-      expect(err, "from inside what it runs")
-      waits:await()
-      local runs = neap.async(limiter, work, 3)
-      neap.checkpoint()
-      waits = neap.async(limiter, work, 1)
-      neap.checkpoint()
-      limiter:cancel "reason"
-      ok, err = waits:pawait()
-      runs:await()
-      assert(not ok)
-      expect(err, "reason")
-      limiter:idle()
-    end)
-  end, function ()
-    assert(bodies.inside == 0 and peak <= 2)
-    assert(limiter.running == 0 and limiter.waiting == 0, limiter.running)
-    limiter:resize(2)
-    neap.run(function ()
-      local a, b = neap.async(limiter, work, 1), neap.async(limiter, work, 1)
-      limiter(work, 1)
-      a:await()
-      b:await()
-      limiter:idle()
-    end)
-    assert(peak == 2)
-  end
-end)
-
-
-play("many at once", function (neap, file)
-  local bodies = counter()
-  local function work (seconds, err)
-    return function ()
-      local _ <close> = bodies:enter()
-      neap.sleep(seconds)
-      if err then error(err) end
-      return seconds, "more"
-    end
-  end
-  return function ()
-    neap.run(function ()
-      local future, resolve = neap.future()
-      neap.spawn(function ()
-        neap.sleep(2)
-        resolve "settled"
-      end)
-      assert(file.all({ work(1), future, work(3) })[2] == "settled")
-      assert(file.all({ a = work(1), b = future }).b == "settled")
-      local ok, err = pcall(file.all, { work(1, "first"), work(2) })
-      assert(not ok)
-      expect(err, "first")
-      assert(file.race { work(3), work(1) } == 1)
-      assert(file.any { work(1, "x"), work(2), work(3) } >= 2)
-      ok, err = pcall(file.any, { work(1, "x"), work(2, "y") })
-      assert(not ok)
-      expect(err, "none of 2 succeeded")
-      local list = file.all_settled { work(1), work(2, "x") }
-      assert(list[1].value == 1 or is_memory(list[1].reason))
-      expect(list[2].reason, "x")
-      local function sleep (seconds) return work(seconds)() end
-      assert(neap.parallel({ 3, 2, 1 }, sleep).n == 3)
-      assert(neap.sequential({ 1, 2 }, sleep).n == 2)
-      assert(neap.batched({ 1, 2, 3 }, 2, sleep).n == 3)
-    end)
-  end, function () assert(bodies.inside == 0) end
-end, "neap.collective")
