@@ -109,7 +109,7 @@ VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full \
   --child-silent-after-fork=yes
 
 # one step of 'make check' each, after 'make test', in this order
-CHECKS = lint warnings examples nomem asan memcheck docs rock
+CHECKS = lint warnings examples nomem asan tsan memcheck docs rock
 
 # 'make V=1' shows the commands
 say = $(if $(V),,@echo '$1 ($(CC) $(CFLAGS))'; )
@@ -239,6 +239,18 @@ memcheck: ## run the specs under valgrind, without those tagged #slow
 run-memcheck:
 	@$(TEST) WRAP='$(VALGRIND)' tools/test.sh --exclude-tags=slow $(SPECS)
 
+# gcc's thread sanitizer wants addresses where older kernels put them
+FIXED := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+tsan: ## run the C programs with threads under gcc's thread sanitizer
+	$(SETUP) build asan
+	@$(MAKE) -s BUILD=build/tsan CC=gcc CFLAGS='-g -O1 -fsanitize=thread' hosts
+	@for program in test/host_test test/states_test examples/embed/threads; do \
+	  echo "tsan $$program" && \
+	  TSAN_OPTIONS=halt_on_error=1 $(FIXED) build/tsan/$$program >/dev/null || \
+	  exit 1; \
+	done
+
 nomem: ## fail every allocation in turn, under the sanitizers
 	$(SETUP) build asan
 	@test -f test/nomem.c || { echo "nomem: there is no test/nomem.c"; exit 1; }
@@ -358,6 +370,6 @@ clean: ## remove what was built
 	rm -rf build
 
 .PHONY: all lib help setup hosts other-hosts demo run-demo test run-test check lint run-lint \
-  warnings asan run-asan memcheck run-memcheck nomem run-nomem examples \
+  warnings asan run-asan tsan memcheck run-memcheck nomem run-nomem examples \
   run-examples bench run-bench rock run-rock install uninstall docs run-docs \
   rockspec format print-paths print-config print-checks clean
