@@ -102,11 +102,6 @@ static int g_yield (lua_State *L) {
     return luaL_error(L, "'yield' cannot emit here: Lua cannot suspend in a "
                          "comparator of table.sort, a callback of string.gsub "
                          "or a loader called by require");
-  if (g->closing && g->refused < REFUSALS) {
-    g->refused++;
-    error_push_closing(L);
-    return lua_error(L);
-  }
   g->strand.polite = POLITE_GENERATOR;
   return lua_yieldk(L, lua_gettop(L), (lua_KContext)g, yielded);
 }
@@ -298,9 +293,9 @@ static void interject (lua_State *L, lua_Debug *ar) {
 }
 
 
-/* the body has yielded where that does not raise what is to be raised: let a
-   hook do it, before the next instruction of a Lua function. (If there is none
-   to come, the body ends anyway.) */
+/* the body waits where that does not raise what is to be raised: let a hook do
+   it, before the next instruction of a Lua function. (If there is none to come,
+   the body ends anyway.) */
 static void set_hook (Generator *g) {
   lua_State *co = g->strand.co;
   if (g->hooked) return;
@@ -373,6 +368,18 @@ static int resume (lua_State *L, Sched *S, Generator *g, Task *t, int nargs) {
 }
 
 
+/* resume the body so that it raises: that it is being closed, or 'fault' */
+static int interrupt (lua_State *L, Sched *S, Generator *g, Task *t) {
+  if (!g->closing || !g->strand.polite) {
+    set_hook(g);
+    return resume(L, S, g, t, 0);
+  }
+  error_push_closing(L);
+  lua_xmove(L, g->strand.co, 1);
+  return resume(L, S, g, t, 1);
+}
+
+
 /* the body has emitted what is above BASE, or ended with that */
 static int stepped (lua_State *L, Sched *S, Generator *g, Task *t, int status) {
   int inside;
@@ -393,22 +400,18 @@ static int stepped (lua_State *L, Sched *S, Generator *g, Task *t, int status) {
     return lua_gettop(L) - AT_GENERATOR;
   }
   if (g->refused++ >= REFUSALS) return give_up(L, S, g, inside);
-  set_hook(g);
   lua_settop(L, BASE(g));
-  return resume(L, S, g, t, 0);
+  return interrupt(L, S, g, t);
 }
 
 
-/* it is the caller's turn */
-static inline int advance (lua_State *L, Sched *S, Generator *g, Task *t,
-                           int nargs) {
-  if (g->state == GEN_FRESH) nargs = lua_gettop(g->strand.co) - 1;
+/* it is the turn of the caller, in a coroutine of 't', if that is not NULL */
+static inline void take_turn (Sched *S, Generator *g, Task *t) {
   g->state = GEN_RUNNING;
   g->runner = S->current;
   g->refused = 0;
   g->strand.scope = chain_here(S)->scope;
   if (t != NULL && t == S->current && g->home != HOME_RUN) generator_open(S, g);
-  return resume(L, S, g, t, nargs);
 }
 
 
@@ -421,7 +424,11 @@ static int next_turn (lua_State *L, int status, lua_KContext ctx);
 
 /* it is the caller's turn, or that comes */
 static int next (lua_State *L, Sched *S, Generator *g, Task *t) {
-  if (g->state <= GEN_AT_YIELD) return advance(L, S, g, t, 0);
+  if (g->state <= GEN_AT_YIELD) {
+    int nargs = g->state == GEN_FRESH ? lua_gettop(g->strand.co) - 1 : 0;
+    take_turn(S, g, t);
+    return resume(L, S, g, t, nargs);
+  }
   if (g->state < GEN_ENDED) return wait_turn(L, S, g, WAIT_TURN, next_turn);
   lua_pushnil(L);
   return 1;
@@ -459,6 +466,7 @@ static int g_next (lua_State *L) {
 /* end the body, which nobody runs; the error of the loop is at AT_ERROR */
 static int close (lua_State *L, Sched *S, Generator *g) {
   lua_State *co = g->strand.co;
+  Task *t;
   if (g->state == GEN_FRESH || lua_status(co) != LUA_YIELD) {
     lua_resetthread(co); /* if somebody has got hold of it */
     end(L, S, g);
@@ -468,14 +476,10 @@ static int close (lua_State *L, Sched *S, Generator *g) {
     generator_put_off(S, g);
     return 0;
   }
+  t = chain_of(L, S);
+  take_turn(S, g, t);
   g->closing = 1;
-  if (!g->strand.polite) {
-    set_hook(g);
-    return advance(L, S, g, chain_of(L, S), 0);
-  }
-  error_push_closing(L);
-  lua_xmove(L, co, 1);
-  return advance(L, S, g, chain_of(L, S), 1);
+  return interrupt(L, S, g, t);
 }
 
 

@@ -69,7 +69,10 @@ int generator_close_dropped (lua_State *L, Sched *S, Scope *s);
 /* at the end of 'run': the same for all that were advanced in it */
 int generator_close_all (lua_State *L, Sched *S);
 
-/* the state is being closed: end them all */
+/* a host ends everything: note all that are open as dropped */
+void generator_drop_all (Sched *S);
+
+/* end them all here and now */
 void generator_kill_all (lua_State *L, Sched *S);
 
 /* __gc */

@@ -13,6 +13,7 @@
 #include "args.h"
 #include "error.h"
 #include "future.h"
+#include "generator.h"
 #include "loop.h"
 #include "neap.h"
 #include "post.h"
@@ -262,7 +263,9 @@ static int close_all (lua_State *L) {
   Call *call = call_of(L);
   Sched *S = call->S;
   double until = sched_real() + call->seconds, next = 0;
-  while (S->live > 0 && (next == 0 || S->clock == CLOCK_REAL)) {
+  generator_drop_all(S); /* tasks close them */
+  while ((S->live > 0 || S->dropped.first != NULL) &&
+         (next == 0 || S->clock == CLOCK_REAL)) {
     double left = until - sched_real();
     if (left < 0) break;
     if (next > 0) sched_look(S, L, next < left ? next : left);
@@ -271,6 +274,7 @@ static int close_all (lua_State *L) {
   }
   call->n = (int)S->live;
   sched_end_all(L, S);
+  generator_kill_all(L, S);
   return 0;
 }
 

@@ -166,15 +166,15 @@ int generator_close_dropped (lua_State *L, Sched *S, Scope *s) {
 }
 
 
-/* those that are open and at rest, or only those of 'run', are dropped */
-static void drop_open (Sched *S, int all) {
+/* those that are open and at rest, of 'home' or of any (HOME_NONE) */
+static void drop_open (Sched *S, int home) {
   Link *x = S->open.first;
   while (x != NULL) {
     Generator *g = owner_of(x, Generator, link);
     x = line_after(&S->open, x);
     if (g->state == GEN_RUNNING)
       g->home = HOME_HOST; /* a task of the host is in it */
-    else if (all || g->home == HOME_RUN) {
+    else if (home == HOME_NONE || g->home == home) {
       g->state = GEN_AT_YIELD; /* whoever was promised it */
       move(g, &S->dropped);
     }
@@ -182,8 +182,13 @@ static void drop_open (Sched *S, int all) {
 }
 
 
+void generator_drop_all (Sched *S) {
+  drop_open(S, HOME_NONE);
+}
+
+
 int generator_close_all (lua_State *L, Sched *S) {
-  drop_open(S, 0);
+  drop_open(S, HOME_RUN);
   return generator_close_dropped(L, S, S->roots);
 }
 
@@ -206,7 +211,7 @@ void generator_close_rest (lua_State *L, Sched *S) {
 
 
 void generator_kill_all (lua_State *L, Sched *S) {
-  drop_open(S, 1);
+  drop_open(S, HOME_NONE);
   close_line(L, S, &S->dropped);
 }
 

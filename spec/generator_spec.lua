@@ -317,6 +317,7 @@ describe("generator", function ()
       g:close()
       assert.is_nil(g())
       assert.is_false(ran)
+      neap.generator(error)():close()
     end)
 
     it("GEN-04 raises the error of the closing, once", task(function ()
@@ -329,7 +330,7 @@ describe("generator", function ()
         yield(1)
       end)()
       g()
-      assert.equal(mine, error_of(g.close, g))
+      assert.equal(mine, error_of(g.close, g, "no error of a loop"))
       g:close()
     end))
 
@@ -635,8 +636,10 @@ describe("generator", function ()
         neap.sleep(0.5)
         assert.matches("turn at a generator", b:waiting_on())
         b:cancel()
+        b:pawait()
+        log "gone"
       end)
-      assert.same({ "a 1@1", "c 2@2" }, log())
+      assert.same({ "gone@0.5", "a 1@1", "c 2@2" }, log())
       g:close()
     end))
 
@@ -667,6 +670,19 @@ describe("generator", function ()
       assert.same({ "a 1@1", "b 2@2", "a 3@3" }, log())
       g:close()
     end))
+
+    it("keep their place when they are cancelled as they wait to close",
+      task(function ()
+        local log, g = support.recorder(), slow_count(9)
+        neap.scope(function (s)
+          s:spawn(function () log("a", g()) end)
+          local b = s:spawn(function () log("closed", g:close()) end)
+          s:spawn(function () log("c", g()) end)
+          neap.sleep(0.5)
+          b:cancel()
+        end)
+        assert.same({ "a 1@1", "closed@1", "c nil@1" }, log())
+      end))
 
     it("close also when they are cancelled as they wait for it",
       task(function ()
@@ -789,6 +805,18 @@ describe("generator", function ()
       assert.same({ "closed@0", "closed@0", "closed@0" }, log())
     end)
 
+    it("may be told more than once, if it emits something in between",
+      function ()
+        local gen = neap.generator(function (yield)
+          for i = 1, 3 do
+            for _ = 1, 60 do pcall(function () coroutine.yield() end) end
+            yield(i)
+          end
+        end)
+        assert.same({ 1, 2, 3 }, list(gen()))
+        run(function () assert.same({ 1, 2, 3 }, list(gen())) end)
+      end)
+
     it("may be closed by who has got hold of its coroutine", task(function ()
       local co
       local gen = neap.generator(function (yield)
@@ -866,6 +894,9 @@ describe("generator", function ()
       local gen = neap.generator(function ()
         local _ <close> = closing(log, "closed")
         neap.scope(function (s)
+          local _ <close> = setmetatable({}, { __close = function ()
+            collectgarbage()
+          end })
           s:spawn(function ()
             pcall(neap.sleep, 9)
             neap.shield(neap.sleep, 1)
@@ -1072,6 +1103,20 @@ describe("generator", function ()
       assert.same({ "closed@0", "closed@0" }, log())
     end))
 
+    it("closes what was advanced here and there", task(function ()
+      local log = support.recorder()
+      local g = neap.generator(function (yield)
+        local _ <close> = closing(log, "closed")
+        yield(1)
+        coroutine.yield(2)
+        log "not to be reached"
+      end)()
+      g()
+      coroutine.wrap(function () g() end)()
+      g:close()
+      assert.same({ "closed@0" }, log())
+    end))
+
     it("says so when it is another's turn", task(function ()
       local g = slow_count(1)
       neap.scope(function (s)
@@ -1183,6 +1228,21 @@ describe("generator", function ()
       end)
 
     end
+
+    it("is closed whole where a task cannot wait", task(function ()
+      local closed = { n = 0 }
+      local nest = nested(by_yield, closed)
+      for _, close in ipairs {
+        function (g) ("a"):gsub(".", function () g:close() end) end,
+        function (g) coroutine.wrap(function () g:close() end)() end,
+      } do
+        closed.n = 0
+        local g = nest(DEPTH)
+        g()
+        close(g)
+        assert.equal(DEPTH, closed.n)
+      end
+    end))
 
     it("may wait at the bottom; that does not wake all levels", task(function ()
       local nest
@@ -1362,6 +1422,17 @@ describe("generator", function ()
       assert.is_false(ran)
     end)
 
+    it("is kept by no ended one that had the same coroutine", function ()
+      local log = support.recorder()
+      neap.clock "virtual"
+      local ended = count(1)
+      for _ in ended do neap.now() end
+      dropped(log, "it")()()
+      collectgarbage()
+      assert.equal(2, #log())
+      assert.is_nil(ended())
+    end)
+
     it("may hold itself", function ()
       local log = support.recorder()
       neap.clock "virtual"
@@ -1383,6 +1454,50 @@ describe("generator", function ()
       assert.same({ "closed@0", "closed@0" }, log())
     end)
 
+    it("is not unhandled when only the cancellation was raised", function ()
+      local told
+      neap.hooks { on_unhandled = function (err) told = err end }
+      local gen = neap.generator(function (yield)
+        local _ <close> = setmetatable({}, { __close = function ()
+          neap.sleep(1)
+        end })
+        yield(1)
+      end)
+      local kept = gen()
+      run(function ()
+        gen()()
+        kept()
+        collectgarbage()
+        neap.sleep(1)
+      end)
+      assert.is_nil(told)
+      neap.hooks { on_unhandled = false }
+    end)
+
+    it("of a task of the host outlives a run, unless that advanced it",
+      function ()
+        neap.clock "virtual"
+        local log, hosts, both = support.recorder(), count(9), count(9)
+        neap.spawn(function ()
+          hosts()
+          both()
+        end)
+        neap.step()
+        run(function () both() end)
+        assert.is_nil(both())
+        assert.equal(2, hosts())
+        neap.spawn(function ()
+          hosts = dropped(log, "it")()
+          hosts()
+          hosts = nil
+          collectgarbage()
+        end)
+        neap.run(function () neap.checkpoint() end)
+        assert.same({}, log())
+        while neap.step() do neap.now() end
+        assert.equal(2, #log())
+      end)
+
     it("of a task of the host is closed by a later step", function ()
       neap.clock "manual"
       local log = support.recorder()
@@ -1390,7 +1505,7 @@ describe("generator", function ()
         dropped(log, "it")()()
       end)
       neap.step()
-      collectgarbage()
+      for _ = 1, 3 do collectgarbage() end
       assert.same({}, log())
       while neap.step() ~= 1 do neap.now() end
       neap.advance(1)

@@ -518,7 +518,7 @@ static void test_budget (void) {
 static void test_close (void) {
   World w;
   neap_Options o = manual();
-  Outcome out = { 0 }, stubborn = { 0 };
+  Outcome out = { 0 }, stubborn = { 0 }, opened = { 0 };
   open_world(&w, &o);
   spawn(&w,
         "local neap = require 'neap'\n"
@@ -532,9 +532,22 @@ static void test_close (void) {
         "local neap = require 'neap'\n"
         "neap.shield(neap.sleep, 1)",
         done, &stubborn);
+  spawn(&w,
+        "local neap = require 'neap'\n"
+        "open = neap.generator(function (yield)\n"
+        "  local _ <close> = setmetatable({}, { __close = function ()\n"
+        "    neap.shield(neap.checkpoint)\n"
+        "    closed = 1\n"
+        "  end })\n"
+        "  yield(1)\n"
+        "end)()\n"
+        "open()",
+        done, &opened);
   lua_settop(w.L, 0);
   while (w.neap->step(w.L, 0) == 0) continue;
+  CHECK(opened.status == NEAP_OK && global(&w, "closed") == 0);
   CHECK(w.neap->close(w.L, 1) == 1);
+  CHECK(global(&w, "closed") == 1);
   CHECK(out.status == NEAP_CANCELLED && global(&w, "cleaned") == 1);
   CHECK(stubborn.calls == 1 && stubborn.status == NEAP_CANCELLED);
   CHECK(w.neap->step(w.L, 0) == NEAP_NOTHING);
