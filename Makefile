@@ -237,7 +237,7 @@ memcheck: ## run the specs under valgrind, without those tagged #slow
 	@$(MAKE) -s BUILD=build/debug CFLAGS='-g -O1 -DNEAP_DEBUG' all hosts run-memcheck
 
 run-memcheck:
-	@$(TEST) WRAP='$(VALGRIND)' tools/test.sh --exclude-tags=slow $(SPECS)
+	@$(TEST) NEAP_SEEDS=10 WRAP='$(VALGRIND)' tools/test.sh --exclude-tags=slow $(SPECS)
 
 # gcc's thread sanitizer wants addresses where older kernels put them
 FIXED := $(shell setarch -R true 2>/dev/null && echo setarch -R)

@@ -395,7 +395,7 @@ describe("chunk", function ()
         end
         return chunks
       end
-      for seed = 1, 200 do
+      for seed = 1, support.seeds(200) do
         math.randomseed(seed)
         local times, pauses_, n = {}, {}, math.random(0, 15)
         for i = 1, n do

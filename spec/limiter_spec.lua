@@ -592,7 +592,7 @@ describe("limiter and model", function ()
 
 
   it("agree on random calls, cancels and sizes", function ()
-    for seed = 1, 300 do
+    for seed = 1, support.seeds(300) do
       local options, events, durations = random_case(seed)
       local played = support.run(play, options, events, durations)
       local expected = model(events, durations, options)

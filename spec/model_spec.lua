@@ -12,7 +12,7 @@ local support = require "spec.support"
 
 -- MODEL_FIRST=1234 MODEL_SEEDS=1 make test SPECS=spec/model_spec.lua
 local FIRST = tonumber(os.getenv "MODEL_FIRST") or 1
-local SEEDS = tonumber(os.getenv "MODEL_SEEDS") or 300
+local SEEDS = tonumber(os.getenv "MODEL_SEEDS") or support.seeds(300)
 
 
 -- ---------------------------------------------------------------------------

@@ -401,7 +401,7 @@ end
 describe("semaphore and model", function ()
 
   it("agree on random programs", function ()
-    for seed = 1, 300 do
+    for seed = 1, support.seeds(300) do
       math.randomseed(seed)
       support.run(function ()
         local size = math.random(1, 4)

@@ -56,6 +56,13 @@ function support.recorder ()
 end
 
 
+--- How many random programs to play: `n`, or fewer where NEAP_SEEDS says so,
+-- as it does under valgrind.
+function support.seeds (n)
+  return math.min(n, tonumber(os.getenv "NEAP_SEEDS") or n)
+end
+
+
 --- Bytes in use when all that can be collected has been.
 function support.memory ()
   for _ = 1, 4 do collectgarbage() end
