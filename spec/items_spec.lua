@@ -247,6 +247,110 @@ for name, pattern in pairs(patterns) do
     end))
 
 
+    it("CNV-07 errors that are nil or false end it as others do",
+      task(function ()
+        for _, err in ipairs { n = 2, false } do
+          local ok, got = pcall(pattern, { 1, 2 }, function ()
+            error(err)
+          end)
+          assert.is_false(ok)
+          assert.equal(err, got)
+        end
+        assert.same({ n = 2, false, nil }, table.pack(pcall(pattern, { 1 },
+          function () error(nil) end)))
+      end))
+
+
+    it("CNV-08 results nil and false keep their place", task(function ()
+      assert.same({ n = 4, nil, false, 3, nil }, pattern({ 1, 2, 3, 4 },
+        function (x)
+          neap.sleep(1)
+          if x == 2 then return false end
+          if x == 3 then return x, "more" end
+        end))
+    end))
+
+
+    it("CNV-11 a hole is an item; the length is read once", task(function ()
+      local items = { n = 3, nil, "b", nil }
+      assert.same({ n = 3, "nil1", "b2", "nil3" }, pattern(items,
+        function (x, i)
+          neap.sleep(1)
+          items.n, items[i + 3] = 9, "more"
+          return tostring(x) .. i
+        end))
+    end))
+
+
+    it("CNV-12 closes a source that it leaves early, once", task(function ()
+      local s
+      local function go (fn)
+        s = source(9, function () end)
+        local t = neap.async(pattern, s.items, fn)
+        neap.sleep(1)
+        t:cancel()
+        return t:pawait()
+      end
+      assert.is_false(go(function () neap.sleep(5) end)) -- cancelled
+      -- a parallel one has read the end by then
+      assert.equal(name == "parallel" and 0 or 1, s.closed)
+      assert.is_false(go(error)) -- at the first item
+      assert.equal(1, s.closed)
+      assert.is_true(go(function () return neap.STOP end))
+      assert.equal(1, s.closed)
+      assert.is_true(go(function () end)) -- to its end
+      assert.equal(0, s.closed)
+    end))
+
+
+    it("CNV-12 does not close a source that raised, and passes its error on",
+      task(function ()
+        local mine, pulls, closed = {}, 0, 0
+        local items = setmetatable({}, {
+          __call = function ()
+            pulls = pulls + 1
+            if pulls == 3 then error(mine) end
+            return pulls
+          end,
+          __neap_close = function () closed = closed + 1 end,
+        })
+        assert.equal(mine, error_of(pattern, items, neap.sleep))
+        assert.equal(3, pulls)
+        assert.equal(0, closed)
+      end))
+
+
+    it("does not close a channel that it stops reading", task(function ()
+      local ch = neap.channel(9)
+      for i = 1, 5 do ch:send(i) end
+      error_of(pattern, ch, function (i) if i == 2 then error "x" end end)
+      assert.is_false(ch.closed)
+      assert.equal(3, #ch)
+    end))
+
+
+    it("a slow source is cancelled in its pull, and closed", task(function ()
+      local closed = 0
+      local items = setmetatable({}, {
+        __call = function () return neap.sleep(100) end,
+        __neap_close = function () closed = closed + 1 end,
+      })
+      local t = neap.async(pattern, items, error)
+      neap.sleep(1)
+      t:cancel()
+      assert.is_true(neap.is_abort(error_of(t.await, t)))
+      assert.equal(1, closed)
+      assert.equal(1, neap.now())
+    end))
+
+
+    it("says where it must be called", function ()
+      -- support.task is not used: there is no task
+      assert.error_matches(function () pattern({ 1 }, print) end,
+        "'" .. name .. "' must be called in a task")
+    end)
+
+
     it("each item is a scope of its own", task(function ()
       local ended = 0
       pattern({ 1, 2, 3 }, function ()
