@@ -297,6 +297,18 @@ function programs.finalizers ()
   local controller, scope, task = neap.abort_controller(), nil, nil
   local future, resolve, reject = neap.future()
   local r, w = host.pipe()
+  local limiter = neap.limiter { concurrency = 2, rate = 5 }
+  local debounced = neap.debounce(neap.sleep, 1)
+  local function pause (v)
+    neap.sleep(1)
+    return v
+  end
+  local function numbers (n)
+    return neap.stream(neap.generator(function (yield)
+      for i = 1, n do yield(pause(i)) end
+    end)())
+  end
+  local shared = numbers(9)
   local sent, received, inside, dropped = 0, 0, 0, 0
   local storming = true
 
@@ -310,26 +322,28 @@ function programs.finalizers ()
     function () if hand:try_recv() then received = received + 1 end end,
     function () event:set() end,
     function () event:clear() end,
-    function () if random(9) == 1 then controller:abort "meddled" end end,
+    function () if random(200) == 1 then controller:abort "meddled" end end,
     function () controller.signal:on_abort(function () end)() end,
     function () neap.abort_signal.any { controller.signal } end,
     function () neap.abort_signal.timeout(random(5)) end,
-    function () if random(5) == 1 then scope:cancel() end end,
-    function () scope.deadline = neap.now() + random(20) end,
+    function () if random(500) == 1 then scope:cancel() end end,
+    function () scope.deadline = neap.now() + 20 + random(20) end,
     function () scope:spawn(neap.sleep, 1) end,
-    function () if random(5) == 1 then task:cancel "meddled" end end,
+    function () if random(20) == 1 then task:cancel "meddled" end end,
     function () task.name = "meddled" end,
     function () return task:traceback() .. task:status() end,
     function () resolve(1, 2, 3) end,
     function () if random(9) == 1 then reject "meddled" end end,
-    function () future, resolve, reject = neap.future() end,
+    function ()
+      if random(20) == 1 then future, resolve, reject = neap.future() end
+    end,
     function () neap.spawn(neap.sleep, random(3)) end,
     function () neap.async(error, "meddled") end,
     function () internal.background(neap.sleep, 1) end,
     function () return neap.dump() end,
     function () return #neap.tasks() end,
     function () neap.fd() end,
-    function () if random(5) == 1 then neap.forget(r) end end,
+    function () if random(50) == 1 then neap.forget(r) end end,
     function () neap.error("Name", "message", { more = 1 }) end,
     function ()
       dropped = dropped + 1 -- not without end, for each costs memory to close
@@ -338,6 +352,14 @@ function programs.finalizers ()
     end,
     function () neap.coroutine.wrap(function () return 1 end)() end,
     function () neap.channel(random(40)):try_send(1) end,
+    function () limiter:resize(random(3)) end,
+    function () if random(50) == 1 then limiter:cancel() end end,
+    function () if random(50) == 1 then shared:close() end end,
+    function ()
+      if random(50) > 1 then return end
+      shared = numbers(9):map(pause, { concurrency = 2 })
+    end,
+    function () if random(50) == 1 then debounced:cancel() end end,
     function () neap.sleep(1) end,
     function () neap.run(neap.sleep, 1) end,
     function () neap.step() end,
@@ -408,6 +430,21 @@ function programs.finalizers ()
     function () neap.retry(function () neap.sleep(1) error "again" end) end,
     function () return neap.async(function () return 1, 2, 3 end):await() end,
     function () neap.scope(function (s) s:async(error, "child") end) end,
+    function () limiter(neap.sleep, 1) end,
+    function () limiter(limiter, neap.sleep, 1) end,
+    function () limiter:idle() end,
+    function () for _ in shared do neap.sleep(1) end end,
+    function ()
+      for _ in neap.merge(numbers(3), numbers(3):buffer(2)) do neap.now() end
+    end,
+    function ()
+      numbers(4):flat_map(function (v) return numbers(v) end, {
+        concurrency = 2,
+      }):take(5):chunk(2, { timeout = 2 }):each(neap.now)
+    end,
+    function () neap.zip(numbers(3), { 1, 2, 3 }):collect() end,
+    function () debounced(1) end,
+    function () neap.race { pause, function () neap.sleep(2) end } end,
   }
 
   for _ = 1, 50 do setmetatable({}, mt) end
@@ -434,13 +471,14 @@ function programs.finalizers ()
   -- nothing was lost
   sem:resize(3)
   assert(sem:available() == 3 and sem:waiting() == 0 and inside == 0)
+  assert(limiter.running == 0 and limiter.waiting == 0)
   for _, c in ipairs { ch, hand } do
     while c:try_recv() do received = received + 1 end
   end
   assert(sent == received, sent - received)
   host.close(r)
   host.close(w)
-  scope, task, controller, future = nil, nil, nil, nil
+  scope, task, controller, future, shared = nil, nil, nil, nil, nil
   collectgarbage()
   collectgarbage()
 end
