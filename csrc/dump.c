@@ -13,7 +13,7 @@
 #define DEPTH 100
 
 
-/* push "file:line" of the innermost Lua function of the task */
+/* push "file:line" of the innermost Lua function of the task, if it has one */
 static void push_where (lua_State *L, Task *t) {
   lua_State *co = task_co(t);
   lua_Debug ar;
@@ -26,7 +26,7 @@ static void push_where (lua_State *L, Task *t) {
       return;
     }
   }
-  lua_pushliteral(L, "not started");
+  lua_pushstring(L, t->flags & T_FRESH ? "not started" : "[C]");
 }
 
 
@@ -179,14 +179,43 @@ static int l_dump (lua_State *L) {
 }
 
 
-/* internal.stats() -> table: live (tasks that have not ended), timers (set in
-   the heap), external (tasks that wait for descriptors), steps (resumes ever
-   made). For specs: after a run the first three are 0. */
+/* tasks that have ended, and are kept from the collector all the same */
+static uint32_t count_ended (lua_State *L, Sched *S) {
+  uint32_t n = S->nslots, i = S->free_slot;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+  for (; i != 0; n--) {
+    lua_rawgeti(L, -1, (lua_Integer)i);
+    i = (uint32_t)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return n - S->live - S->nspares;
+}
+
+
+/* scopes that have not been left: each has a place in the heap, as have tasks
+   and alarms; three are always there */
+static uint32_t count_scopes (Sched *S) {
+  uint32_t n = S->heap.reserved - S->live - S->nspares - S->alarms - 3;
+  Scope *s = S->free_scopes;
+  for (; s != NULL; s = s->stacked) n--;
+  return n;
+}
+
+
+/* internal.stats() -> table: live (tasks that have not ended), ended (such that
+   are kept for somebody who has not asked), scopes (that have not been left),
+   timers (set in the heap), external (tasks that wait for descriptors), steps
+   (resumes ever made). For specs: after a run all but the last are 0. */
 static int l_stats (lua_State *L) {
   Sched *S = sched_of(L);
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 6);
   lua_pushinteger(L, (lua_Integer)S->live);
   lua_setfield(L, -2, "live");
+  lua_pushinteger(L, (lua_Integer)count_ended(L, S));
+  lua_setfield(L, -2, "ended");
+  lua_pushinteger(L, (lua_Integer)count_scopes(S));
+  lua_setfield(L, -2, "scopes");
   lua_pushinteger(L, (lua_Integer)S->heap.n);
   lua_setfield(L, -2, "timers");
   lua_pushinteger(L, S->external);

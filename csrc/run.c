@@ -294,6 +294,22 @@ static int l_step (lua_State *L) {
 }
 
 
+/* internal.end_all(): ends all tasks in no time, as the end of the state does.
+   For specs, after one that failed. */
+static int l_end_all (lua_State *L) {
+  Sched *S = sched_of(L);
+  enter_loop(L, S, "end_all");
+  sched_end_all(L, S);
+  S->from = NULL;
+  return 0;
+}
+
+
+static const luaL_Reg internals[] = {
+  { "end_all", l_end_all },
+  { NULL, NULL },
+};
+
 static const luaL_Reg funcs[] = {
   { "run", l_run },
   { "step", l_step },
@@ -303,4 +319,5 @@ static const luaL_Reg funcs[] = {
 
 void run_openlib (lua_State *L) {
   sched_funcs(L, funcs);
+  sched_internals(L, internals);
 }

@@ -1,9 +1,11 @@
 --- What specs share: runs on the virtual clock that must leave nothing behind.
 
 local assert = require "luassert"
+local busted = require "busted"
 local neap = require "neap"
 
-local stats = require("neap.core").internal.stats
+local internal = require("neap.core").internal
+local stats = internal.stats
 
 local support = {}
 
@@ -12,9 +14,37 @@ local support = {}
 function support.assert_empty ()
   local left = stats()
   assert.equal(0, left.live, "tasks left:\n" .. neap.dump())
+  assert.equal(0, left.ended, "tasks that have ended are kept")
+  assert.equal(0, left.scopes, "scopes left")
   assert.equal(0, left.timers, "timers left")
   assert.equal(0, left.external, "tasks waiting for descriptors left")
   assert.same({}, neap.tasks())
+end
+
+
+-- After each spec the scheduler must be empty, and is made so: one that fails
+-- must not make the next one fail. (This file is loaded anew for each file of
+-- specs.)
+local function tidy (element, parent, status)
+  local left
+  if status == "success" and not pcall(support.assert_empty) then
+    collectgarbage() -- a signal that was dropped may still have its alarm
+    collectgarbage()
+    local ok, message = pcall(support.assert_empty)
+    if not ok then left = message end
+  end
+  neap.hooks { on_suppressed = false, on_unhandled = false }
+  internal.end_all()
+  if left then
+    busted.publish({ "failure", "it" }, element, parent,
+      "left behind: " .. tostring(left))
+  end
+  return nil, true
+end
+
+if not rawget(busted, "neap_tidy") then
+  busted.subscribe({ "test", "end" }, tidy)
+  rawset(busted, "neap_tidy", true)
 end
 
 
@@ -40,6 +70,24 @@ function support.error_of (fn, ...)
   local ok, err = pcall(fn, ...)
   assert.is_false(ok, "an error was expected")
   return err
+end
+
+
+--- What a program prints, to stdout and stderr, that is run by itself; `neap` is
+-- there. It must end well.
+function support.printed_by (text)
+  local name = os.tmpname()
+  local file = assert(io.open(name, "w"))
+  file:write('local neap = require "neap"\n', "io.stdout:setvbuf 'no'\n",
+    text)
+  file:close()
+  local pipe = io.popen(("LUA_PATH='%s' LUA_CPATH='%s' %s %s 2>&1"):format(
+    package.path, package.cpath, os.getenv "LUA" or "lua5.4", name))
+  local output = pipe:read "a"
+  local ended_well = pipe:close()
+  os.remove(name)
+  assert.is_true(ended_well, output)
+  return output
 end
 
 
