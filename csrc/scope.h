@@ -158,6 +158,9 @@ void scope_let_go (Scope *s);
 void scope_object_suppressed (lua_State *L, int idx);
 void scope_object_detach (Scope *s);
 
+/* push what the task, which waits for its children, waits for */
+void scope_describe (lua_State *L, Task *t);
+
 /* the same for all that task 't' has opened inside 'outer' (NULL: for all): the
    coroutines on which the objects lie are going to be reset, and then they may
    be collected before the scopes are gone */

@@ -18,6 +18,9 @@ typedef struct ScopeObject {
   int cancelled;
 } ScopeObject;
 
+/* its user values: a table or nil, a string or nil */
+enum { OBJECT_SUPPRESSED = 1, OBJECT_NAME, OBJECT_VALUES = 2 };
+
 
 /* by 'cancel', a signal or its deadline: not by a failure, nor from outside */
 static int was_cancelled (const Scope *s) {
@@ -42,11 +45,30 @@ void scope_detach (Task *t, const Scope *outer) {
 
 
 void scope_object_suppressed (lua_State *L, int idx) {
-  if (lua_getiuservalue(L, idx, 1) == LUA_TTABLE) return;
+  if (lua_getiuservalue(L, idx, OBJECT_SUPPRESSED) == LUA_TTABLE) return;
   lua_pop(L, 1);
   lua_newtable(L);
   lua_pushvalue(L, -1);
-  lua_setiuservalue(L, idx, 1);
+  lua_setiuservalue(L, idx, OBJECT_SUPPRESSED);
+}
+
+
+void scope_describe (lua_State *L, Task *t) {
+  Scope *s = t->scope;
+  lua_State *co = task_co(t);
+  if (s->object != NULL && lua_checkstack(co, 1)) {
+    lua_pushvalue(co, s->base - 1);
+    lua_xmove(co, L, 1);
+    lua_getiuservalue(L, -1, OBJECT_NAME);
+    lua_remove(L, -2);
+    if (lua_isstring(L, -1)) {
+      lua_pushfstring(L, "the children of scope '%s'", lua_tostring(L, -1));
+      lua_remove(L, -2);
+      return;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pushliteral(L, "its children");
 }
 
 
@@ -102,6 +124,8 @@ static int s_index (lua_State *L) {
     lua_pushnumber(L, o->s != NULL ? o->s->deadline : o->deadline);
   else if (strcmp(key, "suppressed") == 0)
     scope_object_suppressed(L, 1);
+  else if (strcmp(key, "name") == 0)
+    lua_getiuservalue(L, 1, OBJECT_NAME);
   else {
     lua_getfield(L, lua_upvalueindex(2), "methods");
     lua_pushvalue(L, 2);
@@ -127,8 +151,11 @@ static int s_newindex (lua_State *L) {
 
 /*** neap.scope([opts,] fn) -> ...: calls fn(scope), waits for everything
 spawned inside and returns fn's results. The first failure, of fn or of a
-child, cancels the rest and is raised when all have unwound. Options: name,
-signal, timeout (seconds). Suspends, unless nothing was spawned. */
+child, cancels the rest and is raised when all have unwound; the errors that
+come after it are in scope.suppressed. Options: name (for dumps; scope.name),
+signal, timeout (seconds). scope.deadline, as neap.now() or math.huge, can be
+moved; scope.cancelled tells whether it was cancelled by scope:cancel(), its
+signal or its deadline. Suspends, unless nothing was spawned. */
 static int l_scope (lua_State *L) {
   static const char *const names[] = { "name", "signal", "timeout", NULL };
   double timeout = NEVER;
@@ -143,25 +170,30 @@ static int l_scope (lua_State *L) {
   arg_callable(L, fn, fn, "scope", "fn");
   lua_settop(L, fn);
   if (fn == 2) {
+    if (arg_option(L, 1, "name") != LUA_TSTRING && !lua_isnil(L, -1))
+      arg_bad_option(L, "scope", "name", "a string");
     abort_option(L, 1, "scope");
     lua_replace(L, 1);
   }
   else {
     lua_pushnil(L);
     lua_insert(L, 1);
+    lua_pushnil(L);
   }
   t = sched_enter(L, "scope");
   if (task_cancelled(t)) return sched_raise_later(L, t);
   abort_check(L, 1);
-  /* signal, fn -> signal, object, handler, fn, object */
-  o = (ScopeObject *)lua_newuserdatauv(L, sizeof(ScopeObject), 1);
+  /* signal, fn, name -> signal, object, (handler), fn, object */
+  o = (ScopeObject *)lua_newuserdatauv(L, sizeof(ScopeObject), OBJECT_VALUES);
   memset(o, 0, sizeof(ScopeObject));
   o->deadline = NEVER;
   luaL_setmetatable(L, "neap.scope");
+  lua_pushvalue(L, -1);
   lua_insert(L, 2);
-  lua_pushnil(L);
-  lua_insert(L, 3);
-  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 4);
+  lua_setiuservalue(L, 2, OBJECT_NAME);
+  lua_pushvalue(L, 3);
+  lua_replace(L, 4);
   s = scope_open(L, t);
   s->object = o;
   o->s = s;

@@ -683,8 +683,15 @@ static void describe_task (lua_State *L, Task *me, Line *line) {
 }
 
 
+static void describe_children (lua_State *L, Task *t, Line *line) {
+  (void)line;
+  scope_describe(L, t);
+}
+
+
 static const WaitKind waits_task = { "task", NULL, describe_task, 0 };
-static const WaitKind waits_children = { "its children", NULL, NULL, 1 };
+static const WaitKind waits_children = { "its children", NULL,
+                                         describe_children, 1 };
 
 static const luaL_Reg methods[] = {
   { "await", t_await },

@@ -1,4 +1,4 @@
---- dump, tasks, DeadlockError; errors and their tracebacks.
+--- dump, tasks, DeadlockError; where Lua cannot suspend.
 
 local neap = require "neap"
 local support = require "spec.support"
@@ -33,6 +33,17 @@ describe("tasks", function ()
       assert.matches("dump_spec.lua:%d+", c.where)
       assert.equal("grandchild", c.children[1].name)
       child:cancel()
+    end))
+
+
+  it("CLK-08 tells where tasks are that have not started, or are in C",
+    task(function ()
+      local t = neap.spawn(neap.sleep, 1)
+      assert.matches("ready, at not started", neap.dump())
+      neap.sleep(0)
+      assert.matches("waiting for sleep, 1.0 s more, for 0.0 s, at %[C%]",
+        neap.dump())
+      t:cancel()
     end))
 
 
@@ -71,6 +82,12 @@ describe("dump", function ()
       ["sleep"] = function () neap.sleep(7) end,
       ["its children"] = function ()
         neap.scope(function (s) s:spawn(neap.sleep, 9) end)
+      end,
+      ["the children of scope 'mine'"] = function ()
+        neap.scope({ name = "mine" }, function (s)
+          assert.equal("mine", s.name)
+          s:spawn(neap.sleep, 9)
+        end)
       end,
       ["signal"] = function () neap.abort_controller().signal:wait() end,
       ["the next frame"] = neap.frame,
@@ -231,89 +248,6 @@ describe("a deadlock", function ()
       return "went on"
     end))
   end)
-
-end)
-
-
-describe("errors", function ()
-
-  it("neap.error makes one with a name, a message and fields", function ()
-    local err = neap.error("MyError", "it broke", { code = 7 })
-    assert.equal("MyError", err.name)
-    assert.equal("it broke", err.message)
-    assert.equal(7, err.code)
-    assert.equal("MyError: it broke", tostring(err))
-    assert.error_matches(function () neap.error(5) end,
-      "#1 to 'error' %(name must be a string")
-    assert.error_matches(function () neap.error("E", {}) end, "message")
-    assert.error_matches(function () neap.error("E", "m", 5) end, "fields")
-  end)
-
-
-  it("is_abort and is_timeout know them by name", function ()
-    assert.is_true(neap.is_abort(neap.error("AbortError", "x")))
-    assert.is_true(neap.is_timeout(neap.error("TimeoutError", "x")))
-    assert.is_false(neap.is_abort(neap.error("TimeoutError", "x")))
-    for _, other in ipairs { "AbortError", 5, {}, print } do
-      assert.is_false(neap.is_abort(other))
-      assert.is_false(neap.is_timeout(other))
-    end
-    assert.is_false(neap.is_abort(nil))
-  end)
-
-
-  it("CNV-09 cross every layer by identity; strings get no second position",
-    task(function ()
-      local mine = setmetatable({}, { __tostring = function () return "m" end })
-      for _, err in ipairs { mine, "spec.lua:1: text", "plain" } do
-        local function layers ()
-          return neap.scope(function (s)
-            local t = s:async(function ()
-              neap.timeout(function ()
-                neap.shield(function ()
-                  neap.pool({ 1 }, 1, function ()
-                    neap.sleep(1)
-                    error(err, 0)
-                  end)
-                end)
-              end, 100)
-            end)
-            return t:await()
-          end)
-        end
-        assert.is_true(rawequal(err, error_of(layers)))
-      end
-    end))
-
-
-  it("have a traceback that crosses tasks", task(function ()
-    local mine = {}
-    local function raise () error(mine) end
-    local function wait (t) t:await() end
-    pcall(neap.scope, function ()
-      local t = neap.async(function ()
-        wait(neap.async(function () raise() end))
-      end)
-      t:await()
-    end)
-    -- from where it was raised, by way of each task that it came through
-    local trace = neap.traceback(mine)
-    local place = 1
-    for _, word in ipairs { "in upvalue 'raise'", "[awaited by task",
-        "in upvalue 'wait'", "[awaited by task", "in function 'pcall'" } do
-      place = trace:find(word, place, true)
-      assert.is_truthy(place, word .. " is not in its place in " .. trace)
-    end
-  end))
-
-
-  it("of strings have one, too, as long as it is the last", task(function ()
-    local function failing () error("a string", 0) end
-    local _, err = pcall(neap.scope, function () failing() end)
-    assert.matches("^a string\nstack traceback:.*in upvalue 'failing'",
-      neap.traceback(err))
-    assert.is_nil(neap.traceback("another string"))
-  end))
 
 end)
 

@@ -3,7 +3,7 @@
 local neap = require "neap"
 local support = require "spec.support"
 
-local run, task, error_of = support.run, support.task, support.error_of
+local task, error_of = support.task, support.error_of
 
 
 local function closing (fn)
@@ -545,7 +545,16 @@ describe("scope", function ()
 
 
   it("has a name and options that are checked", task(function ()
-    assert.equal(1, neap.scope({ name = "mine" }, function () return 1 end))
+    local scope
+    assert.equal(1, neap.scope({ name = "mine" }, function (s)
+      scope = s
+      assert.equal("mine", s.name)
+      return 1
+    end))
+    assert.equal("mine", scope.name)
+    neap.scope(function (s) assert.is_nil(s.name) end)
+    assert.matches("bad option 'name' to 'scope' %(must be a string, got 5",
+      error_of(neap.scope, { name = 5 }, error))
     assert.matches("bad option 'timout' to 'scope' %(did you mean 'timeout'",
       error_of(neap.scope, { timout = 1 }, print))
     assert.matches("#1 to 'scope' %(fn must be a function",
@@ -692,54 +701,6 @@ describe("cancelled", function ()
 
   it("is false outside of tasks", function ()
     assert.is_false(neap.cancelled())
-  end)
-
-end)
-
-
-describe("hooks", function ()
-
-  it("SCP-19 a hook that raises neither stops anything nor hides the error",
-    function ()
-      neap.hooks { on_suppressed = function () error "hook" end }
-      local scope
-      run(function ()
-        assert.equal("first", error_of(neap.scope, function (s)
-          scope = s
-          s:spawn(function ()
-            local _ <close> = closing(function () error("second", 0) end)
-            neap.sleep(10)
-          end)
-          neap.sleep(1)
-          error("first", 0)
-        end))
-      end)
-      neap.hooks { on_suppressed = false }
-      assert.same({ "second" }, scope.suppressed)
-    end)
-
-
-  it("on_unhandled is told of the errors of host tasks", function ()
-    neap.clock "virtual"
-    local told = {}
-    neap.hooks { on_unhandled = function (err, t)
-      told[#told + 1] = { err, t }
-    end }
-    local bad = neap.spawn(error, "host", 0)
-    local good = neap.spawn(function () return 1 end)
-    assert.is_nil(neap.step())
-    neap.hooks { on_unhandled = false }
-    assert.same({ { "host", bad } }, told)
-    assert.equal("done", good:status())
-  end)
-
-
-  it("are checked", function ()
-    assert.error_matches(function () neap.hooks(5) end, "hooks must be a table")
-    assert.error_matches(function () neap.hooks { on_supressed = print } end,
-      "did you mean 'on_suppressed'")
-    assert.error_matches(function () neap.hooks { on_unhandled = 5 } end,
-      "must be a function")
   end)
 
 end)
