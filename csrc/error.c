@@ -138,6 +138,7 @@ static void note (lua_State *L, Sched *S, int idx) {
     lua_rawseti(L, LUA_REGISTRYINDEX, S->last_trace);
     lua_pushvalue(L, idx);
     lua_rawseti(L, LUA_REGISTRYINDEX, S->last_error);
+    S->traced = S->steps;
   }
 }
 
@@ -151,6 +152,26 @@ static void push_who (lua_State *L, Sched *S) {
     lua_pushfstring(L, "task '%s'", lua_tostring(L, -1));
     lua_remove(L, -2);
   }
+}
+
+
+/*
+** Is the error that is being raised, and that has a traceback, raised once
+** more? A table is. Of another value there are many: it is the same if one of
+** our functions passes it on, or if it was noted in this very step.
+*/
+static int is_passed_on (lua_State *L, Sched *S) {
+  lua_Debug ar;
+  int ours = 0;
+  if (lua_istable(L, 1) || S->traced == S->steps) return 1;
+  if (!lua_getstack(L, 1, &ar)) return 0;
+  lua_getinfo(L, "f", &ar);
+  if (lua_getupvalue(L, -1, 1) != NULL) {
+    ours = lua_touserdata(L, -1) == (void *)S;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return ours;
 }
 
 
@@ -171,7 +192,7 @@ int error_handler (lua_State *L) {
   if (t != NULL && task_cancelled(t) && cause_is(L, t, 1)) return 1;
   if (!lua_checkstack(L, 10) || error_is_closing(L, 1)) return 1;
   error_pushtrace(L, S, 1);
-  if (lua_isnil(L, -1)) { /* not passed on from somewhere else */
+  if (lua_isnil(L, -1) || !is_passed_on(L, S)) {
     lua_pushcfunction(L, take_trace);
     lua_pushvalue(L, 1);
     lua_pushlightuserdata(L, S);
@@ -236,21 +257,13 @@ static int l_traceback (lua_State *L) {
 /* hooks */
 
 
-/* protected: scheduler, name, error, what it belongs to */
-static int call_hook (lua_State *L) {
+/* protected: scheduler, error: writes it to stderr, with its traceback */
+static int write_error (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, 1);
-  const char *name = (const char *)lua_touserdata(L, 2), *message, *trace;
+  const char *message, *trace;
   size_t length;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->hooks);
-  lua_getfield(L, -1, name);
-  if (!lua_isnil(L, -1)) {
-    lua_pushvalue(L, 3);
-    lua_pushvalue(L, 4);
-    lua_call(L, 2, 0);
-    return 0;
-  }
-  message = luaL_tolstring(L, 3, &length);
-  error_pushtrace(L, S, 3);
+  message = luaL_tolstring(L, 2, &length);
+  error_pushtrace(L, S, 2);
   trace = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
   lua_writestringerror("neap: %s\n", message);
   if (strncmp(trace, message, length) == 0) /* it begins with the message */
@@ -260,21 +273,40 @@ static int call_hook (lua_State *L) {
 }
 
 
+/* protected: scheduler, error, what it belongs to, the hook's name */
+static int call_hook (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, 1);
+  const char *name = (const char *)lua_touserdata(L, 4);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->hooks);
+  if (lua_getfield(L, -1, name) == LUA_TNIL) return write_error(L);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+
 void error_hook (lua_State *L, Sched *S, const char *name, int n) {
+  int base = lua_gettop(L) - n;
   invariant(n == 2);
-  lua_pushcfunction(L, call_hook);
-  lua_insert(L, -1 - n);
-  lua_pushlightuserdata(L, S);
-  lua_insert(L, -1 - n);
-  lua_pushlightuserdata(L, (void *)(size_t)name);
-  lua_insert(L, -1 - n);
-  if (lua_pcall(L, n + 2, 0, 0) != LUA_OK) {
-    /* a hook that fails must not hide what it was told of */
-    const char *message = lua_tostring(L, -1);
-    lua_writestringerror("neap: error in hook '%s': ", name);
-    lua_writestringerror("%s\n", message != NULL ? message : "(no string)");
-    lua_pop(L, 1);
+  if (lua_checkstack(L, 6)) {
+    lua_pushcfunction(L, call_hook);
+    lua_pushlightuserdata(L, S);
+    lua_pushvalue(L, base + 1);
+    lua_pushvalue(L, base + 2);
+    lua_pushlightuserdata(L, (void *)(size_t)name);
+    if (lua_pcall(L, 4, 0, 0) != LUA_OK) {
+      /* a hook that fails must not hide what it was told of */
+      const char *message = lua_tostring(L, -1);
+      lua_writestringerror("neap: error in hook '%s': ", name);
+      lua_writestringerror("%s\n", message != NULL ? message : "(no string)");
+      lua_pushcfunction(L, write_error);
+      lua_pushlightuserdata(L, S);
+      lua_pushvalue(L, base + 1);
+      lua_pcall(L, 2, 0, 0);
+    }
   }
+  lua_settop(L, base);
 }
 
 

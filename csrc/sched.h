@@ -196,19 +196,20 @@ struct Sched {
   uint32_t nslots;
   uint64_t steps; /* resumes ever made */
   lua_Integer last_ticket;
-  int anchors;    /* registry references of tables: live tasks, ... */
-  int idle;       /* ... idle coroutines, ... */
-  int reasons;    /* ... reasons of cancelled scopes, ... */
-  int names;      /* ... names of tasks (weak), ... */
-  int traces;     /* ... tracebacks of error objects (weak), */
-  int hooks;      /* ... neap.hooks */
-  int watchers;   /* ... who is called when a task ends, ... */
-  int tickets;    /* ... futures of the host's functions that wait */
-  int task_meta;  /* registry reference of the metatable of tasks */
-  int last_error; /* the last error that is no table, ... */
-  int last_trace; /* ... and its traceback */
-  int pid;        /* to notice a fork */
-  int interrupts; /* Ctrl-C seen and not yet acted on */
+  int anchors;     /* registry references of tables: live tasks, ... */
+  int idle;        /* ... idle coroutines, ... */
+  int reasons;     /* ... reasons of cancelled scopes, ... */
+  int names;       /* ... names of tasks (weak), ... */
+  int traces;      /* ... tracebacks of error objects (weak), */
+  int hooks;       /* ... neap.hooks */
+  int watchers;    /* ... who is called when a task ends, ... */
+  int tickets;     /* ... futures of the host's functions that wait */
+  int task_meta;   /* registry reference of the metatable of tasks */
+  int last_error;  /* the last error that is no table, ... */
+  int last_trace;  /* ... its traceback, ... */
+  uint64_t traced; /* ... and the step in which it was noted */
+  int pid;         /* to notice a fork */
+  int interrupts;  /* Ctrl-C seen and not yet acted on */
   int closed;
   double watchdog; /* seconds that a step may take; 0: any */
   double began;    /* when the step began, if there is a watchdog */

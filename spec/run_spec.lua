@@ -4,6 +4,7 @@ local neap = require "neap"
 local support = require "spec.support"
 
 local run, task, error_of = support.run, support.task, support.error_of
+local printed_by = support.printed_by
 
 
 describe("run", function ()
@@ -239,22 +240,6 @@ end)
 
 
 describe("when the Lua state is closed", function ()
-
-  -- what a program prints that ends, and closes its state, in the middle
-  local function printed_by (text)
-    local name = os.tmpname()
-    local file = assert(io.open(name, "w"))
-    file:write('local neap = require "neap"\n', text)
-    file:close()
-    local pipe = io.popen(("LUA_PATH='%s' LUA_CPATH='%s' %s %s 2>&1"):format(
-      package.path, package.cpath, os.getenv "LUA" or "lua5.4", name))
-    local output = pipe:read "a"
-    local ended = pipe:close()
-    os.remove(name)
-    assert.is_true(ended, output)
-    return output
-  end
-
 
   it("tasks are cancelled, in shields, too", function ()
     assert.equal("inner\nchild\nouter\n", printed_by [[

@@ -1,0 +1,377 @@
+--- Error objects, tracebacks across tasks, hooks.
+
+local neap = require "neap"
+local support = require "spec.support"
+
+local run, task, error_of = support.run, support.task, support.error_of
+
+
+-- a value that calls fn(...) when it is closed
+local function closing (fn, ...)
+  local args = table.pack(...)
+  return setmetatable({}, { __close = function ()
+    fn(table.unpack(args, 1, args.n))
+  end })
+end
+
+
+-- the words stand in the text, in this order
+local function assert_in_order (text, words)
+  local place = 1
+  for _, word in ipairs(words) do
+    local _, last = text:find(word, place, true)
+    assert.is_truthy(last, word .. " is not in its place in " .. text)
+    place = last + 1
+  end
+end
+
+
+describe("errors", function ()
+
+  it("neap.error makes one with a name, a message and fields", function ()
+    local err = neap.error("MyError", "it broke", { code = 7 })
+    assert.equal("MyError", err.name)
+    assert.equal("it broke", err.message)
+    assert.equal(7, err.code)
+    assert.equal("MyError: it broke", tostring(err))
+    assert.error_matches(function () neap.error(5) end,
+      "#1 to 'error' %(name must be a string")
+    assert.error_matches(function () neap.error("E", {}) end, "message")
+    assert.error_matches(function () neap.error("E", "m", 5) end, "fields")
+  end)
+
+
+  it("neap.error can do without a message, and fields win", function ()
+    assert.equal("", neap.error("E").message)
+    assert.equal("E: ", tostring(neap.error("E")))
+    local fields = { message = "mine", [1] = false }
+    local err = neap.error("E", "message", fields)
+    assert.equal("mine", err.message)
+    assert.is_false(err[1])
+    assert.not_equal(fields, err)
+    assert.equal("false: 5", tostring(neap.error("E", nil,
+      { name = false, message = 5 })))
+  end)
+
+
+  it("is_abort and is_timeout know them by name", function ()
+    assert.is_true(neap.is_abort(neap.error("AbortError", "x")))
+    assert.is_true(neap.is_timeout(neap.error("TimeoutError", "x")))
+    assert.is_false(neap.is_abort(neap.error("TimeoutError", "x")))
+    for _, other in ipairs { "AbortError", 5, {}, print } do
+      assert.is_false(neap.is_abort(other))
+      assert.is_false(neap.is_timeout(other))
+    end
+    assert.is_false(neap.is_abort(nil))
+  end)
+
+
+  it("CNV-09 cross every layer by identity; strings get no second position",
+    task(function ()
+      local mine = setmetatable({}, { __tostring = function () return "m" end })
+      for _, err in ipairs { mine, "spec.lua:1: text", "plain" } do
+        local function layers ()
+          return neap.scope(function (s)
+            local t = s:async(function ()
+              neap.timeout(function ()
+                neap.shield(function ()
+                  neap.pool({ 1 }, 1, function ()
+                    neap.sleep(1)
+                    error(err, 0)
+                  end)
+                end)
+              end, 100)
+            end)
+            return t:await()
+          end)
+        end
+        assert.is_true(rawequal(err, error_of(layers)))
+      end
+    end))
+
+
+  it("SCP-16 an AbortError that comes from elsewhere is an ordinary one",
+    task(function ()
+      local cancelled = neap.async(neap.sleep, 100)
+      cancelled:cancel "why"
+      local dead
+      local err = error_of(neap.scope, function (s)
+        dead = s:spawn(function () cancelled:await() end)
+        s:spawn(neap.sleep, 100)
+      end)
+      assert.equal("failed", dead:status())
+      assert.equal("why", err.reason)
+      assert.equal(err, error_of(cancelled.await, cancelled))
+      assert.equal(0, neap.now())
+    end))
+
+end)
+
+
+describe("a traceback", function ()
+
+  it("crosses tasks, from where the error was raised", task(function ()
+    local mine = {}
+    local function raise () error(mine) end
+    local function wait (t) t:await() end
+    pcall(neap.scope, function ()
+      local t = neap.async(function ()
+        wait(neap.async(function () raise() end))
+      end)
+      t:await()
+    end)
+    -- from where it was raised, by way of each task that it came through
+    assert_in_order(neap.traceback(mine), { "in upvalue 'raise'",
+      "[awaited by task", "in upvalue 'wait'", "[awaited by task",
+      "in function 'pcall'" })
+  end))
+
+
+  it("of a string is known as long as it is the last error", task(function ()
+    local function failing () error("a string", 0) end
+    local _, err = pcall(neap.scope, function () failing() end)
+    assert.matches("^a string\nstack traceback:.*in upvalue 'failing'",
+      neap.traceback(err))
+    assert.is_nil(neap.traceback("another string"))
+  end))
+
+
+  it("names the tasks that it crossed, and the scopes of their children",
+    task(function ()
+      local mine = {}
+      neap.current().name = "main"
+      local function fail ()
+        neap.sleep(1)
+        error(mine)
+      end
+      local function open ()
+        neap.scope(function (s)
+          s:spawn(function () fail() end)
+          neap.sleep(5)
+        end)
+      end
+      pcall(function () open() end)
+      assert_in_order(neap.traceback(mine), { "in upvalue 'fail'",
+        "[child of a scope of task 'main']", "in upvalue 'open'" })
+    end))
+
+
+  it("of a string that is raised anew shows the new place", task(function ()
+    local function first () error("same", 0) end
+    local function second () error("same", 0) end
+    pcall(neap.scope, first)
+    neap.sleep(1)
+    pcall(neap.scope, second)
+    local trace = neap.traceback "same"
+    assert.matches("error_spec.lua:" .. debug.getinfo(second, "S").linedefined
+      .. ":", trace)
+    assert.is_nil(trace:find("error_spec.lua:"
+      .. debug.getinfo(first, "S").linedefined .. ":", 1, true))
+  end))
+
+
+  it("of a string that a scope keeps until all have unwound, too",
+    task(function ()
+      local function failing () error("kept", 0) end
+      pcall(neap.scope, function ()
+        neap.scope(function (s)
+          s:spawn(function ()
+            local _ <close> = closing(neap.shield, neap.sleep, 3)
+            neap.sleep(100)
+          end)
+          neap.sleep(1)
+          failing()
+        end)
+      end)
+      assert.equal(4, neap.now())
+      assert.matches("in upvalue 'failing'", neap.traceback "kept")
+    end))
+
+
+  it("RUN-01 of what 'run' raises is there afterwards", function ()
+    local mine = {}
+    local function deep () error(mine) end
+    error_of(run, function ()
+      neap.spawn(function () deep() end)
+      neap.sleep(5)
+    end)
+    assert.matches("in upvalue 'deep'", neap.traceback(mine))
+  end)
+
+
+  it("does not keep the error alive", task(function ()
+    local kept = setmetatable({}, { __mode = "k" })
+    do
+      local mine = {}
+      kept[mine] = true
+      pcall(neap.scope, error, mine)
+    end
+    support.memory()
+    assert.is_nil(next(kept))
+  end))
+
+
+  it("of a task tells where it is, or where it failed", task(function ()
+    local function napping () neap.sleep(1) end
+    local function failing () error("bad", 0) end
+    local fresh = neap.async(function () napping() end)
+    assert.equal("", neap.traceback(fresh))
+    neap.sleep(0)
+    assert.matches("in upvalue 'napping'", neap.traceback(fresh))
+    assert.matches("error_spec.lua", neap.traceback(neap.current()))
+    fresh:await()
+    assert.equal("", neap.traceback(fresh))
+    local bad = neap.async(function () failing() end)
+    bad:pawait()
+    assert.matches("in upvalue 'failing'", neap.traceback(bad))
+    assert.equal(bad:traceback(), neap.traceback(bad))
+    local nothing = neap.async(error)
+    nothing:pawait()
+    assert.equal("", neap.traceback(nothing))
+  end))
+
+
+  it("is not made of what nobody raised", function ()
+    assert.is_nil(neap.traceback {})
+    assert.is_nil(neap.traceback(nil))
+    assert.is_nil(neap.traceback(false))
+    assert.matches("value expected", error_of(neap.traceback))
+  end)
+
+end)
+
+
+describe("hooks", function ()
+
+  it("on_unhandled is told of the errors of host tasks", function ()
+    neap.clock "virtual"
+    local told = {}
+    neap.hooks { on_unhandled = function (err, t)
+      told[#told + 1] = { err, t }
+    end }
+    local bad = neap.spawn(error, "host", 0)
+    local good = neap.spawn(function () return 1 end)
+    assert.is_nil(neap.step())
+    neap.hooks { on_unhandled = false }
+    assert.same({ { "host", bad } }, told)
+    assert.equal("done", good:status())
+  end)
+
+
+  it("are checked", function ()
+    assert.error_matches(function () neap.hooks(5) end, "hooks must be a table")
+    assert.error_matches(function () neap.hooks { on_supressed = print } end,
+      "did you mean 'on_suppressed'")
+    assert.error_matches(function () neap.hooks { on_unhandled = 5 } end,
+      "must be a function")
+  end)
+
+
+  it("on_suppressed is told of the scope, too", task(function ()
+    local told, scope = {}, nil
+    neap.hooks { on_suppressed = function (...) told = table.pack(...) end }
+    pcall(neap.scope, function (s)
+      scope = s
+      local _ <close> = closing(error, "second", 0)
+      s:spawn(error, "first", 0)
+      neap.sleep(1)
+    end)
+    neap.hooks { on_suppressed = false }
+    assert.same({ n = 2, "second", scope }, told)
+    assert.equal("first", select(2, pcall(neap.scope, function (s)
+      s:spawn(error, "first", 0)
+    end)))
+  end))
+
+
+  it("may begin and cancel work, but cannot wait", task(function ()
+    local other = neap.async(neap.sleep, 100)
+    local ok, err, begun
+    neap.hooks { on_suppressed = function ()
+      other:cancel()
+      begun = neap.async(function () return "begun" end)
+      ok, err = pcall(neap.sleep, 1)
+    end }
+    pcall(neap.scope, function ()
+      local _ <close> = closing(error, "second", 0)
+      neap.spawn(error, "first", 0)
+      neap.sleep(1)
+    end)
+    neap.hooks { on_suppressed = false }
+    assert.is_false(ok)
+    assert.matches("'sleep' cannot wait here: .* a hook", err)
+    assert.equal("begun", begun:await())
+    assert.is_false((other:pawait()))
+  end))
+
+
+  it("that are not named stay as they are, and false brings the default back",
+    function ()
+      local told = {}
+      neap.clock "virtual"
+      neap.hooks { on_unhandled = function (err) told[#told + 1] = err end }
+      neap.hooks { on_suppressed = print }
+      neap.hooks {}
+      neap.spawn(error, "a", 0)
+      neap.step()
+      assert.same({ "a" }, told)
+      neap.hooks { on_unhandled = false, on_suppressed = false }
+      assert.matches("^neap: b\nstack traceback:.*in function 'error'",
+        support.printed_by [[
+          neap.hooks { on_unhandled = print }
+          neap.hooks { on_unhandled = false }
+          neap.spawn(error, "b", 0)
+          neap.step()]])
+    end)
+
+
+  it("write a line and the traceback to stderr by default", function ()
+    local output = support.printed_by [[
+      local function failing () error("host", 0) end
+      neap.spawn(function () failing() end)
+      neap.step()
+      neap.run(function ()
+        print(pcall(neap.scope, function (s)
+          s:spawn(function ()
+            local _ <close> = setmetatable({}, { __close = function ()
+              error(neap.error("Second", "error"))
+            end })
+            neap.sleep(1)
+          end)
+          neap.sleep(0)
+          error("first", 0)
+        end))
+      end)]]
+    assert_in_order(output, { "neap: host\nstack traceback:",
+      "in upvalue 'failing'", "neap: Second: error\nstack traceback:",
+      "false\tfirst" })
+  end)
+
+
+  it("SCP-19 one that raises neither stops anything nor hides the error",
+    function ()
+      assert_in_order(support.printed_by [[
+        local function hook () error("hook", 0) end
+        neap.hooks { on_unhandled = hook, on_suppressed = hook }
+        neap.spawn(error, "told all the same", 0)
+        neap.spawn(error, setmetatable({}, { __tostring = error }))
+        neap.spawn(print, "others run")
+        neap.step()
+        neap.run(function ()
+          local scope
+          print(pcall(neap.scope, function (s)
+            scope = s
+            local _ <close> = setmetatable({}, { __close = function ()
+              error("second", 0)
+            end })
+            s:spawn(error, "first", 0)
+            neap.sleep(1)
+          end))
+          print(scope.suppressed[1])
+        end)]], { "neap: error in hook 'on_unhandled': hook\n",
+        "neap: told all the same\n", "others run\n",
+        "neap: error in hook 'on_suppressed': hook\n", "neap: second\n",
+        "false\tfirst\n", "second\n" })
+    end)
+
+end)
