@@ -515,7 +515,7 @@ Sched *sched_open (lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   S->main = lua_tothread(L, -1);
   lua_pop(L, 1);
-  S->birth = S->looked = sched_now(S);
+  S->birth = S->looked = S->stepped = sched_now(S);
   S->host = scope_toplevel(L, S);
   S->roots = scope_toplevel(L, S);
   S->background = scope_toplevel(L, S);

@@ -1,4 +1,4 @@
---- Clocks: real, virtual, manual; sleep, settled, step, frame.
+--- Clocks: real, virtual, manual; sleep, settled.
 
 local neap = require "neap"
 local support = require "spec.support"
@@ -280,81 +280,5 @@ describe("sleep", function ()
       assert.equal("why", error_of(neap.checkpoint).reason)
     end)
   end))
-
-end)
-
-
-describe("step", function ()
-
-  it("CLK-07 returns 0, seconds, math.huge or nil", function ()
-    neap.clock "manual"
-    assert.is_nil(neap.step())
-    local ready = neap.event()
-    local t = neap.spawn(function ()
-      neap.sleep(0)
-      neap.sleep(2.5)
-      ready:wait()
-    end)
-    assert.equal(0, neap.step())
-    assert.equal(2.5, neap.step())
-    neap.advance(2.5)
-    assert.equal(huge, neap.step())
-    ready:set()
-    assert.is_nil(neap.step())
-    assert.equal("done", t:status())
-  end)
-
-
-  it("CLK-07 with a budget of 0 one task runs, and the rest comes first",
-    function ()
-      neap.clock "manual"
-      local log = {}
-      for i = 1, 3 do
-        neap.spawn(function ()
-          log[#log + 1] = i
-          neap.sleep(0)
-          log[#log + 1] = i + 10
-        end)
-      end
-      assert.equal(0, neap.step(0))
-      assert.same({ 1 }, log)
-      neap.step(0)
-      neap.step(0)
-      assert.same({ 1, 2, 3 }, log)
-      while neap.step(0) do end
-      assert.same({ 1, 2, 3, 11, 12, 13 }, log)
-    end)
-
-
-  it("with a generous budget runs all that is ready", function ()
-    neap.clock "manual"
-    local n = 0
-    neap.spawn(function ()
-      for _ = 1, 100 do
-        n = n + 1
-        neap.sleep(0)
-      end
-    end)
-    assert.is_nil(neap.step(60))
-    assert.equal(100, n)
-    assert.error_matches(function () neap.step(-1) end,
-      "#1 to 'step' %(budget must be a number >= 0, got %-1%)")
-  end)
-
-
-  it("frame waits for the next step and gives the time between",
-    function ()
-      neap.clock "manual"
-      local dts = {}
-      neap.spawn(function ()
-        for i = 1, 3 do dts[i] = neap.frame() end
-      end)
-      neap.step(60)
-      for _, dt in ipairs { 0.25, 0, 0.5 } do
-        neap.advance(dt)
-        neap.step(60)
-      end
-      assert.same({ 0.25, 0, 0.5 }, dts)
-    end)
 
 end)

@@ -73,8 +73,8 @@ function support.error_of (fn, ...)
 end
 
 
---- What a program prints, to stdout and stderr, that is run by itself; `neap` is
--- there. It must end well.
+--- What a program prints, to stdout and stderr, that is run by itself; `neap`
+-- is there. It must end well.
 function support.printed_by (text)
   local name = os.tmpname()
   local file = assert(io.open(name, "w"))
