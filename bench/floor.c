@@ -597,6 +597,40 @@ static int floor_pool (lua_State *L) {
 /* }================================================================== */
 
 
+/* {==================================================================
+** Generators: a coroutine inside the task. What it yields is a value; when it
+** waits it yields none, and the task waits with it.
+** =================================================================== */
+
+static int generator_go (lua_State *L, int status, lua_KContext ctx) {
+  lua_State *co = (lua_State *)ctx;
+  int n;
+  status = lua_resume(co, L, 0, &n);
+  if (status == LUA_YIELD && n == 0) return lua_yieldk(L, 0, ctx, generator_go);
+  if (status != LUA_YIELD) return 0;
+  lua_xmove(co, L, n);
+  return n;
+}
+
+
+static int generator_next (lua_State *L) {
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  return generator_go(L, LUA_OK, (lua_KContext)co);
+}
+
+
+/* generator(fn) -> iterator; fn emits by coroutine.yield */
+static int floor_generator (lua_State *L) {
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, generator_next, 1);
+  return 1;
+}
+
+/* }================================================================== */
+
+
 static const luaL_Reg handle_methods[] = { { "await", handle_await },
                                            { "cancel", handle_cancel },
                                            { NULL, NULL } };
@@ -613,6 +647,7 @@ static const luaL_Reg funcs[] = { { "run", floor_run },
                                   { "sleep", floor_sleep },
                                   { "timeout", floor_timeout },
                                   { "pool", floor_pool },
+                                  { "generator", floor_generator },
                                   { NULL, NULL } };
 
 

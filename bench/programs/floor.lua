@@ -6,13 +6,18 @@ local run, sleep, spawn = floor.run, floor.sleep, floor.spawn
 
 
 local function extra (all, counts)
-  -- as many resumes as an await and a value of a generator need
+  -- the resumes that an await and a value of a generator need: of the body,
+  -- which waits; of the task, when it has waited; of the body again
   function all.generator_await (n)
     return function ()
       run(function ()
-        for _ in coroutine.wrap(function ()
-          for i = 1, n do coroutine.yield(i) end
-        end) do sleep(0) end
+        local yield = coroutine.yield
+        for _ in floor.generator(function ()
+          for i = 1, n do
+            sleep(0)
+            yield(i)
+          end
+        end) do end
       end)
     end
   end
