@@ -423,7 +423,7 @@ static int next_turn (lua_State *L, int status, lua_KContext ctx);
 
 
 /* it is the caller's turn, or that comes */
-static int next (lua_State *L, Sched *S, Generator *g, Task *t) {
+static inline int next (lua_State *L, Sched *S, Generator *g, Task *t) {
   if (g->state <= GEN_AT_YIELD) {
     int nargs = g->state == GEN_FRESH ? lua_gettop(g->strand.co) - 1 : 0;
     take_turn(S, g, t);
