@@ -274,8 +274,13 @@ run-examples:
 
 bench: ## run bench/run.lua (BENCH='...' for its arguments)
 	$(SETUP) build bench
-	@$(MAKE) -s all $(BUILD)/floor.so
+	@$(MAKE) -s all $(BUILD)/floor.so $(BUILD)/bench/post
 	@$(MAKE) run-bench
+
+$(BUILD)/bench/post: bench/post.c $(LIB)
+	@mkdir -p $(@D)
+	$(call say,build $@)$(CC) $(C_FLAGS) -iquote csrc $(LDFLAGS) -o $@ $< \
+	  $(LIB) $(LUA_LIBS) $(LIBS) -lm $(HOST)
 
 $(BUILD)/floor.so: bench/floor.c
 	$(call say,link $@)$(CC) $(MODULE) $(C_FLAGS) $(LDFLAGS) -o $@ $< $(LIBS)
@@ -288,6 +293,7 @@ build/bench/node_modules:
 
 run-bench: $(if $(shell command -v npm),build/bench/node_modules)
 	@$(RUN) bench/run.lua $(BENCH)
+	@$(BUILD)/bench/post
 
 rock: ## install by LuaRocks into a temporary place, and use it
 	$(SETUP) build rock
