@@ -373,7 +373,7 @@ describe("map", function ()
         assert.same({ 1, 3 }, got)
         assert.equal(start + 5, neap.now())
         local t = ("@%g"):format(start + 3)
-        -- out of order the place of the item left out is free at once
+        -- out of order the place of the item left out is free sooner
         assert.same(ordered and { "5 unwound" .. t }
           or { "6 unwound" .. t, "5 unwound" .. t }, log())
         assert.equal(1, source.closed)
@@ -431,6 +431,19 @@ describe("map", function ()
     local s = neap.map({ 1, 2 }, sleeps, { concurrency = 1000 })
     s()
     assert.is_true(require("neap.core").internal.stats().live < 10)
+    s:close()
+  end))
+
+  it("bears no worker while one waits for an item", task(function ()
+    local i = 0
+    local s = neap.map(function ()
+      neap.sleep(1)
+      i = i + 1
+      return i <= 20 and i or nil
+    end, function (x) return x end, { concurrency = 1000 })
+    for _ = 1, 20 do s() end
+    -- this task, that of the map, two workers
+    assert.equal(4, require("neap.core").internal.stats().live)
     s:close()
   end))
 

@@ -50,7 +50,6 @@ end
 
 local function give_at_once (work, worker, ...)
   local result = result_of(work, ...)
-  if result == SKIP then return work.places:release() end
   if result == STOP then return cut(work, worker.index - 1, worker) end
   work.queued = work.queued + 1
   work.results[work.queued] = result
