@@ -204,7 +204,6 @@ static int source_closed (lua_State *L, int status, lua_KContext then) {
     case THEN_RAISE:
       if (failed(status)) suppress(L, S);
       end(L, S, s);
-      lua_settop(L, AT_HANDLER + 1);
       return lua_error(L);
     default: end(L, S, s); return failed(status) ? close_failed(L, S) : 0;
   }
@@ -317,7 +316,6 @@ static int open_scope (lua_State *L) {
 /* as each item of a pool, that of a map has a scope of its own, in a task;
    0: there is no memory for it, the error is on top */
 static int enter_scope (lua_State *L, Sched *S, Stream *s) {
-  s->scoped = 0;
   if (!in_task(L, S)) return 1;
   if (S->free_scopes != NULL)
     scope_open(L, S->current);

@@ -584,6 +584,17 @@ describe("stream", function ()
         log())
     end))
 
+    it("lets nobody get in before those that wait", task(function ()
+      local log, s = support.recorder(), slow()
+      for name in ("ab"):gmatch "." do
+        neap.spawn(function ()
+          for _ = 1, 2 do log(name, (s())) end -- and asks again at once
+        end)
+      end
+      neap.sleep(9)
+      assert.same({ "a 1@1", "b 2@2", "a 3@3", "b 4@4" }, log())
+    end))
+
     it("passes the turn of those that are cancelled", task(function ()
       local log, s = support.recorder(), slow()
       local tasks = {}
@@ -641,7 +652,7 @@ describe("stream", function ()
       function ()
         local stuck, ch = true, neap.channel()
         local s = neap.stream(function ()
-          if stuck then neap.shield(ch.recv, ch) end
+          while stuck do pcall(neap.shield, ch.recv, ch) end
           return 1
         end)
         assert.matches("DeadlockError", tostring(error_of(run, function ()
