@@ -574,8 +574,9 @@ int scope_body_ended (lua_State *L, Scope *s, int failed, int base) {
 int scope_leave_untouched (Scope *s) {
   if (s->children.first != NULL || s->zombies.first != NULL ||
       s->cause != NULL || s->own || s->raw != RAW_NONE || s->object != NULL ||
-      s->signal != NULL || s->deadline < NEVER)
+      s->signal != NULL || s->resource != NULL || s->deadline < NEVER)
     return 0;
+  s->shield = s->body = 0;
   s->owner->scope = s->parent;
   s->owner = NULL;
   s->parent = NULL;
@@ -593,6 +594,7 @@ int scope_wait (lua_State *L, Scope *s, ScopeThen then) {
 
 
 int scope_leave (lua_State *L, Scope *s, int failed, int base, ScopeThen then) {
+  if (!failed && scope_leave_untouched(s)) return then(L, END_VALUES, base);
   if (!scope_body_ended(L, s, failed, base)) return scope_wait(L, s, then);
   return then(L, scope_finish(L, s), base);
 }

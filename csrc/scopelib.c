@@ -333,6 +333,27 @@ static int l_move_on_after (lua_State *L) {
 }
 
 
+static int attempted (lua_State *L, int ending, int base) {
+  Task *t = sched_of(L)->current;
+  if (ending >= END_EXPIRED && task_cancelled(t) && cause_is(L, t, -1))
+    return lua_error(L);
+  lua_pushboolean(L, ending < END_EXPIRED);
+  lua_insert(L, base + 1);
+  return lua_gettop(L) - base;
+}
+
+
+/* internal.attempt(fn, ...) -> true, ... or false, err: runs fn(...) in a scope
+   of its own, protected as by neap.pcall. For what is done with one item. */
+static int l_attempt (lua_State *L) {
+  Task *t = sched_enter(L, "attempt");
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  lua_pushnil(L);
+  lua_insert(L, 1);
+  return scope_call(L, scope_open(L, t), 1, attempted);
+}
+
+
 static const luaL_Reg methods[] = {
   { "spawn", s_spawn },
   { "async", s_async },
@@ -357,8 +378,15 @@ static const luaL_Reg funcs[] = {
 };
 
 
+static const luaL_Reg internals[] = {
+  { "attempt", l_attempt },
+  { NULL, NULL },
+};
+
+
 void scope_openlib (lua_State *L) {
   sched_funcs(L, funcs);
+  sched_internals(L, internals);
   sched_class(L, "neap.scope", methods, meta);
   lua_pop(L, 1);
 }

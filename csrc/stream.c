@@ -428,8 +428,21 @@ static int is_tired (lua_State *L, Sched *S) {
 }
 
 
+/* all values of the item, as a table */
+static int pack (lua_State *L, lua_Integer n) {
+  lua_createtable(L, (int)n, 1);
+  lua_insert(L, AT_HANDLER + 1);
+  lua_pushinteger(L, n);
+  lua_setfield(L, AT_HANDLER + 1, "n");
+  for (; n > 0; n--) lua_rawseti(L, AT_HANDLER + 1, n);
+  luaL_setmetatable(L, STREAM_VALUES);
+  return 1;
+}
+
+
 /* an item has passed all stages, and is what 'next' returns */
 static int emit (lua_State *L, Sched *S, Stream *s) {
+  int n;
   if (lua_isnil(L, AT_HANDLER + 1)) {
     if (!s->holes) {
       push_message(L, is_hole);
@@ -438,8 +451,9 @@ static int emit (lua_State *L, Sched *S, Stream *s) {
     push_mark(L, stream_hole);
     lua_replace(L, AT_HANDLER + 1);
   }
-  rest(S, s);
-  return lua_gettop(L) - AT_HANDLER;
+  n = lua_gettop(L) - AT_HANDLER;
+  rest(S, s); /* before what may raise for memory */
+  return s->whole && n > 1 ? pack(L, n) : n;
 }
 
 

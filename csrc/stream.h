@@ -11,6 +11,7 @@
 HIDDEN_BEGIN
 
 #define STREAM_CLASS "neap.stream"
+#define STREAM_VALUES "neap.values" /* the class of such tables */
 
 /* what a stage does with an item; those up to STAGE_TAKE_WHILE have a
    function */
@@ -51,7 +52,8 @@ typedef struct Stream {
   uint8_t last;   /* nothing more is taken: 'take' has had its items */
   uint8_t own;    /* its source is closed also when that has raised */
   uint8_t tasks;  /* ... and has tasks of its own: only tasks can read it */
-  uint8_t holes;  /* an item that is nil is passed on as stream_hole */
+  uint8_t holes;  /* an item that is nil is given as stream_hole */
+  uint8_t whole;  /* an item of several values is given as one: a table */
   Stage stage[];
 } Stream;
 

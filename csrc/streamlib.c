@@ -49,6 +49,7 @@ static void take_over (lua_State *L, Stream *old, Stream *s) {
   s->own = old->own;
   s->tasks = old->tasks;
   s->holes = old->holes;
+  s->whole = old->whole;
   s->state = old->state;
   memcpy(s->stage, old->stage, sizeof(Stage) * (size_t)old->nstages);
   for (i = 1; i <= fns; i++) {
@@ -219,11 +220,18 @@ static int l_stream (lua_State *L) {
 }
 
 
-/* internal.take_over(items, fname, holes) -> stream: for an operator in Lua;
-   'holes': items that are nil are given as internal.HOLE */
+/* internal.take_over(items, fname, kind) -> stream: for an operator in Lua. Of
+   the kind "whole" each item is given as one value: several values as a table
+   of the class internal.VALUES; of the kind "raw" also those of a list that are
+   nil, as internal.HOLE */
 static int l_take_over (lua_State *L) {
+  static const char *const kinds[] = { "plain", "whole", "raw", NULL };
+  int kind = luaL_checkoption(L, 3, "plain", kinds);
+  Stream *s;
   lua_settop(L, 3);
-  derive(L, luaL_checkstring(L, 2), 0)->holes = (uint8_t)lua_toboolean(L, 3);
+  s = derive(L, luaL_checkstring(L, 2), 0);
+  s->whole = kind > 0;
+  s->holes = kind > 1;
   return 1;
 }
 
@@ -242,7 +250,7 @@ static int l_stream_of (lua_State *L) {
 
 
 /* internal.reading(items, fname) -> s, nil, nil, s: a stream over the items,
-   or the stream that they are, for a 'for'; nil as above */
+   or the stream that they are, for a 'for'; nil is given as above */
 static int l_reading (lua_State *L) {
   Stream *s = stream_test(L, 1);
   if (s != NULL) {
@@ -321,6 +329,8 @@ void stream_openlib (lua_State *L) {
   set_makers(L, sched, class, internals);
   push_mark(L, stream_hole);
   lua_setfield(L, -2, "HOLE");
+  luaL_newmetatable(L, STREAM_VALUES);
+  lua_setfield(L, -2, "VALUES");
   lua_getfield(L, class, "methods"); /* the others are added in Lua */
   set_makers(L, sched, class, operators);
   lua_setfield(L, -2, "stream_methods");

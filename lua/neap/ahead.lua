@@ -17,6 +17,7 @@ local core = require "neap.core"
 
 local background, cancelled = core.internal.background, core.cancelled
 local stream_of, suppress = core.internal.stream_of, core.internal.suppress
+local VALUES = core.internal.VALUES
 local move_on_after, new_event = core.move_on_after, core.event
 local now, shield, sleep = core.now, core.shield, core.sleep
 local with_signal = core.with_signal
@@ -31,23 +32,16 @@ local ahead = {}
 -- Items and errors on their way to the consumer
 
 
--- an item that has several values
-local Several = {}
+-- An item is one value here, as the core gives it to those who ask for it
+-- (`take_over(items, fname, true)`).
 
 -- an error, in the place of an item
 local Failure = {}
 
 
---- An item as one value that is not nil.
-function ahead.pack (item, ...)
-  if select("#", ...) == 0 then return item end
-  return setmetatable(pack(item, ...), Several)
-end
-
-
---- All values of a packed item.
+--- All values of an item.
 function ahead.unpack (item)
-  if getmetatable(item) == Several then return unpack(item, 1, item.n) end
+  if getmetatable(item) == VALUES then return unpack(item, 1, item.n) end
   return item
 end
 
@@ -60,15 +54,16 @@ function ahead.failure (work, err)
 end
 
 
---- What `pcall` gave, as an item.
+--- What a protected call gave, as an item.
 function ahead.outcome (work, ok, item, ...)
   if not ok then return ahead.failure(work, item) end
-  return ahead.pack(item, ...)
+  if select("#", ...) == 0 then return item end
+  return setmetatable(pack(item, ...), VALUES)
 end
 
 
-function ahead.is_failure (item)
-  return getmetatable(item) == Failure
+function ahead.is_failure (work, item)
+  return work.failures[1] ~= nil and getmetatable(item) == Failure
 end
 
 
@@ -156,14 +151,13 @@ end
 
 
 --- Send all items of a stream, and the error that it raises.
--- @return the error, as an item, if there was one
 function ahead.pump (work, stream, channel)
-  while true do
-    local item = ahead.outcome(work, core.pcall(stream))
+  repeat
+    local ok, item = core.pcall(stream)
+    if not ok then item = ahead.failure(work, item) end
     if item == nil then return end
     channel:send(item)
-    if ahead.is_failure(item) then return item end
-  end
+  until not ok
 end
 
 
@@ -171,7 +165,7 @@ end
 function ahead.receive (work, channel)
   local item = channel:recv()
   if item == nil then return ahead.finish(work) end
-  if ahead.is_failure(item) then return ahead.fail(work, item) end
+  if ahead.is_failure(work, item) then return ahead.fail(work, item) end
   return ahead.unpack(item)
 end
 

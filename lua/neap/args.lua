@@ -86,14 +86,14 @@ end
 --- Items: a table, or anything that can be called.
 -- @tparam function take what the core makes a stream of them with:
 -- `internal.take_over`, or `internal.reading` to consume them
--- @tparam[opt=false] boolean holes whether a nil may be among them
+-- @tparam[opt] string kind see `take_over`
 -- @treturn stream
-function args.items (value, arg, fname, take, holes, level)
+function args.items (value, arg, fname, take, kind, level)
   if not args.are_items(value) then
     args.fail(arg, fname, "items", "a table, an iterator or a stream", value,
       level)
   end
-  local ok, result = pcall(take, value, fname, holes)
+  local ok, result = pcall(take, value, fname, kind)
   if not ok then error(result, 3 + (level or 0)) end
   return result
 end

@@ -27,7 +27,7 @@ end)
 -- @treturn stream
 local function buffer (items, n)
   args.limit(n, -2, "buffer", "n", 1)
-  items = args.items(items, -1, "buffer", take_over)
+  items = args.items(items, -1, "buffer", take_over, "whole")
   return ahead.stream(Buffered, {
     streams = { items },
     run = run,

@@ -15,8 +15,7 @@ local close_all, fail, finish = ahead.close_all, ahead.fail, ahead.finish
 local cut, semaphore = workers.cut, core.semaphore
 local has_ended, wait = ahead.has_ended, ahead.wait
 local huge = math.huge
-local is_failure, outcome, unpack = ahead.is_failure, ahead.outcome,
-  ahead.unpack
+local is_failure, unpack = ahead.is_failure, ahead.unpack
 local map_stage, take_over = core.internal.map, core.internal.take_over
 local new_channel, stream_of = core.channel, core.internal.stream_of
 local SKIP, STOP = core.SKIP, core.STOP
@@ -26,13 +25,13 @@ local valid = {
 }
 
 
--- a stream over what the function gave
-local function stream_over (result)
+-- a stream of a kind over what the function gave
+local function stream_over (result, kind)
   if not args.are_items(result) then
     error("bad result of the function of 'flat_map' (must be a table, an "
       .. "iterator or a stream, got " .. tostring(result) .. ")", 0)
   end
-  return take_over(result, "flat_map")
+  return take_over(result, "flat_map", kind)
 end
 
 
@@ -77,7 +76,7 @@ end
 -- a stream over what a call of the function gave, or that raises its error
 local function result_stream (ok, result)
   if ok and result == SKIP then result = {} end
-  if ok then ok, result = pcall(stream_over, result) end
+  if ok then ok, result = pcall(stream_over, result, "whole") end
   if ok then return result end
   return take_over(function () error(result, 0) end, "flat_map")
 end
@@ -88,12 +87,12 @@ end
 local function send (work, worker, channel, last, ...)
   local stream <close> = result_stream(...)
   while true do
-    local item = outcome(work, core.pcall(stream))
-    if item == nil then return end
-    if is_failure(item) then
+    local ok, item = core.pcall(stream)
+    if not ok then
       cut(work, last, worker)
-      return channel:send(item)
+      return channel:send(ahead.failure(work, item))
     end
+    if item == nil then return end
     channel:send(item)
   end
 end
@@ -122,7 +121,7 @@ local function take_in_order (work)
       wait(work)
     else
       local item = outlet.channel:recv()
-      if is_failure(item) then return fail(work, item) end
+      if is_failure(work, item) then return fail(work, item) end
       if item ~= nil then return unpack(item) end
       work.outlets[index] = nil
       work.given = index
@@ -171,8 +170,10 @@ local function flat_map (items, fn, options)
   options = args.options(options, -3, "flat_map", valid)
   local concurrency, signal = options.concurrency or 1, options.signal
   if signal ~= nil then signal:throw_if_aborted() end
-  items = args.items(items, -1, "flat_map", take_over, true)
-  if concurrency == 1 and signal == nil then
+  local simple = concurrency == 1 and signal == nil
+  items = args.items(items, -1, "flat_map", take_over, simple and "plain"
+    or "raw")
+  if simple then
     return stream_of(setmetatable({
       outer = streams(items, fn),
       inner = nil, -- the result that is read

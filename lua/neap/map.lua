@@ -27,11 +27,17 @@ local valid = {
 
 
 -- what a call of `fn` gave, as an item
-local function result_of (work, ...)
-  local result = outcome(work, ...)
-  if result ~= nil then return result end
+local function result_of (work, ok, result, ...)
+  if result ~= nil or not ok then return outcome(work, ok, result, ...) end
   return failure(work, "the function of 'map' returned nil, which is the end "
     .. "of a stream (neap.SKIP leaves an item out)")
+end
+
+
+-- where the result at a place is kept: at most `buffer` are, so that this comes
+-- round
+local function slot (work, place)
+  return place % work.buffer
 end
 
 
@@ -42,9 +48,9 @@ end
 local function give_in_order (work, worker, ...)
   local index, result = worker.index, result_of(work, ...)
   if result == STOP then return cut(work, index - 1, worker) end
-  work.results[index] = result
+  work.results[slot(work, index)] = result
   if index == work.given + 1 then work.changed:set() end
-  if is_failure(result) then cut(work, index, worker) end
+  if is_failure(work, result) then cut(work, index, worker) end
 end
 
 
@@ -52,25 +58,25 @@ local function give_at_once (work, worker, ...)
   local result = result_of(work, ...)
   if result == STOP then return cut(work, worker.index - 1, worker) end
   work.queued = work.queued + 1
-  work.results[work.queued] = result
+  work.results[slot(work, work.queued)] = result
   work.changed:set()
-  if is_failure(result) then cut(work, 0, worker) end
+  if is_failure(work, result) then cut(work, 0, worker) end
 end
 
 
 -- for the consumer: the next result
 local function take (work)
   while true do
-    local at = work.given + 1
+    local at = slot(work, work.given + 1)
     local result = work.results[at]
     if result == nil then
       if has_ended(work) then return finish(work) end
       wait(work)
-    elseif is_failure(result) then
+    elseif is_failure(work, result) then
       return fail(work, result)
     else
       work.results[at] = nil
-      work.given = at
+      work.given = work.given + 1
       work.places:release()
       if result ~= SKIP then return unpack(result) end
     end
@@ -116,10 +122,12 @@ local function map (items, fn, options)
   end
   local signal = options.signal
   if signal ~= nil then signal:throw_if_aborted() end
-  items = args.items(items, -1, "map", take_over, true)
-  if buffer == 1 and signal == nil then return map_stage(items, fn) end
+  local simple = buffer == 1 and signal == nil
+  items = args.items(items, -1, "map", take_over, simple and "plain" or "raw")
+  if simple then return map_stage(items, fn) end
   return workers.stream(Mapped, items, fn, {
     concurrency = concurrency,
+    buffer = buffer,
     signal = signal,
     places = semaphore(buffer < huge and buffer or math.maxinteger),
     give = options.ordered == false and give_at_once or give_in_order,

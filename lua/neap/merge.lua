@@ -13,9 +13,9 @@ local stream_of, take_over = core.internal.stream_of, core.internal.take_over
 local unpack = table.unpack
 
 
--- The streams over some items; to be called by the public function. What the
--- call of a generator function gives besides the generator is no item.
-local function streams_over (fname, ...)
+-- The streams of a kind over some items; to be called by the public function.
+-- What the call of a generator function gives besides the generator is no item.
+local function streams_over (fname, kind, ...)
   local all, n = { ... }, select("#", ...)
   if n > 3 and all[n - 1] == nil and all[n - 2] == nil then n = n - 3 end
   for i = 1, n do
@@ -25,7 +25,7 @@ local function streams_over (fname, ...)
   end
   local streams = {}
   for i = 1, n do
-    streams[i] = args.items(all[i], i, fname, take_over, false, 1)
+    streams[i] = args.items(all[i], i, fname, take_over, kind, 1)
   end
   return streams
 end
@@ -57,7 +57,7 @@ end)
 -- @treturn stream
 local function merge (...)
   return ahead.stream(Merged, {
-    streams = streams_over("merge", ...),
+    streams = streams_over("merge", "whole", ...),
     run = merge_all,
     channel = new_channel(),
   })
@@ -141,7 +141,7 @@ end
 -- @param ... tables, iterators or streams
 -- @treturn stream
 local function zip (...)
-  local streams = streams_over("zip", ...)
+  local streams = streams_over("zip", "plain", ...)
   local asked = {}
   for i in ipairs(streams) do asked[i] = new_event() end
   return ahead.stream(Zipped, {
@@ -186,7 +186,7 @@ end
 -- @treturn stream
 local function concat (...)
   return stream_of(setmetatable({
-    streams = streams_over("concat", ...),
+    streams = streams_over("concat", "plain", ...),
     at = 1, -- the one that is read
   }, Concatenated))
 end

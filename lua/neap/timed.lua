@@ -15,7 +15,7 @@ local core = require "neap.core"
 local finish, has_ended, wait = ahead.finish, ahead.has_ended, ahead.wait
 local huge, max = math.huge, math.max
 local now, sleep_until, timeout = core.now, core.sleep_until, core.timeout
-local pack_item, unpack_item = ahead.pack, ahead.unpack
+local unpack = ahead.unpack
 local stream_of, take_over = core.internal.stream_of, core.internal.take_over
 
 
@@ -52,10 +52,7 @@ end
 
 -- the body of the task
 local function read (work)
-  local stream = work.streams[1]
-  while true do
-    local item = pack_item(stream())
-    if item == nil then return end
+  for item in work.streams[1] do
     work:came(item, now())
     work.changed:set()
   end
@@ -67,7 +64,7 @@ local function let_out (work)
   local item = work.item
   work.item = nil
   work:left(now())
-  return unpack_item(item)
+  return unpack(item)
 end
 
 
@@ -76,7 +73,7 @@ local function take (work)
     if work.out ~= nil then
       local item = work.out
       work.out = nil
-      return unpack_item(item)
+      return unpack(item)
     end
     if work.item ~= nil and now() >= work.due then return let_out(work) end
     if has_ended(work) then
@@ -142,7 +139,7 @@ end
 -- @treturn stream
 local function debounce (items, seconds)
   args.seconds(seconds, 1, "debounce", "seconds")
-  items = args.items(items, 0, "debounce", take_over)
+  items = args.items(items, 0, "debounce", take_over, "whole")
   return hold(items, seconds, quiet_begins, function () end)
 end
 
@@ -156,7 +153,7 @@ end
 -- @treturn stream
 local function throttle (items, seconds)
   args.seconds(seconds, 1, "throttle", "seconds")
-  items = args.items(items, 0, "throttle", take_over)
+  items = args.items(items, 0, "throttle", take_over, "whole")
   return hold(items, seconds, wait_for_interval, interval_begins)
 end
 

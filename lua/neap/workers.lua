@@ -13,9 +13,10 @@
 local ahead = require "neap.ahead"
 local core = require "neap.core"
 
-local cancelled, scope, timeout = core.cancelled, core.scope, core.timeout
-local HOLE, suppress = core.internal.HOLE, core.internal.suppress
-local huge, pack, unpack = math.huge, table.pack, table.unpack
+local attempt, suppress = core.internal.attempt, core.internal.suppress
+local cancelled, scope = core.cancelled, core.scope
+local HOLE, VALUES = core.internal.HOLE, core.internal.VALUES
+local huge, unpack = math.huge, table.unpack
 
 local workers = {}
 
@@ -34,11 +35,8 @@ function workers.cut (work, last, me)
 end
 
 
-local bear
-
-
--- what `pcall` gave for the item; `give` is the pattern's
-local function called (work, worker, ok, ...)
+-- what `attempt` gave for the item; `give` is the pattern's
+local function attempted (work, worker, ok, ...)
   if worker.index > work.last then
     if not ok then suppress((...)) end
   elseif not ok and cancelled() then
@@ -51,35 +49,33 @@ end
 
 -- Each item is a scope of its own. Its function gets all its values, and its
 -- place.
-local function call (work, worker, item, ...)
+local function perform (work, worker, item)
+  local index = worker.index
   if item == HOLE then item = nil end
-  if select("#", ...) == 0 then
-    return called(work, worker, core.pcall(timeout, work.fn, huge, nil,
-      item, worker.index))
+  if getmetatable(item) ~= VALUES then
+    return attempted(work, worker, attempt(work.fn, item, index))
   end
-  local values = pack(item, ...)
-  values[values.n + 1] = worker.index
-  return called(work, worker, core.pcall(timeout, work.fn, huge, nil,
-    unpack(values, 1, values.n + 1)))
+  local n = item.n + 1
+  item[n] = index
+  return attempted(work, worker, attempt(work.fn, unpack(item, 1, n)))
 end
 
 
--- the source has given an item, or its end, or an error
-local function taken (work, worker, ok, item, ...)
-  work.idle = work.idle - 1
-  if ok and item == nil then return workers.cut(work, work.taken, worker) end
-  work.taken = work.taken + 1
-  worker.index = work.taken
-  if not ok then return called(work, worker, false, item) end
-  if work.idle == 0 and #work.workers < work.concurrency then bear(work) end
-  return call(work, worker, item, ...)
-end
+local bear
 
 
 local function labour (work, worker)
+  local stream, places = work.streams[1], work.places
   while work.last == huge do
-    if work.places ~= nil then work.places:acquire() end
-    taken(work, worker, core.pcall(work.streams[1]))
+    if places ~= nil then places:acquire() end
+    local ok, item = core.pcall(stream)
+    work.idle = work.idle - 1
+    if ok and item == nil then return workers.cut(work, work.taken, worker) end
+    work.taken = work.taken + 1
+    worker.index = work.taken
+    if not ok then return attempted(work, worker, false, item) end
+    if work.idle == 0 and #work.workers < work.concurrency then bear(work) end
+    perform(work, worker, item)
     worker.index = nil
     work.idle = work.idle + 1
   end
