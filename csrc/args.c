@@ -151,10 +151,11 @@ static size_t least (size_t a, size_t b) {
 }
 
 
-/* how many letters must change to make 'b' of 'a' (Levenshtein) */
+/* how many letters must change to make 'b' of 'a' (Levenshtein); long words
+   are as far as can be */
 static size_t distance (const char *a, const char *b) {
   size_t row[64], la = strlen(a), lb = strlen(b), i, j;
-  if (lb >= 64 || la >= 64) return 64;
+  if (lb >= 64 || la >= 64) return SIZE_MAX;
   for (j = 0; j <= lb; j++) row[j] = j;
   for (i = 1; i <= la; i++) {
     size_t diagonal = row[0];

@@ -65,7 +65,7 @@ end
 --- Is it a function, or an object with `__call`?
 function args.is_callable (value)
   if type(value) == "function" then return true end
-  local meta = getmetatable(value)
+  local meta = debug.getmetatable(value) -- the one that a call looks at
   return type(meta) == "table" and meta.__call ~= nil
 end
 
@@ -189,7 +189,8 @@ function args.options (options, arg, fname, valid, level)
       table.sort(names)
       if type(key) == "string" then hint = option_hint(key, names) end
       error(("bad option %s to '%s'%s"):format(shown(key), fname,
-        hint and (" (did you mean '%s'?)"):format(hint) or ""), level)
+        type(key) ~= "string" and " (options have names)"
+        or hint and (" (did you mean '%s'?)"):format(hint) or ""), level)
     end
     local must, fits
     if type(kind) == "table" then

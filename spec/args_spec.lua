@@ -1,0 +1,386 @@
+--- Bad arguments: refused in the call, at the caller's line, by name, number
+-- and value, before anything has happened.
+--
+-- One entry for each function, with what its arguments are called and of what
+-- kind they are; each argument is given each bad value of its kind, the others
+-- being good. To add a function, add an entry.
+
+local neap = require "neap"
+local support = require "spec.support"
+
+local stats = require("neap.core").internal.stats
+local huge = math.huge
+local thread = coroutine.create(print)
+local object = setmetatable({}, { __index = { getfd = 5 } })
+
+
+-- a list of values that may hold nil, and what messages call each
+local function bad (...)
+  local list, n = {}, 0
+  local args = table.pack(...)
+  for i = 1, args.n, 2 do
+    n = n + 1
+    list[n] = { value = args[i], shown = args[i + 1] }
+  end
+  return list
+end
+
+
+local no_numbers = { "x", "'x'", "1", "'1'", "", "''", {}, "a table",
+  true, "true", print, "a function", thread, "a thread" }
+
+local function and_no_numbers (...)
+  local list = bad(table.unpack(no_numbers))
+  for _, b in ipairs(bad(...)) do list[#list + 1] = b end
+  return list
+end
+
+
+local kinds = {
+  seconds = {
+    must = "a number >= 0",
+    bad = and_no_numbers(-1, "%-1", -0.5, "%-0.5", -huge, "%-inf",
+      0 / 0, "%-?nan"),
+  },
+  finite = {
+    must = "a number >= 0",
+    bad = and_no_numbers(-1, "%-1", 0 / 0, "%-?nan"),
+  },
+  time = { must = "a number", bad = and_no_numbers(0 / 0, "%-?nan") },
+  whole = {
+    must = "a whole number >= %d",
+    bad = and_no_numbers(-1, "%-1", 1.5, "1.5", 0 / 0, "%-?nan",
+      -huge, "%-inf"),
+  },
+  callable = {
+    must = "a function or callable",
+    bad = bad("x", "'x'", 5, "5", {}, "a table", true, "true",
+      object, "a table", thread, "a thread"),
+  },
+  awaitable = {
+    must = "a function, a task or a future",
+    bad = bad("x", "'x'", 5, "5", {}, "a table", true, "true"),
+  },
+  string = {
+    must = "a string",
+    bad = bad(5, "5", {}, "a table", true, "true", print, "a function"),
+  },
+  table = {
+    must = "a table",
+    bad = bad(5, "5", "x", "'x'", true, "true", print, "a function"),
+  },
+  clock = {
+    must = "'real', 'virtual' or 'manual'",
+    bad = bad(5, "5", "fast", "'fast'", {}, "a table", "", "''"),
+  },
+  signal = {
+    must = "an abort signal",
+    bad = bad(5, "5", "x", "'x'", {}, "a table", print, "a function"),
+  },
+}
+
+
+-- ---------------------------------------------------------------------------
+
+local effects = 0
+
+local function effect () effects = effects + 1 end
+
+local signal = neap.abort_controller().signal
+
+-- function, then for each argument its name, its kind, a good value; `optional`
+-- ones may be nil; `on` makes the object of a method
+local functions = {
+  { "run", { "fn", "callable", effect }, outside = true },
+  { "step", { "budget", "seconds", 0, optional = true }, outside = true },
+  { "spawn", { "fn", "callable", effect } },
+  { "async", { "fn", "callable", effect } },
+  { "sleep", { "seconds", "seconds", 1 } },
+  { "real_sleep", { "seconds", "seconds", 1 } },
+  { "sleep_until", { "time", "time", 1 } },
+  { "clock", { "name", "clock", "virtual", optional = true }, outside = true },
+  { "advance", { "seconds", "finite", 1 },
+    { "real_seconds", "finite", 1, optional = true }, clock = "manual" },
+  { "scope", { "fn", "callable", effect } },
+  { "shield", { "fn", "callable", effect } },
+  { "timeout", { "fn", "awaitable", effect }, { "seconds", "seconds", 1 } },
+  { "move_on_after", { "seconds", "seconds", 1 },
+    { "fn", "callable", effect } },
+  { "error", { "name", "string", "E" },
+    { "message", "string", "m", optional = true },
+    { "fields", "table", {}, optional = true } },
+  { "hooks", { "hooks", "table", {} } },
+  { "with_signal", { "signal", "signal", signal },
+    { "fn", "callable", effect } },
+  { "semaphore", { "permits", "whole", 1, least = 0 } },
+  { "generator", { "fn", "callable", effect } },
+}
+
+local methods = {
+  { "spawn", { "fn", "callable", effect }, on = "scope" },
+  { "async", { "fn", "callable", effect }, on = "scope" },
+  { "cancel", on = "scope" },
+  { "await", on = "task" },
+  { "pawait", on = "task" },
+  { "cancel", on = "task" },
+  { "status", on = "task" },
+  { "traceback", on = "task" },
+  { "waiting_on", on = "task" },
+  { "acquire", { "n", "whole", 1, least = 0, optional = true },
+    on = "semaphore" },
+  { "try_acquire", { "n", "whole", 1, least = 0, optional = true },
+    on = "semaphore" },
+  { "permit", { "n", "whole", 1, least = 0, optional = true },
+    on = "semaphore" },
+  { "release", { "n", "whole", 1, least = 0, optional = true },
+    on = "semaphore" },
+  { "resize", { "n", "whole", 1, least = 0 }, on = "semaphore" },
+  { "with_permit", { "fn", "callable", effect }, on = "semaphore" },
+  { "close", on = "semaphore" },
+  { "available", on = "semaphore" },
+  { "waiting", on = "semaphore" },
+  { "send", on = "channel" },
+  { "try_send", on = "channel" },
+  { "recv", on = "channel" },
+  { "try_recv", on = "channel" },
+  { "close", on = "channel" },
+  { "set", on = "event" },
+  { "clear", on = "event" },
+  { "is_set", on = "event" },
+  { "wait", on = "event" },
+  { "await", on = "future" },
+  { "pawait", on = "future" },
+  { "is_done", on = "future" },
+  { "wait", on = "signal" },
+  { "on_abort", { "fn", "callable", effect }, on = "signal" },
+  { "throw_if_aborted", on = "signal" },
+  { "abort", on = "controller" },
+}
+
+local make = {
+  scope = function ()
+    local scope
+    neap.scope(function (s) scope = s end)
+    return scope
+  end,
+  task = function () return neap.current() end,
+  semaphore = function () return neap.semaphore(1) end,
+  channel = function () return neap.channel(1) end,
+  event = neap.event,
+  future = function () return (neap.future()) end,
+  signal = function () return neap.abort_controller().signal end,
+  controller = neap.abort_controller,
+}
+
+
+-- what calls made here look like from outside: file and line
+local here = "^spec/args_spec.lua:%d+: "
+
+-- call fn, not as a tail call, and give its error
+local function refusal (fn, ...)
+  local args = table.pack(...)
+  return support.error_of(function ()
+    fn(table.unpack(args, 1, args.n))
+    return nil
+  end)
+end
+
+
+local function state ()
+  local s = stats()
+  return { s.live, s.timers, s.scopes, effects, neap.now(), neap.clock() }
+end
+
+
+-- each bad value of argument `i`, the other arguments being good
+local function check_argument (entry, fn, i, self)
+  local arg = entry[i + 1]
+  local kind = kinds[arg[2]]
+  local must = kind.must:format(arg.least)
+  local list = { table.unpack(kind.bad) }
+  if not arg.optional then list[#list + 1] = { value = nil, shown = "n.*" } end
+  for _, b in ipairs(list) do
+    local args = { n = i }
+    for k = 1, i - 1 do args[k] = entry[k + 1][3] end
+    args[i] = b.value
+    if self then table.insert(args, 1, self) args.n = i + 1 end
+    local before = state()
+    local err = refusal(fn, table.unpack(args, 1, args.n))
+    local words = ("bad argument #%d to '%s' (%s must be %s, got "):format(i,
+      entry[1], arg[1], must)
+    assert.is_string(err)
+    assert.is_truthy(err:find(words, 1, true), err .. "\nis not: " .. words)
+    assert.matches(here .. ".*, got " .. b.shown .. "%)$", err)
+    assert.same(before, state())
+  end
+end
+
+
+local function in_place (entry, fn)
+  neap.clock(entry.clock or "virtual")
+  if entry.outside or entry.clock then fn() else neap.run(fn) end
+  support.assert_empty()
+end
+
+
+describe("arguments", function ()
+
+  for _, entry in ipairs(functions) do
+    for i = 1, #entry - 1 do
+      it(("CNV-01 CNV-03 '%s' checks '%s'"):format(entry[1], entry[i + 1][1]),
+        function ()
+          in_place(entry, function ()
+            check_argument(entry, neap[entry[1]], i)
+          end)
+        end)
+    end
+  end
+
+
+  it("CNV-06 anything callable is a function", support.task(function ()
+    local fn = setmetatable({}, { __call = function (_, x) return x end,
+      __metatable = false })
+    assert.equal(1, neap.spawn(fn, 1):await())
+    assert.equal(2, neap.shield(fn, 2))
+    assert.equal(3, neap.timeout(fn, 1, nil, 3))
+    assert.same({ true, 4 }, { neap.move_on_after(1, fn, 4) })
+    assert.same({ true, 5 }, { neap.pcall(fn, 5) })
+    assert.equal(6, neap.retry(fn) + 5)
+    assert.same({ n = 1, 7 }, neap.pool({ 7 }, 1, fn))
+  end))
+
+
+  for _, entry in ipairs(methods) do
+    it(("CNV-01 '%s' of a %s checks itself"):format(entry[1], entry.on),
+      support.task(function ()
+        local x = make[entry.on]()
+        for other, maker in pairs(make) do
+          if other ~= entry.on then
+            local before = state()
+            local err = refusal(x[entry[1]], maker())
+            assert.matches(here .. "calling '" .. entry[1]
+              .. "' on a bad self %(must be an? .*, got a userdata%)$", err)
+            assert.same(before, state())
+          end
+        end
+        for _, no_object in ipairs { 5, "x", {}, print, io.stdout } do
+          assert.matches("on a bad self", refusal(x[entry[1]], no_object))
+        end
+        assert.matches("on a bad self", refusal(x[entry[1]]))
+      end))
+
+    for i = 1, #entry - 1 do
+      it(("CNV-01 '%s' of a %s checks '%s'"):format(entry[1], entry.on,
+        entry[i + 1][1]), support.task(function ()
+          local x = make[entry.on]()
+          check_argument(entry, x[entry[1]], i, x)
+        end))
+    end
+  end
+
+end)
+
+
+-- ---------------------------------------------------------------------------
+
+describe("options", function ()
+
+  -- a call with this options table
+  local calls = {
+    scope = function (options) neap.scope(options, effect) end,
+    hooks = function (options) neap.hooks(options) end,
+    pool = function (options) neap.pool({}, 1, effect, options) end,
+    parallel = function (options) neap.parallel({}, effect, options) end,
+    batched = function (options) neap.batched({}, 1, effect, options) end,
+    sequential = function (options) neap.sequential({}, effect, options) end,
+    map = function (options) neap.map({}, effect, options) end,
+    limiter = function (options) neap.limiter(options) end,
+    retry = function (options) neap.retry(effect, options) end,
+    debounce = function (options) neap.debounce(effect, 1, options) end,
+    throttle = function (options) neap.throttle(effect, 1, options) end,
+    chunk = function (options) neap.chunk({}, 1, options) end,
+  }
+
+
+  for name, call in pairs(calls) do
+    it("CNV-02 '" .. name .. "' takes no others than its own",
+      support.task(function ()
+        local before = state()
+        local err = refusal(call, { xyzzyxyzzyxyzzy = 1 })
+        assert.matches("bad option 'xyzzyxyzzyxyzzy' to '" .. name .. "'$", err)
+        assert.matches("bad option 1 to '" .. name .. "' %(options have names"
+          .. "%)$", refusal(call, { 1 }))
+        assert.matches("must be a table, got 5%)$", refusal(call, 5))
+        assert.same(before, state())
+      end))
+  end
+
+
+  it("CNV-02 a known synonym is suggested before the nearest spelling",
+    support.task(function ()
+      for _, try in ipairs {
+        { "retry", "retries", "attempts" },
+        { "retry", "factor", "backoff" },
+        { "retry", "interval", "delay" },
+        { "retry", "timeout", "attempt_timeout" },
+        { "retry", "max_time", "max_elapsed" },
+        { "pool", "timeout", "item_timeout" },
+        { "pool", "abort_signal", "signal" },
+        { "map", "limit", "concurrency" },
+        { "limiter", "limit", "concurrency" },
+        { "limiter", "interval", "per" },
+        { "scope", "deadline", "timeout" },
+      } do
+        assert.matches(("bad option '%s' to '%s' (did you mean '%s'?)"):format(
+          try[2], try[1], try[3]), refusal(calls[try[1]], { [try[2]] = 1 }), 1,
+          true)
+      end
+    end))
+
+
+  it("CNV-02 else the nearest spelling", support.task(function ()
+    for _, try in ipairs {
+      { "scope", "tiemout", "timeout" },
+      { "scope", "Signal", "signal" },
+      { "scope", "nam", "name" },
+      { "hooks", "onsuppressed", "on_suppressed" },
+      { "pool", "stoponerror", "stop_on_error" },
+      { "retry", "jiter", "jitter" },
+      { "debounce", "leeding", "leading" },
+    } do
+      assert.matches(("bad option '%s' to '%s' (did you mean '%s'?)"):format(
+        try[2], try[1], try[3]), refusal(calls[try[1]], { [try[2]] = 1 }), 1,
+        true)
+    end
+    for _, far in ipairs { "x", "", ("long"):rep(40), "zzzz" } do
+      assert.matches("bad option '" .. far .. "' to 'scope'$",
+        refusal(calls.scope, { [far] = 1 }))
+    end
+  end))
+
+
+  it("CNV-03 those of 'scope' are checked like arguments",
+    support.task(function ()
+      for _, b in ipairs(kinds.seconds.bad) do
+        assert.matches("'timeout' to 'scope' %(must be a number >= 0, got "
+          .. b.shown .. "%)$", refusal(calls.scope, { timeout = b.value }))
+      end
+      for _, b in ipairs(kinds.signal.bad) do
+        assert.matches("'signal' to 'scope' %(must be an abort signal, got "
+          .. b.shown .. "%)$", refusal(calls.scope, { signal = b.value }))
+      end
+      assert.equal(0, effects)
+      assert.equal("ran", neap.scope({ timeout = huge }, function ()
+        return "ran"
+      end))
+      assert.equal("ran", neap.scope(nil, function () return "ran" end))
+    end))
+
+
+  it("may be inherited", support.task(function ()
+    local defaults = setmetatable({}, { __index = { timeout = 1 } })
+    assert.is_true(neap.is_timeout(support.error_of(neap.scope, defaults,
+      function () neap.sleep(2) end)))
+  end))
+
+end)
