@@ -5,15 +5,16 @@
 
 package.path = arg[0]:match "^(.-)[^/]*$" .. "?.lua;" .. package.path
 
-local client = require "http.client"
 local report = require "http.report"
+local url = require "http.url"
 
-local url = arg[1]
-if url == nil or arg[2] or not client.parse(url) then
-  io.stderr:write "usage: neap examples/crawl.lua http://HOST[:PORT]/[PATH]\n"
+if arg[1] == nil or arg[2] or not url.parse(arg[1]) then
+  io.stderr:write([[
+usage: neap examples/crawl.lua http://HOST[:PORT]/[PATH]   (no https)
+]])
   os.exit(2)
 end
 
-local stats = report(url, { concurrency = 5, timeout = 10, attempts = 4,
+local stats = report(arg[1], { concurrency = 5, timeout = 10, attempts = 4,
   delay = 0.5 })
 if stats.pages == 0 then os.exit(1) end

@@ -1,30 +1,18 @@
 --- An HTTP client: one request, one connection.
 
 local Stream = require "http.stream"
+local url = require "http.url"
 
 local client = {}
 
 local LIMIT = 64 * 1024 * 1024 -- bytes of a body
 
 
---- Take an http URL apart.
--- @return host, port, path; nothing if it is none
-function client.parse (url)
-  local authority, path = url:match "^http://([^/?#]+)([^#]*)"
-  if authority == nil then return end
-  local host, port = authority:match "^([%w.-]+):(%d+)$"
-  if host == nil then host, port = authority:match "^[%w.-]+$", 80 end
-  if host == nil then return end
-  if path:sub(1, 1) ~= "/" then path = "/" .. path end
-  return host, tonumber(port), path
-end
-
-
 local function chunked_body (stream)
   local parts, total = {}, 0
   while true do
     local line = stream:line(1024) or ""
-    local size = tonumber(line:match "^%x+", 16)
+    local size = tonumber(line:match "^%x+" or "", 16)
     if size == nil then error("a chunk has no size", 0) end
     total = total + size
     if total > LIMIT then error("the body is too long", 0) end
@@ -63,13 +51,13 @@ end
 --- Fetch a URL. Suspends; if it is cancelled, the connection is closed.
 -- @return a table with status, headers (names in lower case) and body
 -- @raise an error that names what went wrong
-function client.get (url)
-  local host, port, path = client.parse(url)
-  if host == nil then error("not an http URL: " .. url, 0) end
+function client.get (address)
+  local host, port, path = url.parse(address)
+  if host == nil then error("not an http URL: " .. address, 0) end
   local stream <close> = Stream.connect(host, port)
-  stream:write(("GET %s HTTP/1.1\r\nHost: %s:%d\r\nConnection: close\r\n"
-    .. "User-Agent: neap-crawl\r\nAccept: */*\r\n\r\n"):format(path, host,
-    port))
+  stream:write(("GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"
+    .. "User-Agent: neap-crawl\r\nAccept: */*\r\n\r\n"):format(path,
+    url.authority(host, port)))
   local line = stream:line(1024)
   if line == nil then error("the server closed the connection", 0) end
   local status = tonumber(line:match "^HTTP/1%.%d (%d%d%d)")

@@ -20,7 +20,7 @@ return function (url, options)
       file = io.stdout })
     options.on_page = function (now, page, err)
       if err ~= nil then bar:print(("failed  %s (%s)"):format(page, err)) end
-      bar:update(now.pages + #now.failed, now.found)
+      bar:update(now.done, now.found)
     end
     stats = crawl(url, options)
   end
@@ -35,6 +35,10 @@ return function (url, options)
     { "one at a time", ("%.2f s, so this was %.1f times as fast"):format(
       stats.work, stats.work / math.max(stats.elapsed, 1e-9)) },
   }
+  if #stats.redirects > 0 then
+    table.insert(rows, 4, { "elsewhere", ("%d redirects, not followed: %s")
+      :format(#stats.redirects, table.concat(stats.redirects, " ")) })
+  end
   for _, row in ipairs(rows) do
     print(("  %-14s %s"):format(row[1], row[2]))
   end

@@ -21,29 +21,45 @@ local function wrap (sock)
 end
 
 
---- Connect to a host. Suspends.
--- @return a stream; close it, or let `<close>` do so
-function Stream.connect (host, port)
+-- one address; the stream, or nil and why not
+local function try_connect (address, port)
   local stream = wrap(assert(socket.tcp()))
-  local ok, message = stream.sock:connect(host, port)
+  local ok, message = stream.sock:connect(address, port)
   if not ok and message == "timeout" then
     local opened, err = pcall(neap.writable, stream.sock)
-    ok, message = stream.sock:connect(host, port)
-    if not opened then
+    if not opened then -- cancelled
       stream:close()
       error(err, 0)
     end
+    ok, message = stream.sock:connect(address, port) -- how did it end?
   end
   if ok or message == "already connected" then return stream end
   stream:close()
-  error(("cannot connect to %s:%d: %s"):format(host, port, message), 0)
+  return nil, message
+end
+
+
+--- Connect to a host: to the first of its addresses that answers ("localhost"
+-- has often two). Suspends.
+-- @return a stream; close it, or let `<close>` do so
+function Stream.connect (host, port)
+  local addresses, message = socket.dns.getaddrinfo(host)
+  for _, address in ipairs(addresses or {}) do
+    local stream
+    stream, message = try_connect(address.addr, port)
+    if stream then return stream end
+  end
+  error(("cannot connect to %s port %d: %s"):format(host, port, message), 0)
 end
 
 
 --- Listen on a port (0: any free one).
 -- @return a listener with `port` and `accept`
 function Stream.listen (host, port)
-  local sock = assert(socket.bind(host, port, 128))
+  local sock, message = socket.bind(host, port, 128)
+  if sock == nil then
+    error(("cannot listen on %s port %d: %s"):format(host, port, message), 0)
+  end
   local listener = wrap(sock)
   local _, number = sock:getsockname()
   listener.port = math.tointeger(tonumber(number))
