@@ -7,6 +7,7 @@ local support = require "spec.support"
 package.path = package.path .. ";examples/?.lua"
 local client = require "http.client"
 local crawl = require "http.crawler"
+local new_server = require "http.server"
 local Stream = require "http.stream"
 local url = require "http.url"
 
@@ -185,6 +186,118 @@ describe("http.crawler", function ()
     assert.same({ "/", "/bad", "/bad", "/busy", "/busy", "/gone" }, asked)
     assert.equal(2, stats.retries)
     assert.equal(3, #stats.failed)
+  end)
+
+end)
+
+
+describe("http.server", function ()
+
+  local folder
+
+  setup(function ()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute(("mkdir -p %s/site/sub && cd %s && echo no >secret && "
+      .. "ln -s ../secret site/link && cd site && echo 1 >'a b' && "
+      .. "echo 2 >50%%41 && echo 3 >'<b>?#' && echo 4 >sub/page.md")
+      :format(folder, folder)))
+  end)
+
+  teardown(function () os.execute("rm -rf " .. folder) end)
+
+  -- call `fn(port)` while it serves the folder
+  local function serving (options, fn)
+    options.root = folder .. "/site"
+    run(function ()
+      local server = new_server(options)
+      neap.scope(function (scope)
+        scope:spawn(server.run)
+        fn(server.port)
+        scope:cancel()
+      end)
+    end)
+  end
+
+  local function status_of (port, request)
+    local stream <close> = Stream.connect("127.0.0.1", port)
+    stream:write(request)
+    local line = stream:line(1024)
+    return line and tonumber(line:match "^HTTP/1%.1 (%d+)")
+  end
+
+  it("serves nothing from outside of the folder", function ()
+    serving({}, function (port)
+      for _, path in ipairs { "/../secret", "/%2e%2e/secret", "/..%2fsecret",
+          "/sub/../../secret", "//etc/passwd", "/link", "/secret", "/%00" } do
+        assert.equal(404, status_of(port, "GET " .. path
+          .. " HTTP/1.1\r\n\r\n"), path)
+      end
+    end)
+  end)
+
+  it("links to all files, whatever their names", function ()
+    serving({}, function (port)
+      local stats = crawl(("http://127.0.0.1:%d/"):format(port), {
+        concurrency = 1, timeout = 30, attempts = 1, delay = 0,
+      })
+      assert.same({}, stats.failed)
+      assert.equal(6, stats.pages)
+    end)
+  end)
+
+  it("limits what it reads of a request, and lives on", function ()
+    serving({}, function (port)
+      local line = ("x"):rep(9000)
+      for _, request in ipairs {
+        "GET /" .. line .. " HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nh: " .. line .. "\r\n\r\n",
+        "GET / HTTP/1.1\r\n" .. ("h: x\r\n"):rep(200) .. "\r\n",
+        "GET / HTTP/1.1\r\nno header\r\n\r\n",
+      } do
+        -- it may close while there is more to read: then there is a reset
+        local ok, status = pcall(status_of, port, request)
+        assert.is_true(not ok or status == nil)
+      end
+      assert.equal(400, status_of(port, "what?\r\n\r\n"))
+      assert.equal(405, status_of(port, "PUT / HTTP/1.1\r\n\r\n"))
+      assert.equal(200, status_of(port, "GET / HTTP/1.1\r\n\r\n"))
+    end)
+  end)
+
+  it("has a number of clients, and the next one waits", function ()
+    serving({ clients = 1 }, function (port)
+      local first = Stream.connect("127.0.0.1", port)
+      first:write "GET / HTTP/1.1\r\n\r\n"
+      assert.matches(" 200 ", first:line(1024))
+      local second <close> = Stream.connect("127.0.0.1", port)
+      second:write "GET / HTTP/1.1\r\n\r\n"
+      assert.is_false((neap.move_on_after(0.02, second.read, second)))
+      first:close()
+      assert.matches(" 200 ", second:line(1024))
+    end)
+  end)
+
+  it("fails in the same way for the same seed", function ()
+    local function statuses (seed)
+      local list = {}
+      serving({ fail = 0.5, seed = seed }, function (port)
+        for i = 1, 20 do
+          list[i] = status_of(port, "GET /" .. i % 10 .. " HTTP/1.1\r\n\r\n")
+            or 0
+        end
+      end)
+      return table.concat(list, " ")
+    end
+    local one = statuses(1)
+    assert.matches("500", one)
+    assert.equal(one, statuses(1))
+    assert.not_equal(one, statuses(2))
+  end)
+
+  it("says which folder it cannot serve", function ()
+    assert.matches("cannot list the folder no/such", support.error_of(run,
+      function () new_server { root = "no/such" } end))
   end)
 
 end)

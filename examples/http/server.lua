@@ -1,17 +1,21 @@
 --- An HTTP server over the files of a folder, with faults on demand.
 --
--- Each connection is a task in a scope of its own, so a client that goes away,
--- stalls or sends nonsense ends its own task and nobody else's.
+-- Each connection is a task with its own errors, so a client that goes away,
+-- stalls or sends nonsense ends its own task and nobody else's. Whoever comes
+-- when all places are taken waits to be accepted.
 
 local neap = require "neap"
 local Stream = require "http.stream"
+local url = require "http.url"
 
-local IDLE = 15 -- seconds that a client may be silent
+local IDLE = 15     -- seconds that a client may take for a request, or a piece
+local PIECE = 65536 -- bytes of a body that are sent at a time
+local CLIENTS = 100 -- connections at a time, if not told otherwise
 
 local types = {
   html = "text/html; charset=utf-8", md = "text/html; charset=utf-8",
-  png = "image/png", lua = "text/plain; charset=utf-8",
-  c = "text/plain; charset=utf-8", h = "text/plain; charset=utf-8",
+  text = "text/plain; charset=utf-8", png = "image/png",
+  bytes = "application/octet-stream",
 }
 
 local reasons = {
@@ -27,20 +31,20 @@ local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }
 -- Pages
 
 
--- Markdown is shown as it is, but its links can be followed
 local function page (title, text)
-  text = text:gsub("[&<>]", entities)
-    :gsub("%[([^%]\n]+)%]%(([^)%s]+)%)", '<a href="%2">%1</a>')
+  title, text = title:gsub("[&<>]", entities), text:gsub("[&<>]", entities)
+  -- Markdown is shown as it is, but its links can be followed
+  text = text:gsub("%[([^%]\n]+)%]%(([^)%s]+)%)", '<a href="%2">%1</a>')
   return ("<!doctype html><title>%s</title><pre>%s</pre>\n"):format(title, text)
 end
 
 
 -- a folder's files, once, before anything is served
 local function list (root)
-  local pipe <close> = assert(io.popen(
-    ("cd '%s' && find . -type f ! -path '*/.*' ! -path './build/*'")
-      :format(root:gsub("'", "'\\''"))))
-  local files, folders = {}, {}
+  local pipe = assert(io.popen(
+    ("cd -- '%s' && find . -type f ! -path '*/.*' ! -path './build/*'")
+      :format((root:gsub("'", "'\\''")))))
+  local files, folders = {}, { ["/"] = {} }
   for path in pipe:lines() do
     path = path:gsub("^%.", "")
     files[path] = true
@@ -54,6 +58,7 @@ local function list (root)
       folder = folder:sub(1, -#name - 1)
     end
   end
+  if not pipe:close() then error("cannot list the folder " .. root, 0) end
   return files, folders
 end
 
@@ -62,7 +67,9 @@ local function index (folder, entries)
   local names = {}
   for name in pairs(entries) do names[#names + 1] = name end
   table.sort(names)
-  for i, name in ipairs(names) do names[i] = ("[%s](%s)"):format(name, name) end
+  for i, name in ipairs(names) do
+    names[i] = ("[%s](./%s)"):format(name, url.escape(name))
+  end
   return page(folder, table.concat(names, "\n"))
 end
 
@@ -72,7 +79,8 @@ local function find (site, path)
   if site.folders[path] then
     return 200, types.html, index(path, site.folders[path])
   elseif site.folders[path .. "/"] then
-    return 301, types.html, page("moved", path .. "/"), path .. "/"
+    return 301, types.html, page("moved", path .. "/"),
+      url.escape(path .. "/")
   elseif not site.files[path] then -- also whatever leads out of the folder
     return 404, types.html, page("not found", "There is no " .. path)
   end
@@ -80,7 +88,8 @@ local function find (site, path)
   local body = file:read "a"
   local kind = path:match "%.(%w+)$"
   if kind == "md" then body = page(path, body) end
-  return 200, types[kind] or "application/octet-stream", body
+  local text = body:find("\0", 1, true) and types.bytes or types.text
+  return 200, types[kind] or text, body
 end
 
 
@@ -111,35 +120,41 @@ end
 
 
 local function answer (stream, status, kind, body, location)
-  stream:write(("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
-    .. "%s\r\n"):format(status, reasons[status], kind, #body,
-    location and ("Location: %s\r\n"):format(location) or ""))
-  stream:write(body)
+  stream:write(("HTTP/1.1 %d %s\r\nContent-Type: %s\r\n"
+    .. "Content-Length: %d\r\n%s\r\n"):format(status, reasons[status], kind,
+    #body, location and ("Location: %s\r\n"):format(location) or ""))
+  for i = 1, #body, PIECE do
+    neap.timeout(stream.write, IDLE, nil, stream, body:sub(i, i + PIECE - 1))
+  end
 end
 
 
-local function unescaped (path)
-  return (path:gsub("[?#].*", ""):gsub("%%(%x%x)", function (hex)
-    return string.char(tonumber(hex, 16))
-  end))
+-- a request's method, path and headers; nothing when the client has left
+local function receive (stream)
+  local line = stream:line(8192)
+  if line == nil then return end
+  local method, path = line:match "^(%u+) (/%S*) HTTP/1%.%d$"
+  if method == nil then
+    answer(stream, 400, types.html, page("bad request", line))
+    return
+  end
+  return method, url.unescape(path), stream:headers()
 end
 
 
 -- one request; false when the connection is to end
 local function serve (site, stream)
-  local line = stream:line(8192)
-  if line == nil then return false end
-  local method, path = line:match "^(%u+) (/%S*) HTTP/1%.%d$"
-  if method == nil then
-    answer(stream, 400, types.html, page("bad request", line))
-    return false
-  end
-  local headers = stream:headers()
-  path = unescaped(path)
+  local method, path, headers = neap.timeout(receive, IDLE,
+    "the client is idle", stream)
+  if method == nil then return false end
   if site.delay > 0 then neap.sleep(site.delay) end
   local trouble = fault(site, path)
   if trouble == "close" then return false end
-  if trouble == "stall" then neap.sleep(3600) end
+  if trouble == "stall" then
+    -- no answer until the client gives up
+    repeat until not neap.timeout(stream.read, IDLE, "stalled", stream)
+    return false
+  end
   if trouble == "error" then
     answer(stream, 500, types.html, page("error", "a fault on purpose"))
   elseif method ~= "GET" then
@@ -152,10 +167,11 @@ local function serve (site, stream)
 end
 
 
-local function attend (site, stream)
+local function attend (site, stream, permit)
+  local _ <close> = permit
   local _ <close> = stream
   local ok, err = neap.pcall(function ()
-    while neap.timeout(serve, IDLE, nil, site, stream) do end
+    while serve(site, stream) do end
   end)
   if not ok and site.log then site.log(tostring(err)) end
 end
@@ -164,7 +180,7 @@ end
 --- Make a server; it listens from now on.
 -- @tparam table options root (the folder), port (0: any free one), fail, stall
 -- (shares of requests that go wrong), delay (seconds before each answer),
--- seed, log (a function for what clients do wrong)
+-- seed, clients (how many at a time), log (a function for what they do wrong)
 -- @treturn table `port`, and `run()`, which serves until it is cancelled
 return function (options)
   local listener = Stream.listen(options.host or "127.0.0.1",
@@ -185,8 +201,12 @@ return function (options)
     port = listener.port,
     run = function ()
       local _ <close> = listener
+      local places = neap.semaphore(options.clients or CLIENTS)
       neap.scope(function (scope)
-        while true do scope:spawn(attend, site, listener:accept()) end
+        while true do
+          local permit = places:permit()
+          scope:spawn(attend, site, listener:accept(), permit)
+        end
       end)
     end,
   }
