@@ -16,7 +16,7 @@
 local page = "docs/api.md"
 
 local rooms = {
-  { "Running", "csrc/run.c", "csrc/task.c", "csrc/clock.c" },
+  { "Running", "csrc/run.c", "csrc/tasklib.c", "csrc/clock.c" },
   { "Scopes and cancellation", "csrc/scopelib.c", "csrc/abortlib.c" },
   { "Pool, parallel, batched, sequential", "csrc/poollib.c" },
   { "All, race, any, all_settled", "lua/neap/collective.lua" },

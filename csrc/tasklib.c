@@ -1,0 +1,320 @@
+/*
+** tasklib.c - tasks as Lua sees them: spawn, await, cancel, names.
+*/
+
+#include <string.h>
+
+#include "args.h"
+#include "error.h"
+#include "task.h"
+
+const char *const task_status_names[] = { "ready", "running", "waiting",
+                                          "done",  "failed",  "cancelled" };
+
+
+Task *task_test (lua_State *L, int idx) {
+  Sched *S = sched_of(L);
+  Task *t = (Task *)lua_touserdata(L, idx);
+  int same;
+  if (t == NULL || !lua_getmetatable(L, idx)) return NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
+  same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same ? t : NULL;
+}
+
+
+static Task *check_task (lua_State *L, const char *fname) {
+  Task *t = task_test(L, 1);
+  if (t == NULL) arg_error(L, 0, fname, "self", "a task", 1);
+  return t;
+}
+
+
+static int deliver (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)lua_touserdata(L, 1);
+  Task *me = (Task *)ctx;
+  if (status == LUA_YIELD && me->why == WHY_CANCEL) return cause_raise(L, me);
+  if (t->status == TASK_DONE) return task_outcome(L, 1, t);
+  task_observe(L, t);
+  lua_getiuservalue(L, 1, USERVALUE_VALUE);
+  error_arrives(L, "awaited by");
+  return lua_error(L);
+}
+
+
+static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)lua_touserdata(L, 1);
+  Task *me = (Task *)ctx;
+  if (status == LUA_YIELD && me->why == WHY_CANCEL) return cause_raise(L, me);
+  lua_pushboolean(L, t->status == TASK_DONE);
+  if (t->status == TASK_DONE) return 1 + task_outcome(L, 1, t);
+  task_observe(L, t);
+  lua_getiuservalue(L, 1, USERVALUE_VALUE);
+  return 2;
+}
+
+
+static int join (lua_State *L, const char *fname, lua_CFunction self,
+                 lua_KFunction then) {
+  Sched *S = sched_of(L);
+  Task *t = check_task(L, fname);
+  Task *me = sched_enter_in(L, S, fname);
+  if (t == me) return luaL_error(L, "a task cannot await itself");
+  SCHED_DETOUR(L, S, me, self);
+  lua_settop(L, 1);
+  if (t->status >= TASK_DONE) return then(L, LUA_OK, (lua_KContext)me);
+  sched_park(S, me, WAIT_TASK, &t->awaiters, NEVER);
+  return lua_yieldk(L, 0, (lua_KContext)me, then);
+}
+
+
+/*** task:await() -> ...: waits for the task to end and returns its results;
+raises its error. Suspends. */
+static int t_await (lua_State *L) {
+  return join(L, "await", t_await, deliver);
+}
+
+
+/*** task:pawait() -> true, ... or false, err: the same without raising the
+task's error. Suspends; raises only when the caller itself is cancelled. */
+static int t_pawait (lua_State *L) {
+  return join(L, "pawait", t_pawait, deliver_protected);
+}
+
+
+/*** task:cancel([reason]): the task, and all that it spawned, raises at its
+next suspension point, at every one until its end. Does nothing to one that
+has ended or was cancelled before. Does not suspend. */
+static int t_cancel (lua_State *L) {
+  Task *t = check_task(L, "cancel");
+  lua_settop(L, 2);
+  if (t->scope != NULL) task_cancel(L, t, 1, 2);
+  return 0;
+}
+
+
+/*** task:status() -> "ready", "running", "waiting", "done", "failed" or
+"cancelled". */
+static int t_status (lua_State *L) {
+  lua_pushstring(L, task_status_names[check_task(L, "status")->status]);
+  return 1;
+}
+
+
+/*** task:waiting_on() -> string or nil: what a waiting task waits for. */
+static int t_waiting_on (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *t = check_task(L, "waiting_on");
+  const WaitKind *kind = S->kind[t->status == TASK_WAITING ? t->wait : 0];
+  if (t->status != TASK_WAITING)
+    lua_pushnil(L);
+  else if (kind->describe != NULL)
+    kind->describe(L, t, t->line);
+  else
+    lua_pushstring(L, kind->text);
+  return 1;
+}
+
+
+/*** task:traceback() -> string: where the task is now, or where its error was
+raised. */
+static int t_traceback (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *t = check_task(L, "traceback");
+  if (t->status >= TASK_FAILED) {
+    lua_getiuservalue(L, 1, USERVALUE_VALUE);
+    error_pushtrace(L, S, -1);
+    if (lua_isnil(L, -1)) lua_pushliteral(L, "");
+  }
+  else if (t->status == TASK_DONE || t->flags & T_FRESH)
+    lua_pushliteral(L, "");
+  else
+    luaL_traceback(L, task_co(t), NULL, 0);
+  return 1;
+}
+
+
+void task_pushname (lua_State *L, Task *t) {
+  Sched *S = t->scope->S;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->names);
+  task_push_raw(L, t);
+  if (lua_rawget(L, -2) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "task %d", (int)t->slot);
+  }
+  lua_remove(L, -2);
+}
+
+
+static int t_index (lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TNIL &&
+      lua_type(L, 2) == LUA_TSTRING &&
+      strcmp(lua_tostring(L, 2), "name") == 0) {
+    check_task(L, "name");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, sched_of(L)->names);
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);
+  }
+  return 1;
+}
+
+
+static int t_newindex (lua_State *L) {
+  Sched *S = sched_of(L);
+  check_task(L, "name");
+  if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "name") != 0)
+    return luaL_error(L, "a task has no field '%s' to set; only 'name'",
+                      luaL_tolstring(L, 2, NULL));
+  if (lua_type(L, 3) != LUA_TSTRING && !lua_isnil(L, 3))
+    return arg_error(L, 1, "name", "name", "a string or nil", 3);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->names);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 3);
+  lua_rawset(L, -3);
+  return 0;
+}
+
+
+static int t_tostring (lua_State *L) {
+  Task *t = check_task(L, "tostring");
+  lua_getfield(L, 1, "name");
+  if (lua_isstring(L, -1))
+    lua_pushfstring(L, "neap.task '%s': %p", lua_tostring(L, -1), (void *)t);
+  else
+    lua_pushfstring(L, "neap.task: %p", (void *)t);
+  return 1;
+}
+
+
+static int spawn (lua_State *L, const char *fname, int flags) {
+  Sched *S = sched_of(L);
+  Scope *scope = S->host;
+  Task *t;
+  arg_callable(L, 1, 1, fname, "fn");
+  if (S->current != NULL) scope = scope_of_body(L, S->current);
+  t = task_new(L, scope, lua_gettop(L) - 1, T_EXPOSED | flags);
+  task_push_raw(L, t);
+  return 1;
+}
+
+
+/*** neap.spawn(fn, ...) -> Task: starts fn(...) as a child of the innermost
+scope of the caller, which fails if the child does. The child first runs when
+the caller next waits. Outside any task it joins the host's scope and runs in
+the next 'run' or 'step'. Does not suspend. */
+static int l_spawn (lua_State *L) {
+  return spawn(L, "spawn", 0);
+}
+
+
+/*** neap.async(fn, ...) -> Task: the same for a value that somebody will
+await: its error goes to those who await it; one that nobody has seen when
+the scope ends is raised by the scope. Does not suspend. */
+static int l_async (lua_State *L) {
+  return spawn(L, "async", T_ASYNC);
+}
+
+
+/* internal.background(fn, ...) -> Task: the same for work that serves several
+   tasks and belongs to none: a debounced run, what a stream reads ahead. No
+   scope waits for it or fails with it. It is cancelled when 'run' ends; that
+   of a host's task lives as the host's other tasks do. */
+static int l_background (lua_State *L) {
+  Sched *S = sched_of(L);
+  Scope *scope = S->background;
+  Task *t;
+  arg_callable(L, 1, 1, "background", "fn");
+  if (S->current != NULL && scope_top(S->current) == S->host) scope = S->host;
+  t = task_new(L, scope, lua_gettop(L) - 1, T_EXPOSED | T_ASYNC);
+  task_push_raw(L, t);
+  return 1;
+}
+
+
+/*** neap.current() -> Task or nil: the running task. */
+static int l_current (lua_State *L) {
+  Sched *S = sched_of(L);
+  if (S->current == NULL)
+    lua_pushnil(L);
+  else
+    task_push(L, S->current);
+  return 1;
+}
+
+
+static void describe_task (lua_State *L, Task *me, Line *line) {
+  Task *t = owner_of(line, Task, awaiters);
+  (void)me;
+  task_pushname(L, t);
+  lua_pushfstring(L, "task '%s'", lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+
+static void describe_children (lua_State *L, Task *t, Line *line) {
+  (void)line;
+  scope_describe(L, t);
+}
+
+
+static const WaitKind waits_task = { "task", NULL, describe_task, 0 };
+static const WaitKind waits_children = { "its children", NULL,
+                                         describe_children, 1 };
+
+static const luaL_Reg methods[] = {
+  { "await", t_await },
+  { "pawait", t_pawait },
+  { "cancel", t_cancel },
+  { "status", t_status },
+  { "waiting_on", t_waiting_on },
+  { "traceback", t_traceback },
+  { NULL, NULL },
+};
+
+static const luaL_Reg funcs[] = {
+  { "spawn", l_spawn },
+  { "async", l_async },
+  { "current", l_current },
+  { NULL, NULL },
+};
+
+
+static const luaL_Reg internals[] = {
+  { "background", l_background },
+  { NULL, NULL },
+};
+
+
+/* on the stack: the module's table, the scheduler */
+void task_openlib (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, -1);
+  sched_kind(S, WAIT_TASK, &waits_task);
+  sched_kind(S, WAIT_CHILDREN, &waits_children);
+  sched_funcs(L, funcs);
+  sched_internals(L, internals);
+  if (S->task_meta != 0) return; /* opened before: handles exist */
+  lua_createtable(L, 0, 6);
+  lua_pushvalue(L, -2);
+  lua_newtable(L);
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, methods, 1);
+  lua_pushcclosure(L, t_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, t_newindex, 1);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, t_tostring, 1);
+  lua_setfield(L, -2, "__tostring");
+  lua_getfield(L, -1, "__index");
+  lua_getupvalue(L, -1, 2);
+  lua_getfield(L, -1, "await");
+  lua_setfield(L, -4, "__neap_await");
+  lua_pop(L, 2);
+  lua_pushliteral(L, "neap.task");
+  lua_setfield(L, -2, "__name");
+  S->task_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+}
