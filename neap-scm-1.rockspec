@@ -68,6 +68,7 @@ build = {
         "csrc/stream.c",
         "csrc/streamlib.c",
         "csrc/task.c",
+        "csrc/tasklib.c",
         "csrc/terminal.c",
         "csrc/timer.c",
       },

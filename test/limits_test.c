@@ -100,6 +100,6 @@ int main (int argc, char **argv) {
   test("deep_families");
   test("deep_coroutines");
   test("in_the_middle");
-  test_finalizers(1, 3);
+  test_finalizers(1, 1);
   return RESULT;
 }

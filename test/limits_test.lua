@@ -450,7 +450,7 @@ function programs.finalizers ()
   for _ = 1, 50 do setmetatable({}, mt) end
   collectgarbage("incremental", 50, 1000, 1)
   collectgarbage()
-  for _ = 1, 3 do
+  for _ = 1, 2 do
     pcall(neap.run, function ()
       -- a limit of their own, for some wait for what may never come
       neap.move_on_after(100, neap.scope, function (s)
