@@ -169,6 +169,9 @@ describe("bin/neap", function ()
       assert.matches(":1: in main chunk", text)
       assert.matches("^neap: MyError: why\nstack traceback:\n",
         (neap "error(require 'neap'.error('MyError', 'why'))"))
+      assert.matches("^neap: %(error object is a table value%)\n", (neap [[
+        error(setmetatable({}, { __tostring = function () error "no" end }))
+      ]]))
     end)
 
     it("that is nil is one, too", function ()
@@ -220,6 +223,63 @@ describe("bin/neap", function ()
         local text, how, code = finish(start(table.unpack(words)))
         assert.matches("^neap: [^\n]+\nUsage: neap SCRIPT", text)
         assert.same({ "exit", 1 }, { how, code })
+      end
+    end)
+
+  end)
+
+  describe("in a checkout", function ()
+
+    local core = package.searchpath("neap.core", package.cpath)
+    local name, folder
+
+    setup(function ()
+      name = script [[
+        require "neap".sleep(0)
+        print(package.searchpath("neap.core", package.cpath))
+      ]]
+    end)
+
+    before_each(function ()
+      folder = os.tmpname()
+      os.remove(folder)
+      assert(os.execute(("mkdir -p %s/csrc && cp -R bin %s && "
+        .. "touch %s/csrc/neap.h && ln -s \"$PWD/lua\" %s")
+        :gsub("%%s", folder)))
+    end)
+
+    after_each(function () os.execute("rm -rf " .. folder) end)
+
+    -- what bin/neap prints where no path leads to a library
+    local function without_paths (neap_file, word)
+      local pipe = assert(io.popen(("LUA_PATH=x LUA_CPATH=x %s %s %s 2>&1")
+        :format(quoted(lua), neap_file, word)))
+      local text = pipe:read "a"
+      local _, _, code = pipe:close()
+      return text, code
+    end
+
+    it("says that it was not built", function ()
+      local text, code = without_paths(folder .. "/bin/neap", name)
+      assert.equal("neap: this checkout is not built yet: run 'make' in it "
+        .. "first\n", text)
+      assert.equal(1, code)
+    end)
+
+    it("uses what was built there, if the paths lead to none", function ()
+      os.execute(("mkdir -p %s/build/neap && ln -s %s %s/build/neap/core.so")
+        :format(folder, quoted(core), folder))
+      assert.equal(folder .. "/bin/../build/neap/core.so\n",
+        (without_paths(folder .. "/bin/neap", name)))
+      assert.equal(core .. "\n", (finish(start(name))))
+    end)
+
+    it("and elsewhere it says which library is not there", function ()
+      os.remove(folder .. "/csrc/neap.h")
+      for _, word in ipairs { "--version", name } do
+        local text, code = without_paths(folder .. "/bin/neap", word)
+        assert.matches("^neap: module 'neap' not found:", text)
+        assert.equal(1, code)
       end
     end)
 
