@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "dump.h"
 #include "task.h"
 
 
@@ -221,9 +222,11 @@ static void describe_sleep (lua_State *L, Task *t, Line *line) {
   (void)line;
   if (t->timer == 0)
     lua_pushliteral(L, "sleep without end");
-  else
-    lua_pushfstring(L, "sleep, %f s more",
-                    timer_at(&S->heap, t->timer) - sched_now(S));
+  else {
+    dump_seconds(L, timer_at(&S->heap, t->timer) - sched_now(S));
+    lua_pushfstring(L, "sleep, %s more", lua_tostring(L, -1));
+    lua_remove(L, -2);
+  }
 }
 
 

@@ -7,6 +7,8 @@
 
 #include "dump.h"
 
+#include <stdio.h>
+
 #include "task.h"
 
 /* deeper nesting is cut off */
@@ -102,6 +104,14 @@ void dump_tasks (lua_State *L, Sched *S) {
 }
 
 
+/* Lua's own %f shows all digits: 0.032681627999409 */
+void dump_seconds (lua_State *L, double seconds) {
+  char text[40];
+  snprintf(text, sizeof text, seconds < 1e9 ? "%.3f s" : "%g s", seconds);
+  lua_pushstring(L, text);
+}
+
+
 static void push_indent (lua_State *L, int depth) {
   luaL_Buffer b;
   luaL_buffinit(L, &b);
@@ -124,8 +134,9 @@ static void add_lines (lua_State *L, int lines, int list, int depth,
     lua_getfield(L, e, "waiting_on");
     if (lua_isstring(L, -1)) {
       lua_getfield(L, e, "since");
-      lua_pushfstring(L, " for %s, for %f s", lua_tostring(L, -2),
-                      now - lua_tonumber(L, -1));
+      dump_seconds(L, now - lua_tonumber(L, -1));
+      lua_pushfstring(L, " for %s, for %s", lua_tostring(L, -3),
+                      lua_tostring(L, -1));
     }
     else
       lua_pushliteral(L, "");

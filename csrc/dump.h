@@ -15,6 +15,9 @@ void dump_tasks (lua_State *L, Sched *S);
 /* push the same as text, a line for each task; may raise */
 void dump_text (lua_State *L, Sched *S);
 
+/* push a time as it is read best, with its unit: "0.033 s"; may raise */
+void dump_seconds (lua_State *L, double seconds);
+
 void dump_openlib (lua_State *L);
 
 HIDDEN_END
