@@ -18,8 +18,8 @@ local page = "docs/api.md"
 local rooms = {
   { "Running", "csrc/run.c", "csrc/tasklib.c", "csrc/clock.c" },
   { "Scopes and cancellation", "csrc/scopelib.c", "csrc/abortlib.c" },
-  { "Pool, parallel, batched, sequential", "csrc/poollib.c" },
-  { "All, race, any, all_settled", "lua/neap/collective.lua" },
+  { "Pools", "csrc/poollib.c" },
+  { "Several at once", "lua/neap/collective.lua" },
   { "Retry", "lua/neap/retry.lua" },
   { "Debounce and throttle", "lua/neap/burst.lua",
     "lua/neap/debounce.lua", "lua/neap/throttle.lua" },
