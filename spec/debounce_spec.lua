@@ -2,35 +2,8 @@ local neap = require "neap"
 local support = require "spec.support"
 
 local task, error_of = support.task, support.error_of
+local calls, noting = support.calls, support.noting
 local huge = math.huge
-
-
--- a function that notes when it runs and with what, and returns its arguments
-local function noting (log, seconds)
-  return function (...)
-    log(...)
-    if seconds then neap.sleep(seconds) end
-    return ...
-  end
-end
-
-
--- call `d` at these times, each with the time as its argument, and give what
--- came of it: "value@time" or "message@time", in the order of the calls
-local function calls (d, times)
-  local outcomes, start = {}, neap.now()
-  neap.scope(function (scope)
-    for i, time in ipairs(times) do
-      scope:spawn(function ()
-        neap.sleep(time)
-        local ok, value = pcall(d, time)
-        if not ok and type(value) == "table" then value = value.message end
-        outcomes[i] = ("%s@%g"):format(value, neap.now() - start)
-      end)
-    end
-  end)
-  return outcomes
-end
 
 
 local function is_debounced (err)

@@ -3,6 +3,8 @@
 local neap = require "neap"
 local support = require "spec.support"
 
+local list = support.list
+
 local run, task, error_of = support.run, support.task, support.error_of
 local marbles, diagram = support.marbles, support.diagram
 
@@ -12,13 +14,6 @@ local ways = {
   ["in order"] = { concurrency = 3 },
   ["at once"] = { concurrency = 3, ordered = false },
 }
-
-
-local function list (...)
-  local result = {}
-  for v in ... do result[#result + 1] = v end
-  return result
-end
 
 
 local function sorted (...)

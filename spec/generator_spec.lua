@@ -3,6 +3,8 @@
 local neap = require "neap"
 local support = require "spec.support"
 
+local list = support.list
+
 local run, task, error_of = support.run, support.task, support.error_of
 local internal = require("neap.core").internal
 
@@ -36,13 +38,6 @@ local slow_count = neap.generator(function (yield, n)
     yield(i)
   end
 end)
-
-
-local function list (...)
-  local result = {}
-  for v in ... do result[#result + 1] = v end
-  return result
-end
 
 
 describe("generator", function ()

@@ -3,6 +3,8 @@
 local neap = require "neap"
 local support = require "spec.support"
 
+local list = support.list
+
 local run, task, error_of = support.run, support.task, support.error_of
 local huge = math.huge
 
@@ -27,13 +29,6 @@ end
 local function sleeps (x)
   neap.sleep(x)
   return x
-end
-
-
-local function list (...)
-  local result = {}
-  for v in ... do result[#result + 1] = v end
-  return result
 end
 
 

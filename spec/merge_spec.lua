@@ -3,15 +3,10 @@
 local neap = require "neap"
 local support = require "spec.support"
 
+local list = support.list
+
 local run, task, error_of = support.run, support.task, support.error_of
 local marbles, diagram = support.marbles, support.diagram
-
-
-local function list (...)
-  local result = {}
-  for v in ... do result[#result + 1] = v end
-  return result
-end
 
 
 -- 1 ... n (or for ever), at once; notes its closing

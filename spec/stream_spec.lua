@@ -3,6 +3,8 @@
 local neap = require "neap"
 local support = require "spec.support"
 
+local list = support.list
+
 local run, task, error_of = support.run, support.task, support.error_of
 local huge, pack = math.huge, table.pack
 
@@ -18,13 +20,6 @@ local function numbers (n, err)
     end,
     __neap_close = function (source) source.closed = source.closed + 1 end,
   })
-end
-
-
-local function list (...)
-  local result = {}
-  for v in ... do result[#result + 1] = v end
-  return result
 end
 
 

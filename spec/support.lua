@@ -104,6 +104,43 @@ function support.recorder ()
 end
 
 
+--- A function that notes when it runs and with what (`log` is a recorder),
+-- takes `seconds`, and returns its arguments.
+function support.noting (log, seconds)
+  return function (...)
+    log(...)
+    if seconds then neap.sleep(seconds) end
+    return ...
+  end
+end
+
+
+--- Call `d` at these times, each with the time as its argument, and give what
+-- came of it: "value@time" or "message@time", in the order of the calls
+function support.calls (d, times)
+  local outcomes, start = {}, neap.now()
+  neap.scope(function (scope)
+    for i, time in ipairs(times) do
+      scope:spawn(function ()
+        neap.sleep(time)
+        local ok, value = pcall(d, time)
+        if not ok and type(value) == "table" then value = value.message end
+        outcomes[i] = ("%s@%g"):format(value, neap.now() - start)
+      end)
+    end
+  end)
+  return outcomes
+end
+
+
+--- A list of what a loop over an iterator gives: `list(stream)`.
+function support.list (...)
+  local result = {}
+  for v in ... do result[#result + 1] = v end
+  return result
+end
+
+
 --- How many random programs to play: `n`, or fewer where NEAP_SEEDS says so,
 -- as it does under valgrind.
 function support.seeds (n)
