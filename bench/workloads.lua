@@ -21,7 +21,7 @@ return function (api)
   local counts = {
     pool = 1000000, pool0 = 1000000, poolmem10k = 10000, poolmem1m = 1000000,
     sleep100k = 100000, cancel100k = 100000,
-    bytes = api.many or 100000,
+    frame100k = 1000000, bytes = api.many or 100000,
   }
 
 
@@ -43,6 +43,10 @@ return function (api)
 
 
   function all.switch1000 (n) return shared(n, 1000, yield) end
+
+
+  -- a frame of many tasks; hosts that are stepped have a way of their own
+  function all.frame100k (n) return shared(n, 100000, yield) end
 
 
   local function spawned (fn)

@@ -70,20 +70,6 @@ local function run (fn)
 end
 
 
-local function extra (all, counts)
-  counts.frame100k = 1000000
-  function all.frame100k (n)
-    return function ()
-      run(function ()
-        for _ = 1, 100000 do
-          cq:wrap(function () for _ = 1, n // 100000 do sleep(0) end end)
-        end
-      end)
-    end
-  end
-end
-
-
 return {
   version = "cqueues " .. cqueues.VERSION,
   run = run,
@@ -98,5 +84,4 @@ return {
     return setmetatable({ free = n, cond = condition.new() }, Semaphore)
   end,
   pool = pool,
-  extra = extra,
 }

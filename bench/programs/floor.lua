@@ -2,10 +2,10 @@
 
 local floor = require "floor"
 
-local run, sleep, spawn = floor.run, floor.sleep, floor.spawn
+local run, sleep = floor.run, floor.sleep
 
 
-local function extra (all, counts)
+local function extra (all)
   -- the resumes that an await and a value of a generator need: of the body,
   -- which waits; of the task, when it has waited; of the body again
   function all.generator_await (n)
@@ -21,24 +21,13 @@ local function extra (all, counts)
       end)
     end
   end
-
-  counts.frame100k = 1000000
-  function all.frame100k (n)
-    return function ()
-      run(function ()
-        for _ = 1, 100000 do
-          spawn(function () for _ = 1, n // 100000 do sleep(0) end end)
-        end
-      end)
-    end
-  end
 end
 
 
 return {
   version = "bare C core",
   run = run,
-  spawn = spawn,
+  spawn = floor.spawn,
   yield = function () sleep(0) end,
   sleep = sleep,
   timeout = floor.timeout,

@@ -92,54 +92,8 @@ local function run (fn)
 end
 
 
-local Semaphore = {}
-Semaphore.__index = Semaphore
-
-
-function Semaphore:acquire ()
-  if self.free > 0 then
-    self.free = self.free - 1
-  else
-    self.last = self.last + 1
-    self[self.last] = current
-    wait()
-  end
-end
-
-
-function Semaphore:release ()
-  local task = self[self.first]
-  if task then
-    self[self.first] = nil
-    self.first = self.first + 1
-    wake(task)
-  else
-    self.free = self.free + 1
-  end
-end
-
-
-local function semaphore (n)
-  return setmetatable({ free = n, first = 1, last = 0 }, Semaphore)
-end
-
-
-local function pool (source, n, fn)
-  local index, live, results, me = 0, n, {}, current
-  for _ = 1, n do
-    spawn(function ()
-      for item in source do
-        index = index + 1
-        local i = index
-        results[i] = fn(item, i)
-      end
-      live = live - 1
-      if live == 0 then wake(me) end
-    end)
-  end
-  wait()
-  return results
-end
+local semaphore, pool = require "by_hand" (function () return current end, wait,
+  wake, spawn)
 
 
 local Channel = {}
@@ -177,7 +131,7 @@ end
 
 
 -- generators and pipelines by hand
-local function extra (all, counts)
+local function extra (all)
   local function numbers (n)
     return coroutine.wrap(function ()
       for i = 1, n do yield(i) end
@@ -210,17 +164,6 @@ local function extra (all, counts)
       s = filter(s, function (x) return x > 0 end)
       s = map(s, function (x) return x - 1 end)
       for _ in s do end
-    end
-  end
-
-  counts.frame100k = 1000000
-  function all.frame100k (n)
-    return function ()
-      run(function ()
-        for _ = 1, 100000 do
-          spawn(function () for _ = 1, n // 100000 do sleep(0) end end)
-        end
-      end)
     end
   end
 end

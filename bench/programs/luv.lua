@@ -76,49 +76,8 @@ local function timeout (fn)
 end
 
 
-local Semaphore = {}
-Semaphore.__index = Semaphore
-
-
-function Semaphore:acquire ()
-  if self.free > 0 then
-    self.free = self.free - 1
-  else
-    self.last = self.last + 1
-    self[self.last] = running()
-    yield()
-  end
-end
-
-
-function Semaphore:release ()
-  local co = self[self.first]
-  if co then
-    self[self.first] = nil
-    self.first = self.first + 1
-    wake(co)
-  else
-    self.free = self.free + 1
-  end
-end
-
-
-local function pool (source, n, fn)
-  local index, live, results, me = 0, n, {}, running()
-  for _ = 1, n do
-    wake(coroutine.create(function ()
-      for item in source do
-        index = index + 1
-        local i = index
-        results[i] = fn(item, i)
-      end
-      live = live - 1
-      if live == 0 then wake(me) end
-    end))
-  end
-  yield()
-  return results
-end
+local semaphore, pool = require "by_hand" (running, yield, wake,
+  function (fn) wake(coroutine.create(fn)) end)
 
 
 return {
@@ -134,8 +93,6 @@ return {
   end,
   sleep = sleep,
   timeout = timeout,
-  semaphore = function (n)
-    return setmetatable({ free = n, first = 1, last = 0 }, Semaphore)
-  end,
+  semaphore = semaphore,
   pool = pool,
 }

@@ -141,7 +141,6 @@ local function extra (all, counts)
   all.streammem10k, counts.streammem10k = stream_memory, 10000
   all.streammem10m, counts.streammem10m = stream_memory, 10000000
 
-  counts.frame100k = 1000000
   function all.frame100k (n)
     neap.clock "manual"
     for _ = 1, 100000 do
