@@ -51,6 +51,7 @@ local Run = { __close = leave }
 local function perform (run)
   local object = run.object
   while run.due > now() do
+    run.hurry = run.hurry or new_event() -- set when it is due sooner
     move_on_after(run.due - now(), run.hurry.wait, run.hurry)
   end
   if object.next_run == run then object.next_run = nil end
@@ -69,7 +70,6 @@ function burst.run (object, due, values)
     object = object,
     number = object.born,
     due = due,
-    hurry = new_event(), -- set when it is due sooner, after all
     values = values,
     waiters = 0,
   }, Run)
@@ -182,7 +182,7 @@ function Burst:flush ()
   if run == nil then return end
   self.next_run = nil -- who calls from now on is too late for it
   run.due = now()
-  run.hurry:set()
+  if run.hurry ~= nil then run.hurry:set() end -- else it has not looked yet
   return burst.join(run)
 end
 
