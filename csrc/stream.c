@@ -60,15 +60,12 @@ static int go_on (lua_State *L, Sched *S, Stream *s, int i);
 
 
 void stream_mark (Stream *s) {
-  s->mark = &mark;
+  s->object.mark = &mark;
 }
 
 
 Stream *stream_test (lua_State *L, int idx) {
-  Stream *s = (Stream *)lua_touserdata(L, idx);
-  if (s == NULL || lua_rawlen(L, idx) < sizeof(Stream) || s->mark != &mark)
-    return NULL;
-  return s;
+  return (Stream *)object_at(L, idx, &mark);
 }
 
 
@@ -127,7 +124,7 @@ static int is_gone (lua_State *L, Sched *S, const Stream *s) {
 
 int stream_is_busy (lua_State *L, Stream *s) {
   if (s->state != STREAM_BUSY && s->state != STREAM_PROMISED) return 0;
-  if (is_gone(L, s->S, s)) s->state = STREAM_READY;
+  if (is_gone(L, s->object.S, s)) s->state = STREAM_READY;
   return s->state != STREAM_READY;
 }
 
@@ -167,7 +164,7 @@ static void suppress (lua_State *L, Sched *S) {
     return;
   }
   lua_pushnil(L);
-  error_hook(L, S, "on_suppressed", 2);
+  error_hook(L, S, "on_suppressed");
 }
 
 
@@ -186,7 +183,7 @@ static int close_failed (lua_State *L, Sched *S) {
 
 static int source_closed (lua_State *L, int status, lua_KContext then) {
   Stream *s = (Stream *)lua_touserdata(L, AT_STREAM);
-  Sched *S = s->S;
+  Sched *S = s->object.S;
   switch (then) {
     case THEN_GO_ON: /* with an item, so an error has to wait: it takes the
                         place of the source, to be raised by closing that */
@@ -294,7 +291,7 @@ static int follow (lua_State *L, Sched *S, Stream *s, Verdict verdict);
 
 static int called (lua_State *L, int status, lua_KContext ctx) {
   Stream *s = (Stream *)ctx;
-  return follow(L, s->S, s, judge(L, s->S, s, status));
+  return follow(L, s->object.S, s, judge(L, s->object.S, s, status));
 }
 
 
@@ -302,7 +299,8 @@ static int called (lua_State *L, int status, lua_KContext ctx) {
 static int children_ended (lua_State *L, int ending, int base) {
   Stream *s = (Stream *)lua_touserdata(L, AT_STREAM);
   (void)base;
-  return follow(L, s->S, s, ending >= END_EXPIRED ? FAILED : judge_mapped(L));
+  return follow(L, s->object.S, s,
+                ending >= END_EXPIRED ? FAILED : judge_mapped(L));
 }
 
 
@@ -399,9 +397,9 @@ static int source_failed (lua_State *L, Sched *S, Stream *s) {
 /* what the source gave is above AT_HANDLER */
 static int pulled (lua_State *L, int status, lua_KContext ctx) {
   Stream *s = (Stream *)ctx;
-  if (failed(status)) return source_failed(L, s->S, s);
-  if (lua_isnoneornil(L, AT_HANDLER + 1)) return ended(L, s->S, s);
-  return go_on(L, s->S, s, 0);
+  if (failed(status)) return source_failed(L, s->object.S, s);
+  if (lua_isnoneornil(L, AT_HANDLER + 1)) return ended(L, s->object.S, s);
+  return go_on(L, s->object.S, s, 0);
 }
 
 
@@ -411,10 +409,10 @@ static int pulled (lua_State *L, int status, lua_KContext ctx) {
 
 static int was_let_run (lua_State *L, int status, lua_KContext ctx) {
   Stream *s = (Stream *)ctx;
-  Task *t = s->S->current;
+  Task *t = s->object.S->current;
   (void)status;
-  if (!task_cancelled(t)) return go_on(L, s->S, s, PULLING);
-  rest(s->S, s);
+  if (!task_cancelled(t)) return go_on(L, s->object.S, s, PULLING);
+  rest(s->object.S, s);
   return cause_raise(L, t);
 }
 
@@ -550,7 +548,7 @@ static int next (lua_State *L, Sched *S, Stream *s) {
 static int next_turn (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
   Stream *s = (Stream *)lua_touserdata(L, AT_STREAM);
-  Sched *S = s->S;
+  Sched *S = s->object.S;
   (void)status;
   if (t->why == WHY_CANCEL) return cause_raise(L, t);
   if (has_turn(s, t) && task_cancelled(t)) {
@@ -569,7 +567,7 @@ waited for, nothing is lost: the stream can be asked again. Suspends when the
 source or a function does, and for its turn; needs no 'run' otherwise. */
 int stream_next (lua_State *L) {
   Stream *s = stream_check(L, "next");
-  Sched *S = s->S;
+  Sched *S = s->object.S;
   if (in_task(L, S)) SCHED_DETOUR(L, S, S->current, stream_next);
   lua_settop(L, AT_STREAM);
   return next(L, S, s);
@@ -593,7 +591,7 @@ static int close_turn (lua_State *L, int status, lua_KContext ctx) {
   Stream *s = (Stream *)lua_touserdata(L, AT_STREAM);
   (void)status;
   has_turn(s, (Task *)ctx);
-  return close(L, s->S, s);
+  return close(L, s->object.S, s);
 }
 
 
@@ -605,7 +603,7 @@ int stream_leave (lua_State *L) {
     lua_replace(L, AT_STREAM);
     s = (Stream *)lua_touserdata(L, AT_STREAM);
   }
-  return close(L, s->S, s);
+  return close(L, s->object.S, s);
 }
 
 

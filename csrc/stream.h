@@ -37,8 +37,7 @@ enum {
 };
 
 typedef struct Stream {
-  const void *mark; /* what tells it from other userdata */
-  Sched *S;
+  Object object;
   Task *runner;      /* NULL: outside of all tasks */
   lua_Integer slot;  /* of the runner, to see that it lives */
   Line turn;         /* tasks that wait for their turn */

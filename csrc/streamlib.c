@@ -108,7 +108,7 @@ static Stream *derive (lua_State *L, const char *fname, int more) {
   size = sizeof(Stream) + sizeof(Stage) * (size_t)n;
   s = (Stream *)lua_newuserdatauv(L, size, STREAM_FN - 1 + n);
   memset(s, 0, size);
-  s->S = sched_of(L);
+  s->object.S = sched_of(L);
   s->state = STREAM_ENDED;
   s->nstages = n;
   s->source = source;
