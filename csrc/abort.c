@@ -247,7 +247,7 @@ static void tell_listeners (lua_State *L, int idx, int reason) {
     lua_pushvalue(L, reason);
     if (lua_pcall(L, 1, 0, top + 1) != LUA_OK) {
       lua_pushnil(L); /* it belongs to no scope */
-      error_hook(L, s->S, "on_suppressed", 2);
+      error_hook(L, s->S, "on_suppressed");
     }
     lua_settop(L, top);
   }

@@ -286,9 +286,8 @@ static int call_hook (lua_State *L) {
 }
 
 
-void error_hook (lua_State *L, Sched *S, const char *name, int n) {
-  int base = lua_gettop(L) - n;
-  invariant(n == 2);
+void error_hook (lua_State *L, Sched *S, const char *name) {
+  int base = lua_gettop(L) - 2;
   if (lua_checkstack(L, 6)) {
     lua_pushcfunction(L, call_hook);
     lua_pushlightuserdata(L, S);
@@ -403,7 +402,7 @@ static int l_set_traceback (lua_State *L) {
 static int l_suppress (lua_State *L) {
   lua_settop(L, 1);
   lua_pushnil(L);
-  error_hook(L, sched_of(L), "on_suppressed", 2);
+  error_hook(L, sched_of(L), "on_suppressed");
   return 0;
 }
 

@@ -37,8 +37,9 @@ void error_arrives (lua_State *L, const char *how);
 /* push the traceback noted for the value at 'idx', or nil */
 void error_pushtrace (lua_State *L, Sched *S, int idx);
 
-/* call the hook 'name' with the 'n' values on top; pops them */
-void error_hook (lua_State *L, Sched *S, const char *name, int n);
+/* call the hook 'name' with the two values on top, the error and what it
+   belongs to; pops them */
+void error_hook (lua_State *L, Sched *S, const char *name);
 
 void error_openlib (lua_State *L);
 

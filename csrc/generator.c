@@ -233,7 +233,7 @@ static int close_failed (lua_State *L, Sched *S) {
   if (lua_isnil(L, AT_ERROR)) return raise(L);
   if (t == NULL || !task_cancelled(t) || !cause_is(L, t, -1)) {
     lua_pushnil(L);
-    error_hook(L, S, "on_suppressed", 2);
+    error_hook(L, S, "on_suppressed");
   }
   return 0;
 }

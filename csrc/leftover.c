@@ -82,7 +82,7 @@ static void unhandled (lua_State *L, Sched *S) {
     task_push(L, S->current);
   else
     lua_pushnil(L);
-  error_hook(L, S, "on_unhandled", 2);
+  error_hook(L, S, "on_unhandled");
 }
 
 

@@ -184,7 +184,7 @@ static void item_ended (lua_State *L, Worker *w, int ending) {
     if (task_cancelled(t) && cause_is(L, t, -1)) lua_error(L);
     if (index > p->stop) { /* dropped */
       lua_pushnil(L);
-      error_hook(L, S, "on_suppressed", 2);
+      error_hook(L, S, "on_suppressed");
     }
     else if (p->stop_on_error)
       lua_error(L);

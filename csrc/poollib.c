@@ -81,7 +81,7 @@ static int source_closed (lua_State *L, int status, lua_KContext failed) {
   if (failed) {
     if (close_failed) { /* the pool's own error wins */
       lua_pushnil(L);
-      error_hook(L, sched_of(L), "on_suppressed", 2);
+      error_hook(L, sched_of(L), "on_suppressed");
     }
     lua_settop(L, AT_RESULTS + 1);
     return lua_error(L);

@@ -139,7 +139,7 @@ void post_drain (lua_State *L, Sched *S) {
     lua_pushlightuserdata(L, x);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
       lua_pushnil(L);
-      error_hook(L, S, "on_unhandled", 2);
+      error_hook(L, S, "on_unhandled");
     }
     free(x);
     x = next;

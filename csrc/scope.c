@@ -428,7 +428,7 @@ static int suppress (lua_State *L) {
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
     lua_pop(L, 1);
   }
-  error_hook(L, s->S, "on_suppressed", 2);
+  error_hook(L, s->S, "on_suppressed");
   return 0;
 }
 
@@ -636,7 +636,7 @@ static void report (lua_State *L, Scope *s, Task *t) {
   lua_getiuservalue(L, -1, USERVALUE_VALUE);
   lua_insert(L, -2);
   task_observe(L, t);
-  error_hook(L, s->S, "on_unhandled", 2);
+  error_hook(L, s->S, "on_unhandled");
 }
 
 
@@ -688,7 +688,7 @@ void scope_abandon (lua_State *L, Scope *s) {
   while (s->zombies.first != NULL) {
     take_error(L, s, owner_of(s->zombies.first, Task, sib));
     lua_pushnil(L);
-    error_hook(L, s->S, "on_suppressed", 2);
+    error_hook(L, s->S, "on_suppressed");
   }
   release(L, s);
 }

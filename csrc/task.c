@@ -298,7 +298,7 @@ static void finish (lua_State *L, Task *t, lua_State *co, lua_State *from,
   }
   if (is_watched && lua_pcall(L, 1, 0, 0) != LUA_OK) {
     lua_pushnil(L);
-    error_hook(L, S, "on_unhandled", 2);
+    error_hook(L, S, "on_unhandled");
   }
 }
 
