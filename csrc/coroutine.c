@@ -248,7 +248,8 @@ static int yielded (lua_State *L, int status, lua_KContext ctx) {
 
 /*** neap.coroutine.yield(...) -> ...: as coroutine.yield; a coroutine that
 waits here can be closed with <close> variables that await. Raises when a
-scope or timeout that the coroutine has opened would be left. */
+scope or timeout that the coroutine has opened would be left. Suspends the
+coroutine. */
 static int co_yield (lua_State *L) {
   Sched *S = sched_of(L);
   Task *t = chain_of(L, S);

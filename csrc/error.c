@@ -346,7 +346,7 @@ static int l_hooks (lua_State *L) {
 /* error objects for Lua */
 
 
-/*** neap.error(name, message, fields) -> error: makes an error object;
+/*** neap.error(name [, message [, fields]]) -> error: makes an error object;
 'fields' are copied into it. Does not raise it. */
 static int l_error (lua_State *L) {
   if (lua_type(L, 1) != LUA_TSTRING)

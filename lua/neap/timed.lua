@@ -35,7 +35,7 @@ local Limited = {
 --- Limit the time that the consumer waits for an item. When it has passed, the
 -- source is cancelled and closed, a TimeoutError is raised, and the stream is
 -- ended. Does not suspend.
--- @function stream:timeout
+-- @function stream:timeout(seconds)
 -- @tparam number seconds for each item; `math.huge` for no limit
 -- @treturn stream
 local function limit (items, seconds)
@@ -134,7 +134,7 @@ end
 -- burst. At the end of the source what was held back comes at once; an error
 -- drops it. The source is read all the time; what the consumer is too slow for
 -- is dropped, but for the first and the latest. Does not suspend.
--- @function stream:debounce
+-- @function stream:debounce(seconds)
 -- @tparam number seconds how long it must be quiet
 -- @treturn stream
 local function debounce (items, seconds)
@@ -148,7 +148,7 @@ end
 -- within the interval the latest, at its end, which begins the next one. At the
 -- end of the source what was held back comes at once; an error drops it. The
 -- source is read all the time. Does not suspend.
--- @function stream:throttle
+-- @function stream:throttle(seconds)
 -- @tparam number seconds the interval
 -- @treturn stream
 local function throttle (items, seconds)
