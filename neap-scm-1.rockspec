@@ -1,4 +1,4 @@
--- For LuaRocks. The two lists below name every file, because a rockspec is
+-- For LuaRocks. The three lists below name every file, because a rockspec is
 -- plain data; 'make rockspec' writes them and 'make lint' compares.
 rockspec_format = "3.0"
 package = "neap"
@@ -95,6 +95,17 @@ build = {
   },
   install = {
     bin = { neap = "bin/neap" },
+    lua = { -- for editors, not to be required
+      -- lua/neap/types/*.d.lua
+      ["neap.types.calls"] = "lua/neap/types/calls.d.lua",
+      ["neap.types.errors"] = "lua/neap/types/errors.d.lua",
+      ["neap.types.pools"] = "lua/neap/types/pools.d.lua",
+      ["neap.types.running"] = "lua/neap/types/running.d.lua",
+      ["neap.types.scopes"] = "lua/neap/types/scopes.d.lua",
+      ["neap.types.streams"] = "lua/neap/types/streams.d.lua",
+      ["neap.types.sync"] = "lua/neap/types/sync.d.lua",
+      ["neap.types.world"] = "lua/neap/types/world.d.lua",
+    },
   },
   copy_directories = { "docs", "examples" },
 }

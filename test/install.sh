@@ -18,6 +18,7 @@ ${MAKE:-make} install DESTDIR="$tmp" PREFIX=/usr
   test "$(bin/neap a.lua 1 2)" = "ok	1	2"
   test "$("$LUA" -e 'print(require "neap".run(function () return "ok" end))')" = ok
   test -f include/neap.h
+  test -f share/lua/5.4/neap/types/streams.d.lua
   rm a.lua
 )
 

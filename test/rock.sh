@@ -48,6 +48,7 @@ END
     test "$("$1/bin/neap" task.lua command)" = "ok	command"
   )
   test/symbols.sh "$1/lib/lua/5.4/neap/core.so"
+  test -f "$1/share/lua/5.4/neap/types/streams.lua"
 }
 
 say sources

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Write the lists of C and Lua files in the rockspec anew. With --check only
-# tell whether they are right: 'make lint' does that, so that no file is
-# missing from what LuaRocks installs.
+# Write the lists of files in the rockspec anew: C, Lua, types for editors. With
+# --check only tell whether they are right: 'make lint' does that, so that no
+# file is missing from what LuaRocks installs.
 set -eu
 cd "$(dirname "$0")/.."
 export LC_ALL=C  # the same order everywhere
@@ -16,11 +16,14 @@ sources () {
   done
 }
 
-# types for editors (*.d.lua) are no modules
-modules () {
-  find lua/neap -name '*.lua' ! -name '*.d.lua' | sort | while read -r file; do
-    name=$(echo "$file" | sed 's,^lua/,,; s,\.lua$,,; s,/init$,,; s,/,.,g')
-    echo "    [\"$name\"] = \"$file\","
+# list INDENT FIND-ARGUMENTS: a line for each file, by the name of its module
+list () {
+  indent=$1
+  shift
+  find lua/neap "$@" | sort | while read -r file; do
+    name=$(echo "$file" |
+      sed 's,^lua/,,; s,\(\.d\)*\.lua$,,; s,/init$,,; s,/,.,g')
+    echo "${indent}[\"$name\"] = \"$file\","
   done
 }
 
@@ -30,7 +33,10 @@ modules () {
     case $line in
       *'"csrc/'*'.c",' | *'] = "lua/neap/'*) ;;
       *'-- csrc/*.c') echo "$line" && sources ;;
-      *'-- lua/neap/*.lua') echo "$line" && modules ;;
+      *'-- lua/neap/*.lua')
+        echo "$line" && list '    ' -name '*.lua' ! -name '*.d.lua' ;;
+      *'-- lua/neap/types/*.d.lua')
+        echo "$line" && list '      ' -name '*.d.lua' ;;
       *) echo "$line" ;;
     esac
   done
