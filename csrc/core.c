@@ -45,6 +45,7 @@ int luaopen_neap_core (lua_State *L) {
   abort_openlib(L);
   args_openlib(L);
   terminal_openlib(L);
+  wire_openlib(L);
   host_openlib(L);
   lua_pop(L, 1);
   lua_pushliteral(L, NEAP_VERSION);

@@ -59,9 +59,6 @@ struct Loop {
   int mirror;    /* what neap.fd gave away (mirror.h), or -1 */
 };
 
-/* woken because the descriptor was closed */
-#define WHY_CLOSED WHY_TIME
-
 
 /* ---------------------------------------------------------------------- */
 /* descriptors */

@@ -15,6 +15,9 @@ HIDDEN_BEGIN
 
 enum { IO_READ = 1, IO_WRITE = 2 };
 
+/* why a task was woken that waited for a descriptor: that was closed */
+#define WHY_CLOSED (WHY_CANCEL + 1)
+
 /* make the loop if there is none yet; may raise */
 void loop_open (lua_State *L, Sched *S);
 

@@ -23,6 +23,7 @@ void semaphore_openlib (lua_State *L);
 void source_openlib (lua_State *L);
 void stream_openlib (lua_State *L);
 void terminal_openlib (lua_State *L);
+void wire_openlib (lua_State *L);
 
 HIDDEN_END
 

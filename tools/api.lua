@@ -32,6 +32,8 @@ local rooms = {
     "lua/neap/map.lua", "lua/neap/flat_map.lua", "lua/neap/chunk.lua",
     "lua/neap/buffer.lua", "lua/neap/merge.lua", "lua/neap/timed.lua" },
   { "Outside world", "csrc/loop.c" },
+  { "Sockets", "lua/neap/socket.lua", "lua/neap/socket/stream.lua",
+    "lua/neap/socket/datagram.lua", "lua/neap/socket/base.lua" },
   { "Errors", "csrc/error.c" },
   { "Debugging", "csrc/dump.c" },
 }
@@ -39,7 +41,7 @@ local rooms = {
 -- documented for those who work on neap
 local internal = {
   "lua/neap/ahead.lua", "lua/neap/args.lua", "lua/neap/init.lua",
-  "lua/neap/workers.lua",
+  "lua/neap/socket/address.lua", "lua/neap/workers.lua",
 }
 
 

@@ -1,0 +1,347 @@
+/*
+** wire.c - what goes over a socket: bytes received, bytes sent, and waiting
+** for either with a deadline. For neap's own Lua files (neap.socket).
+**
+** Each function tries first and waits only if the kernel says so, but for one
+** case: after a receive that took all there was, nearly always nothing has
+** come since, so the next one waits at once and saves a system call.
+**
+** No function raises when it is cancelled or its descriptor is closed under
+** it. It says so by its results, so that its caller can put back what it
+** holds (bytes of half a line) before it raises.
+*/
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "loop.h"
+#include "rooms.h"
+#include "scope.h"
+
+/* bytes received at a time; they lie on the C stack until Lua has them */
+#define PIECE 16384
+
+/* so many bytes moved count like one operation against starving others */
+#define BYTES_PER_FUEL 4096
+
+#if !defined(MSG_NOSIGNAL) /* there LuaSocket sets SO_NOSIGPIPE */
+#define MSG_NOSIGNAL 0
+#endif
+
+typedef struct Wire {
+  Object object;
+  int fd;      /* -1: closed */
+  int drained; /* the last receive took all there was */
+} Wire;
+
+static const char wire_mark = 0; /* its address stands for the class */
+
+
+static Wire *check_wire (lua_State *L) {
+  Wire *w = (Wire *)object_at(L, 1, &wire_mark);
+  if (w == NULL) luaL_error(L, "a wire was expected");
+  return w;
+}
+
+
+static double deadline_at (lua_State *L, int idx) {
+  return lua_isnoneornil(L, idx) ? NEVER : lua_tonumber(L, idx);
+}
+
+
+static int has_passed (Sched *S, double deadline) {
+  return deadline < NEVER && deadline <= sched_now(S);
+}
+
+
+static int would_block (int error) {
+  return error == EAGAIN || error == EWOULDBLOCK;
+}
+
+
+static int refuse (lua_State *L, const char *word) {
+  lua_pushnil(L);
+  lua_pushstring(L, word);
+  return 2;
+}
+
+
+/* nil and the word that LuaSocket has for this */
+static int failed (lua_State *L, int error) {
+  switch (error) {
+    case EPIPE:
+    case ECONNRESET:
+    case ECONNABORTED: return refuse(L, "closed");
+    case ETIMEDOUT: return refuse(L, "timeout");
+    default: return refuse(L, strerror(error));
+  }
+}
+
+
+/* why nothing can be done now: a word, or NULL if it can */
+static const char *hindrance (const Wire *w, const Task *t) {
+  switch (t->why) {
+    case WHY_CANCEL: return "cancelled";
+    case WHY_TIME: return "timeout";
+    case WHY_CLOSED: return "forgotten";
+    default: return w->fd < 0 ? "forgotten" : NULL;
+  }
+}
+
+
+static int wait (lua_State *L, Wire *w, Task *t, int what, double deadline,
+                 lua_KFunction then) {
+  Sched *S = w->object.S;
+  Line *line = loop_line(L, S, w->fd, what);
+  sched_park(S, t, what == IO_READ ? WAIT_READABLE : WAIT_WRITABLE, line,
+             deadline);
+  loop_watch(S, w->fd);
+  return lua_yieldk(L, 0, (lua_KContext)t, then);
+}
+
+
+/* the running task, if it may suspend here */
+static Task *task_here (lua_State *L, const Wire *w) {
+  Sched *S = w->object.S;
+  return S->co == L && lua_isyieldable(L) ? S->current : NULL;
+}
+
+
+/* why it cannot even begin: a word, or NULL if it can. Outside of tasks it can
+   only if it need not wait. */
+static const char *objection (const Wire *w, const Task *t, double deadline) {
+  if (t == NULL && !has_passed(w->object.S, deadline)) return "outside";
+  if (t != NULL && task_cancelled(t)) return "cancelled";
+  return w->fd < 0 ? "closed" : NULL;
+}
+
+
+/*
+** The beginning of each. It is not left to SCHED_DETOUR, which would raise when
+** the task is cancelled.
+*/
+#define BEGIN(L, w, t, deadline, self) \
+  { \
+    const char *word = objection(w, t, deadline); \
+    if (word != NULL) return refuse(L, word); \
+    if (t != NULL && --(w)->object.S->fuel < 0) \
+      return sched_detour(L, (w)->object.S, t, self); \
+  }
+
+
+static void charge (Wire *w, ssize_t bytes) {
+  w->object.S->fuel -= (int)(bytes / BYTES_PER_FUEL);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* receiving */
+
+
+static int on_readable (lua_State *L, int status, lua_KContext t);
+
+
+static int receive (lua_State *L, Wire *w, Task *t) {
+  char bytes[PIECE];
+  ssize_t n;
+  do n = recv(w->fd, bytes, PIECE, 0);
+  while (n < 0 && errno == EINTR);
+  w->drained = n != PIECE;
+  if (n > 0) {
+    charge(w, n);
+    lua_pushlstring(L, bytes, (size_t)n);
+    return 1;
+  }
+  if (n == 0) return refuse(L, "closed");
+  if (would_block(errno)) {
+    double deadline = deadline_at(L, 2);
+    if (has_passed(w->object.S, deadline)) return refuse(L, "timeout");
+    return wait(L, w, t, IO_READ, deadline, on_readable);
+  }
+  failed(L, errno);
+  lua_pushliteral(L, "broken");
+  return 3;
+}
+
+
+static int on_readable (lua_State *L, int status, lua_KContext ctx) {
+  Wire *w = (Wire *)lua_touserdata(L, 1);
+  Task *t = (Task *)ctx;
+  const char *word = hindrance(w, t);
+  (void)status;
+  return word != NULL ? refuse(L, word) : receive(L, w, t);
+}
+
+
+/* internal.wire_receive(wire [, deadline]) -> what has come, at least one byte,
+   or nil and why: "closed" at the end and, with "broken" as a third value,
+   when the connection was lost; "timeout"; "cancelled"; "forgotten" when it was
+   closed by another task; "outside" when it would have to wait outside of a
+   task; or the system's words. Suspends. */
+static int l_receive (lua_State *L) {
+  Wire *w = check_wire(L);
+  Task *t = task_here(L, w);
+  double deadline = deadline_at(L, 2);
+  BEGIN(L, w, t, deadline, l_receive);
+  if (w->drained && !has_passed(w->object.S, deadline))
+    return wait(L, w, t, IO_READ, deadline, on_readable);
+  return receive(L, w, t);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* sending */
+
+
+static int on_writable (lua_State *L, int status, lua_KContext t);
+
+
+/* send the bytes from the one at index 3 to the one at index 4 */
+static int transmit (lua_State *L, Wire *w, Task *t) {
+  const char *data = lua_tostring(L, 2);
+  lua_Integer i = lua_tointeger(L, 3), j = lua_tointeger(L, 4);
+  while (i <= j) {
+    ssize_t n = send(w->fd, data + i - 1, (size_t)(j - i + 1), MSG_NOSIGNAL);
+    int error = errno;
+    if (n >= 0) {
+      i += n;
+      charge(w, n);
+    }
+    else if (error != EINTR) {
+      double deadline = deadline_at(L, 5);
+      lua_pushinteger(L, i);
+      lua_replace(L, 3);
+      if (!would_block(error))
+        failed(L, error);
+      else if (has_passed(w->object.S, deadline))
+        refuse(L, "timeout");
+      else
+        return wait(L, w, t, IO_WRITE, deadline, on_writable);
+      lua_pushinteger(L, i - 1);
+      return 3;
+    }
+  }
+  lua_pushinteger(L, j);
+  return 1;
+}
+
+
+static int on_writable (lua_State *L, int status, lua_KContext ctx) {
+  Wire *w = (Wire *)lua_touserdata(L, 1);
+  Task *t = (Task *)ctx;
+  const char *word = hindrance(w, t);
+  (void)status;
+  if (word == NULL) return transmit(L, w, t);
+  refuse(L, word);
+  lua_pushinteger(L, lua_tointeger(L, 3) - 1);
+  return 3;
+}
+
+
+/* internal.wire_send(wire, data, i, j [, deadline]) -> j, or nil, why not (as
+   above), and which byte was the last one sent. Suspends. */
+static int l_send (lua_State *L) {
+  Wire *w = check_wire(L);
+  Task *t = task_here(L, w);
+  size_t size;
+  luaL_checklstring(L, 2, &size);
+  luaL_argcheck(L, luaL_checkinteger(L, 3) >= 1, 3, "below 1");
+  luaL_argcheck(L, luaL_checkinteger(L, 4) <= (lua_Integer)size, 4,
+                "too large");
+  lua_settop(L, 5);
+  BEGIN(L, w, t, deadline_at(L, 5), l_send);
+  return transmit(L, w, t);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* waiting only */
+
+
+static int is_ready (Wire *w, int what) {
+  struct pollfd p;
+  p.fd = w->fd;
+  p.events = what == IO_READ ? POLLIN : POLLOUT;
+  p.revents = 0;
+  return poll(&p, 1, 0) > 0;
+}
+
+
+static int on_ready (lua_State *L, int status, lua_KContext ctx) {
+  const char *word = hindrance((Wire *)lua_touserdata(L, 1), (Task *)ctx);
+  (void)status;
+  if (word != NULL) return refuse(L, word);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+
+/* internal.wire_wait(wire, for_writing [, deadline]) -> true, or nil and why
+   not (as above). Suspends, unless the deadline has passed. */
+static int l_wait (lua_State *L) {
+  Wire *w = check_wire(L);
+  Task *t = task_here(L, w);
+  int what = lua_toboolean(L, 2) ? IO_WRITE : IO_READ;
+  double deadline = deadline_at(L, 3);
+  BEGIN(L, w, t, deadline, l_wait);
+  if (!has_passed(w->object.S, deadline))
+    return wait(L, w, t, what, deadline, on_ready);
+  if (!is_ready(w, what)) return refuse(L, "timeout");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+
+/* internal.wire_close(wire): the descriptor is going to be closed, by somebody
+   else; who waits is told. */
+static int l_close (lua_State *L) {
+  Wire *w = check_wire(L);
+  if (w->fd >= 0) loop_forget(w->object.S, w->fd);
+  w->fd = -1;
+  return 0;
+}
+
+
+/* internal.wire_enter(wire [, deadline]) -> true, or nil and "cancelled",
+   "outside" or "closed": what each of the functions above does first, for
+   operations of other libraries. Suspends when the task has run for long. */
+static int l_enter (lua_State *L) {
+  Wire *w = check_wire(L);
+  Task *t = task_here(L, w);
+  BEGIN(L, w, t, deadline_at(L, 2), l_enter);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+
+/* internal.wire(fd) -> a wire over a socket that does not block; -1: over one
+   that is closed, or not yet open */
+static int l_wire (lua_State *L) {
+  lua_Number fd = luaL_checknumber(L, 1); /* LuaSocket's are floats */
+  Wire *w;
+  luaL_argcheck(L, fd >= -1 && fd <= 0x0fffffff, 1, "no descriptor");
+  w = (Wire *)lua_newuserdatauv(L, sizeof(Wire), 0);
+  w->object.mark = &wire_mark;
+  w->object.S = sched_of(L);
+  w->fd = (int)fd;
+  w->drained = 0;
+  return 1;
+}
+
+
+static const luaL_Reg internals[] = {
+  { "wire", l_wire },
+  { "wire_close", l_close },
+  { "wire_enter", l_enter },
+  { "wire_receive", l_receive },
+  { "wire_send", l_send },
+  { "wire_wait", l_wait },
+  { NULL, NULL },
+};
+
+
+void wire_openlib (lua_State *L) {
+  sched_internals(L, internals);
+}

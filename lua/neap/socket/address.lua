@@ -1,0 +1,46 @@
+--- Names of hosts, without blocking.
+--
+-- @module neap.socket.address
+
+local luasocket = require "socket"
+
+local address = {}
+
+
+--- Is it an address in numbers, which nobody needs to be asked about?
+function address.is_numeric (host)
+  return host == "*" or host:find(":", 1, true) ~= nil
+    or host:find "^%d+%.%d+%.%d+%.%d+$" ~= nil
+end
+
+
+-- those of one family
+local function only (list, family)
+  local result = {}
+  for _, a in ipairs(list) do
+    if a.family == family then result[#result + 1] = a end
+  end
+  if result[1] == nil then return nil, "no " .. family .. " address" end
+  return result
+end
+
+
+--- All addresses of a host, in the order in which they are to be tried.
+-- Suspends, if the host is a name and a task is running.
+-- @tparam string host
+-- @tparam[opt] string family "inet" or "inet6", for only those
+-- @treturn table|nil a list of `{ family = "inet" or "inet6", addr = ... }`
+-- @treturn string|nil why there is none
+function address.resolve (host, family)
+  if address.is_numeric(host) then
+    local own = host:find(":", 1, true) and "inet6" or "inet"
+    return { { family = own, addr = host } }
+  end
+  local list, message = luasocket.dns.getaddrinfo(host)
+  if list == nil then return nil, message end
+  if family then return only(list, family) end
+  return list
+end
+
+
+return address

@@ -1,0 +1,216 @@
+--- What all kinds of sockets share: timeouts, waiting, closing, and the methods
+-- that need no waiting, which go on to LuaSocket's object.
+--
+-- A socket is a table with that object, `raw`, whose own timeout is always 0,
+-- and with the core's `wire` over the same descriptor. What waits ends in one
+-- of LuaSocket's words ("timeout", "closed"), or in one of the core's that are
+-- raised as errors: "cancelled", "forgotten" (closed by another task) and
+-- "outside" (of tasks).
+--
+-- @module neap.socket.base
+
+local core = require "neap.core"
+
+local internal = core.internal
+local checkpoint, now = core.checkpoint, core.now
+local move_on_after, semaphore = core.move_on_after, core.semaphore
+local enter = internal.enter
+local wire, wire_close = internal.wire, internal.wire_close
+local wire_enter, wire_wait = internal.wire_enter, internal.wire_wait
+local max, min = math.max, math.min
+
+local base = {}
+
+
+-- Make the socket know the descriptor that LuaSocket's object has now.
+function base.rewire (self)
+  local fd = self.raw:getfd()
+  if fd ~= self.fd then
+    self.fd = fd
+    self.wire = wire(fd)
+  end
+end
+
+
+function base.new (class, raw)
+  raw:settimeout(0)
+  raw:settimeout(-1, "t")
+  local self = setmetatable({ raw = raw, fd = nil, wire = nil }, class)
+  base.rewire(self)
+  return self
+end
+
+
+-- When an operation that begins now is to end; nil: never; 0: without waiting.
+function base.deadline (self)
+  local seconds = self.limit
+  if seconds then return seconds > 0 and now() + seconds or 0 end
+end
+
+
+-- When a single wait in it is to end.
+function base.wait_until (self, deadline)
+  local each = self.each
+  return each and min(deadline, now() + each) or deadline
+end
+
+
+-- Raise what is no result of method `fname`, or return the word as one.
+function base.stopped (word, fname)
+  if word == "cancelled" then
+    checkpoint() -- raises the cancellation
+  elseif word == "outside" then
+    enter(fname) -- says what to do
+  elseif word == "forgotten" then
+    error(core.error("ClosedError", "the socket was closed"), 0)
+  end
+  return nil, word
+end
+
+
+-- Do what `fn(raw, ...)` does as soon as it can be done, and give what it gave;
+-- or nil and a word for `stopped`. Suspends.
+function base.attempt (self, for_writing, fn, ...)
+  local deadline = base.deadline(self)
+  local ok, word = wire_enter(self.wire, deadline)
+  if not ok and word ~= "closed" then return nil, word end
+  while true do
+    local first, second, third = fn(self.raw, ...)
+    if first ~= nil or second ~= "timeout" then return first, second, third end
+    base.rewire(self)
+    ok, word = wire_wait(self.wire, for_writing, deadline)
+    if not ok then return nil, word end
+  end
+end
+
+
+-- ------------------------------------------------------------------------
+-- Turns. `self[side]` is false when nobody is at it, true when somebody is,
+-- and a semaphore once somebody had to wait for that.
+
+
+-- Wait for one's turn, if `self[side]` is set; false when the deadline has
+-- passed. Suspends.
+function base.wait_turn (self, side, deadline)
+  local turn, closed = self[side], self.closed
+  if turn == true then
+    turn = semaphore(1)
+    turn:try_acquire() -- for the one who is at it
+    self[side] = turn
+  end
+  local wait = deadline and max(0, deadline - now()) or math.huge
+  local ok = move_on_after(wait, turn.acquire, turn)
+  if ok and self.closed and not closed then
+    turn:release()
+    base.stopped("forgotten")
+  end
+  return ok
+end
+
+
+function base.end_turn (self, side)
+  local turn = self[side]
+  if turn == true then
+    self[side] = false
+  else
+    turn:release()
+  end
+end
+
+
+-- ------------------------------------------------------------------------
+-- Methods of all kinds
+
+local methods = {}
+
+
+--- Limit how long operations may take, as LuaSocket does: "b", the default, and
+-- "t" both limit each operation; when both are set, "b" limits single waits
+-- within it. Does not suspend.
+-- @function sock:settimeout
+-- @tparam number|nil seconds 0: never wait; nil or negative: no limit
+-- @tparam[opt="b"] string mode "b" or "t"
+-- @treturn integer 1
+function methods:settimeout (seconds, mode)
+  if seconds ~= nil and type(seconds) ~= "number" then
+    error(("bad argument #1 to 'settimeout' (number expected, got %s)"):format(
+      type(seconds)), 2)
+  end
+  mode = mode or "b"
+  if seconds and (seconds < 0 or seconds == math.huge) then seconds = nil end
+  if mode == "b" then
+    self.block = seconds
+  elseif mode == "t" or mode == "r" then
+    self.total = seconds
+  else
+    error("bad argument #2 to 'settimeout' (invalid timeout mode)", 2)
+  end
+  self.limit = self.total or self.block
+  self.each = self.total and self.block
+  return 1
+end
+
+
+--- The two limits, -1 for none. Does not suspend.
+-- @function sock:gettimeout
+-- @treturn number that of mode "b"
+-- @treturn number that of mode "t"
+function methods:gettimeout ()
+  return self.block or -1, self.total or -1
+end
+
+
+--- Close the socket. Tasks that wait for it get a ClosedError. Also done at
+-- the end of a block by `local sock <close> = ...`. Does not suspend.
+-- @function sock:close
+-- @treturn integer 1
+function methods:close ()
+  wire_close(self.wire)
+  self.closed = true
+  self.raw:close()
+  return 1
+end
+
+
+function methods:getfd ()
+  return self.raw:getfd()
+end
+
+
+function methods:setfd (fd)
+  self.raw:setfd(fd)
+  base.rewire(self)
+end
+
+
+function methods:dirty ()
+  return self.raw:dirty()
+end
+
+
+local function as_text (self)
+  return tostring(self.raw)
+end
+
+
+-- A class: the methods `own` on top of those above, and these on top of what
+-- else the example, an object of LuaSocket's, can do.
+function base.class (name, example, own)
+  local class = { __name = name, __tostring = as_text }
+  for key in pairs(getmetatable(example).__index) do
+    class[key] = function (self, ...)
+      local raw = self.raw
+      return raw[key](raw, ...)
+    end
+  end
+  example:close()
+  class.setstats, class.getstats = nil, nil -- they would know of nothing
+  for key, fn in pairs(methods) do class[key] = fn end
+  for key, fn in pairs(own) do class[key] = fn end
+  class.__index = class
+  class.__close = class.close
+  return class
+end
+
+
+return base

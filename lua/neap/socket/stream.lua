@@ -1,0 +1,459 @@
+--- Sockets that carry a stream of bytes: TCP and Unix, clients and servers.
+--
+-- Bytes are received in pieces as large as they come. What is there beyond what
+-- was asked for stays in `ahead`, from `pos` on; and when a receive is
+-- cancelled, so does all that it had got. `pull` and `push` move the bytes;
+-- TLS has its own (neap.socket.tls).
+--
+-- @module neap.socket.stream
+
+local address = require "neap.socket.address"
+local base = require "neap.socket.base"
+local core = require "neap.core"
+local luasocket = require "socket"
+
+local internal = core.internal
+local attempt, deadline_of, end_turn = base.attempt, base.deadline,
+  base.end_turn
+local rewire, stopped, wait_turn = base.rewire, base.stopped, base.wait_turn
+local wait_until = base.wait_until
+local stream_of, wire_receive = internal.stream_of, internal.wire_receive
+local wire_send, wire_wait = internal.wire_send, internal.wire_wait
+local now, sleep = core.now, core.sleep
+local concat = table.concat
+local find, gsub, sub = string.find, string.gsub, string.sub
+
+local BACKLOG = 1024 -- connections that wait to be accepted; the system has a
+-- limit of its own
+
+local FULL = 0.005 -- seconds until a Unix server is asked again
+
+local methods, Stream = {}, nil
+
+
+-- `family`: the only one that it can have, if that is so
+local function wrap (raw, family)
+  local self = base.new(Stream, raw)
+  self.family = family
+  self.ahead, self.pos = nil, 1
+  self.receiving, self.sending = false, false -- see base.wait_turn
+  return self
+end
+
+
+-- ------------------------------------------------------------------------
+-- Receiving
+
+
+-- the next piece, at least one byte; or nil, a word, and "broken" if it is no
+-- proper end
+function methods:pull (deadline)
+  return wire_receive(self.wire, wait_until(self, deadline))
+end
+
+
+-- exactly n bytes, or nil, a word, and what there was
+local function receive_bytes (self, n, deadline)
+  local ahead, pos = self.ahead, self.pos
+  if ahead == nil then
+    local data, word = self:pull(deadline)
+    if data == nil then return nil, word, "" end
+    if #data == n then return data end
+    ahead, pos = data, 1
+  end
+  local left = #ahead - pos + 1 -- what there is
+  if left > n then
+    self.ahead, self.pos = ahead, pos + n
+    return sub(ahead, pos, pos + n - 1)
+  end
+  local parts, count = { sub(ahead, pos) }, 1
+  self.ahead = nil
+  while left < n do
+    local data, word = self:pull(deadline)
+    if data == nil then return nil, word, concat(parts) end
+    count = count + 1
+    parts[count] = data
+    left = left + #data
+  end
+  if left > n then
+    local last = parts[count]
+    local pieces_end = #last - (left - n)
+    self.ahead, self.pos = last, pieces_end + 1
+    parts[count] = sub(last, 1, pieces_end)
+  end
+  return concat(parts)
+end
+
+
+-- a line and its end, or nil, a word, and what there was
+local function receive_line (self, deadline)
+  local parts, count = {}, 0
+  while true do
+    local ahead, pos = self.ahead, self.pos
+    if ahead == nil then
+      local word
+      ahead, word = self:pull(deadline)
+      if ahead == nil then return nil, word, concat(parts) end
+      pos = 1
+    end
+    local stop = find(ahead, "\n", pos, true)
+    count = count + 1
+    parts[count] = sub(ahead, pos, stop)
+    if stop == nil or stop == #ahead then
+      self.ahead = nil
+    else
+      self.ahead, self.pos = ahead, stop + 1
+    end
+    if stop then return count == 1 and parts[1] or concat(parts) end
+  end
+end
+
+
+-- all until the end, or nil, a word, and what there was
+local function receive_all (self, deadline)
+  local parts, count = {}, 0
+  if self.ahead then
+    parts[1], count = sub(self.ahead, self.pos), 1
+    self.ahead = nil
+  end
+  while true do
+    local data, word, broken = self:pull(deadline)
+    if data == nil then
+      data = concat(parts)
+      if word == "closed" and not broken and count > 0 then return data end
+      return nil, word, data
+    end
+    count = count + 1
+    parts[count] = data
+  end
+end
+
+
+-- LuaSocket's lines have neither their end nor any carriage return
+local function bare (line)
+  if find(line, "[\r\n]") then line = gsub(line, "[\r\n]+", "") end
+  return line
+end
+
+
+-- which of these, and how many bytes
+local function pattern_of (pattern)
+  if pattern == nil or pattern == "*l" or pattern == "l" then
+    return receive_line
+  elseif pattern == "*a" or pattern == "a" then
+    return receive_all
+  end
+  local n = tonumber(pattern)
+  if n == nil or n < 0 or n >= 2 ^ 53 then
+    error("bad argument #1 to 'receive' (invalid receive pattern)", 3)
+  end
+  return receive_bytes, n // 1 | 0
+end
+
+
+-- keep what was received for the next one, for this one raises
+local function unreceive (self, data)
+  if data == "" then return end
+  if self.ahead then data = data .. sub(self.ahead, self.pos) end
+  self.ahead, self.pos = data, 1
+end
+
+
+--- Receive from the connection. Suspends. When it is cancelled, what it had got
+-- is kept for the next one. Of several tasks that receive at once, each has its
+-- turn, in order.
+-- @function sock:receive
+-- @tparam[opt="*l"] string|integer pattern "*l": a line, without its end;
+-- "*a": all until the connection is closed; a number: so many bytes
+-- @tparam[opt=""] string prefix put before what is received; with a number, it
+-- counts
+-- @treturn string|nil what was received
+-- @treturn string|nil "closed", "timeout", or what the system says
+-- @treturn string|nil what there was until then, with the prefix
+function methods:receive (pattern, prefix)
+  local take, n = receive_bytes, pattern
+  if math.type(n) ~= "integer" or n < 0 then take, n = pattern_of(pattern) end
+  prefix = prefix or ""
+  if n and prefix ~= "" then
+    n = n - #prefix
+    if n <= 0 then return prefix end
+  end
+  local deadline = self.limit and deadline_of(self)
+  if self.receiving and not wait_turn(self, "receiving", deadline) then
+    return nil, "timeout", prefix
+  end
+  self.receiving = self.receiving or true
+  local data, word, partial
+  if n then
+    data, word, partial = take(self, n, deadline)
+  else
+    data, word, partial = take(self, deadline)
+  end
+  end_turn(self, "receiving")
+  if data then
+    if take == receive_line then data = bare(data) end
+    return prefix == "" and data or prefix .. data
+  end
+  if word == "cancelled" or word == "forgotten" or word == "outside" then
+    unreceive(self, partial)
+    stopped(word, "receive")
+  end
+  if take == receive_line then partial = bare(partial) end
+  return nil, word, prefix .. partial
+end
+
+
+--- What has come, at least one byte; so `neap.read(sock)` is a stream of
+-- pieces, which closes the socket at its end. Suspends.
+-- @function sock:read
+-- @tparam[opt=math.huge] integer max bytes at most
+-- @treturn string|nil nil at the end
+-- @raise a string when the connection was lost, or a timeout has passed
+function methods:read (max)
+  local deadline = self.limit and deadline_of(self)
+  if self.receiving and not wait_turn(self, "receiving", deadline) then
+    error("timeout", 0)
+  end
+  self.receiving = self.receiving or true
+  local data, word, broken, pos = self.ahead, nil, nil, self.pos
+  if data then
+    self.ahead = nil
+  else
+    data, word, broken = self:pull(deadline)
+    pos = 1
+  end
+  end_turn(self, "receiving")
+  if data then
+    if max and #data - pos >= max then
+      self.ahead, self.pos = data, pos + max
+      return sub(data, pos, pos + max - 1)
+    end
+    return pos == 1 and data or sub(data, pos)
+  end
+  stopped(word, "read")
+  if word == "closed" and not broken then return nil end
+  error(broken and "connection lost" or word, 0)
+end
+
+
+function methods:dirty ()
+  return self.ahead ~= nil or self.raw:dirty()
+end
+
+
+-- ------------------------------------------------------------------------
+-- Sending
+
+
+-- send bytes i to j; j, or nil, a word, and which was the last one sent
+function methods:push (data, i, j, deadline)
+  return wire_send(self.wire, data, i, j, deadline)
+end
+
+
+--- Send all of `data`, or its bytes `i` to `j`, which are counted as
+-- `string.sub` does. Suspends. Of several tasks that send at once, each has its
+-- turn, in order, so what they send is not mixed. When it is cancelled, some of
+-- it may have been sent.
+-- @function sock:send
+-- @tparam string data
+-- @tparam[opt=1] integer i
+-- @tparam[opt=-1] integer j
+-- @treturn integer|nil the number of the last byte that was sent
+-- @treturn string|nil "closed", "timeout", or what the system says
+-- @treturn integer|nil the number of the last byte that was sent
+function methods:send (data, i, j)
+  local kind = type(data)
+  if kind == "number" then
+    data = tostring(data)
+  elseif kind ~= "string" then
+    error(("bad argument #1 to 'send' (string expected, got %s)"):format(kind),
+      2)
+  end
+  local size = #data
+  i, j = i or 1, j or size
+  if i < 0 then i = math.max(size + i + 1, 1) elseif i == 0 then i = 1 end
+  if j < 0 then j = size + j + 1 elseif j > size then j = size end
+  local deadline = self.limit and deadline_of(self)
+  if self.sending and not wait_turn(self, "sending", deadline) then
+    return nil, "timeout", i - 1
+  end
+  self.sending = self.sending or true
+  local last, word, partial = self:push(data, i, j, deadline)
+  end_turn(self, "sending")
+  if last then return last end
+  stopped(word, "send")
+  return nil, word, partial or i - 1
+end
+
+
+--- Say that no more is sent ("send", a half-close: the other side sees the
+-- end), or received ("receive"), or neither. Does not suspend.
+-- @function sock:shutdown
+-- @tparam[opt="both"] string how
+-- @treturn integer 1
+function methods:shutdown (how)
+  return self.raw:shutdown(how)
+end
+
+
+-- ------------------------------------------------------------------------
+-- Connecting
+
+
+-- A Unix server that has no place in its line is asked again and again. Each
+-- time LuaSocket closes the socket.
+local function connect_to_path (self, path, deadline)
+  while true do
+    local ok, message = self.raw:connect(path)
+    rewire(self)
+    if ok or message ~= "timeout" then return ok, message end
+    if deadline and deadline <= now() then return nil, "timeout" end
+    sleep(FULL)
+    self.raw = require("socket.unix").stream()
+    self.raw:settimeout(0)
+  end
+end
+
+
+local function connect_to (self, addr, port, deadline)
+  local raw = self.raw
+  local ok, message = raw:connect(addr, port)
+  rewire(self)
+  if not ok and message == "timeout" then
+    ok, message = wire_wait(self.wire, true, deadline)
+    if not ok then return nil, message end
+    ok, message = raw:connect(addr, port) -- how did it end?
+  end
+  if ok or message == "already connected" then return 1 end
+  return nil, message
+end
+
+
+-- connect to the first of the addresses that answers; 1, or nil and a word
+local function try_all (self, host, port, deadline)
+  local ok, word = internal.wire_enter(self.wire, deadline)
+  if not ok and word ~= "closed" then return nil, word end
+  if port == nil then return connect_to_path(self, host, deadline) end
+  local addresses
+  addresses, word = address.resolve(host, self.family)
+  for _, a in ipairs(addresses or {}) do
+    ok, word = connect_to(self, a.addr, port, deadline)
+    if ok then return 1 end
+    if word == "timeout" or word == "cancelled" or word == "forgotten"
+        or word == "outside" then
+      break
+    end
+  end
+  return nil, word
+end
+
+
+--- Connect to a host, or to a Unix socket. Of the addresses that the name of
+-- the host stands for, each is tried in turn. Suspends.
+-- @function sock:connect
+-- @tparam string host a name, an address, or the path of a Unix socket
+-- @tparam[opt] integer|string port
+-- @treturn integer|nil 1
+-- @treturn string|nil "connection refused", "timeout", or what the system says
+function methods:connect (host, port)
+  local ok, word = try_all(self, host, port, deadline_of(self))
+  if ok then
+    self.host = host
+    return 1
+  end
+  return stopped(word, "connect")
+end
+
+
+methods.setpeername = methods.connect
+
+
+--- Take an address of this machine, for a server ("*": all of them) or for the
+-- near end of a connection. Suspends if it is the name of a host.
+-- @function sock:bind
+-- @tparam string host or the path of a Unix socket
+-- @tparam[opt] integer|string port 0: any that is free
+-- @treturn integer|nil 1
+-- @treturn string|nil why not
+function methods:bind (host, port)
+  local ok, message
+  if port == nil then
+    ok, message = self.raw:bind(host)
+  else
+    local list
+    list, message = address.resolve(host, self.family)
+    if list == nil then return nil, message end
+    ok, message = self.raw:bind(list[1].addr, port)
+  end
+  rewire(self)
+  return ok, message
+end
+
+
+methods.setsockname = methods.bind
+
+
+-- ------------------------------------------------------------------------
+-- Servers
+
+
+--- Begin to serve: connections are taken from now on. Does not suspend.
+-- @function sock:listen
+-- @tparam[opt=1024] integer backlog how many may wait to be accepted; the
+-- system has a limit of its own
+-- @treturn integer|nil 1
+-- @treturn string|nil why not
+function methods:listen (backlog)
+  local ok, message = self.raw:listen(backlog or BACKLOG)
+  rewire(self)
+  return ok, message
+end
+
+
+local function accept_raw (raw)
+  return raw:accept()
+end
+
+
+--- Wait for the next connection. Suspends.
+-- @function sock:accept
+-- @treturn sock|nil the connection
+-- @treturn string|nil "timeout", or what the system says
+function methods:accept ()
+  local raw, word = attempt(self, false, accept_raw)
+  if raw then return wrap(raw) end
+  return stopped(word, "accept")
+end
+
+
+local Incoming = {
+  __name = "neap.incoming",
+  __call = function (incoming)
+    local server = incoming.server
+    while not server.closed do
+      local raw, word = attempt(server, false, accept_raw)
+      if raw then return wrap(raw) end
+      -- a connection that is lost before it is accepted is nobody's business
+      if word ~= "closed" and word ~= "forgotten" then
+        stopped(word, "incoming")
+        error(word, 0)
+      end
+    end
+  end,
+  __neap_close = function () end, -- whoever stops taking may go on later
+}
+
+
+--- A server's connections, as a stream: `for client in server:incoming() do`.
+-- It ends when the server is closed, not the other way round. Does not suspend.
+-- @function sock:incoming
+-- @treturn stream
+function methods:incoming ()
+  return stream_of(setmetatable({ server = self }, Incoming))
+end
+
+
+Stream = base.class("neap.socket.stream", luasocket.tcp(), methods)
+
+return { class = Stream, wrap = wrap }

@@ -1,0 +1,684 @@
+--- neap.socket: LuaSocket's objects in tasks, over loopback.
+
+local luasocket = require "socket"
+local neap = require "neap"
+local peers = require "spec.peers"
+local socket = require "neap.socket"
+local support = require "spec.support"
+
+local task, error_of = peers.task, support.error_of
+
+
+-- both ends of a connection
+local function pair ()
+  local server <close> = assert(socket.bind("127.0.0.1", 0))
+  local _, port = server:getsockname()
+  local near = assert(socket.connect("127.0.0.1", port))
+  return near, assert(server:accept())
+end
+
+
+-- closes these at the end of a block
+local function closing (...)
+  local socks = { ... }
+  return setmetatable({}, { __close = function ()
+    for _, sock in ipairs(socks) do sock:close() end
+  end })
+end
+
+
+-- let the other tasks run until they wait for the world
+local function settle ()
+  for _ = 1, 3 do neap.sleep(0) end
+end
+
+
+describe("a TCP connection", function ()
+
+  it("carries lines, numbers of bytes and all until its end", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    assert.equal(22, a:send "one\r\ntwo\n\nfour\r\nabcdef")
+    assert.equal("one", b:receive())
+    assert.equal("two", b:receive "*l")
+    assert.equal("", b:receive "*l")
+    assert.equal("four", b:receive "l")
+    assert.equal("ab", b:receive(2))
+    assert.equal("", b:receive(0))
+    assert.is_true(b:dirty())
+    a:send "ghi"
+    a:close()
+    assert.equal("cdefghi", b:receive "*a")
+    assert.same({ nil, "closed", "" }, { b:receive "*a" })
+    assert.same({ nil, "closed", "" }, { b:receive "*l" })
+    assert.same({ nil, "closed", "" }, { b:receive(1) })
+  end))
+
+
+  it("puts a prefix before what it receives; with a number it counts",
+    task(function ()
+      local a, b = pair()
+      local _ <close> = closing(a, b)
+      a:send "cdef\nghi"
+      assert.equal("abcd", b:receive(4, "ab"))
+      assert.equal("abcd", b:receive(3, "abcd"))
+      assert.equal("> ef", b:receive("*l", "> "))
+      a:close()
+      assert.equal("> ghi", b:receive("*a", "> "))
+      assert.same({ nil, "closed", "> " }, { b:receive(9, "> ") })
+    end))
+
+
+  it("gives what came before the end as a partial result", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    a:send "half a line"
+    a:close()
+    assert.same({ nil, "closed", "half a line" }, { b:receive() })
+    a, b = pair()
+    local _ <close> = closing(a, b)
+    a:send "1234"
+    a:close()
+    assert.same({ nil, "closed", "1234" }, { b:receive(5) })
+  end))
+
+
+  it("waits for what is to come in pieces", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    neap.spawn(function ()
+      for _, piece in ipairs { "li", "ne\r", "\nby", "tes", "a", "ll" } do
+        a:send(piece)
+        neap.sleep(0.001)
+      end
+      a:close()
+    end)
+    assert.equal("line", b:receive())
+    assert.equal("bytes", b:receive(5))
+    assert.equal("all", b:receive "*a")
+  end))
+
+
+  it("sends parts of a string as LuaSocket counts them", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    assert.equal(4, a:send("abcdef", 3, 4))
+    assert.equal(6, a:send("abcdef", -2))
+    assert.equal(2, a:send("abcdef", -99, 2))
+    assert.equal(6, a:send("abcdef", 5, 99))
+    assert.equal(2, a:send("abcdef", 3, 2)) -- nothing
+    assert.equal(0, a:send "")
+    assert.equal(2, a:send(42))
+    assert.equal("cdefabef42", b:receive(10))
+  end))
+
+
+  it("rejects what LuaSocket rejects, and goes on", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    for _, bad in ipairs { "*x", -1, {}, "" } do
+      assert.matches("bad argument #1 to 'receive' %(invalid receive pattern",
+        error_of(a.receive, a, bad))
+    end
+    assert.matches("bad argument #1 to 'send' %(string expected, got table",
+      error_of(a.send, a, {}))
+    assert.matches("#2 to 'settimeout' %(invalid timeout mode",
+      error_of(a.settimeout, a, 1, "x"))
+    assert.matches("#1 to 'settimeout'", error_of(a.settimeout, a, "1"))
+    b:send "x"
+    assert.equal("x", a:receive(1))
+  end))
+
+
+  it("sends more than fits, while the other side reads slowly",
+    task(function ()
+      local a, b = pair()
+      local _ <close> = closing(a, b)
+      local data = ("0123456789"):rep(400000)
+      local sent
+      neap.spawn(function ()
+        sent = a:send(data)
+        a:shutdown "send"
+      end)
+      settle()
+      assert.is_nil(sent)
+      assert.is_true(data == b:receive "*a")
+      assert.equal(#data, sent)
+    end))
+
+
+  it("closes one direction, and goes on in the other", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    a:send "question"
+    assert.equal(1, a:shutdown "send")
+    assert.equal("question", b:receive "*a")
+    b:send "answer"
+    b:close()
+    assert.equal("answer", a:receive "*a")
+  end))
+
+
+  it("is refused, reset and lost with LuaSocket's words", task(function ()
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    server:close()
+    assert.same({ nil, "connection refused" },
+      { socket.connect("127.0.0.1", port) })
+
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    b:send "some"
+    neap.readable(a)
+    b:setoption("linger", { on = true, timeout = 0 })
+    b:close()
+    -- what is lost is no end: the partial result is no result
+    assert.same({ nil, "closed", "some" }, { a:receive "*a" })
+    local sent, message
+    repeat sent, message = a:send "x" until not sent
+    assert.equal("closed", message)
+  end))
+
+
+  it("tells its addresses and takes options", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    local ip, port = a:getpeername()
+    local near_ip, near_port = b:getsockname()
+    assert.same({ ip, port }, { near_ip, tonumber(near_port) })
+    assert.equal("127.0.0.1", ip)
+    assert.equal(1, a:setoption("tcp-nodelay", true))
+    assert.is_true(a:getoption "tcp-nodelay")
+    assert.matches("^tcp{client}", tostring(a))
+    assert.equal(a:getfd(), a.raw:getfd())
+  end))
+
+
+  it("is read as a stream of pieces, which closes it", task(function ()
+    local a, b = pair()
+    local _ <close> = a
+    neap.spawn(function ()
+      for i = 1, 3 do
+        a:send("piece " .. i)
+        neap.sleep(0.001)
+      end
+      a:close()
+    end)
+    local text = table.concat(neap.collect(neap.read(b)))
+    assert.equal("piece 1piece 2piece 3", text)
+    assert.equal(-1, b:getfd())
+    a, b = pair()
+    local _ <close> = closing(a, b)
+    a:send "abc"
+    assert.equal("ab", b:read(2))
+    assert.equal("c", b:read(2))
+    a:setoption("linger", { on = true, timeout = 0 })
+    a:close()
+    assert.equal("connection lost", error_of(b.read, b))
+  end))
+
+end)
+
+
+describe("a timeout", function ()
+
+  it("gives what there was, and the rest goes on", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    assert.equal(1, b:settimeout(0.002))
+    a:send "ab"
+    assert.same({ nil, "timeout", "ab" }, { b:receive(4) })
+    a:send "cd\n"
+    assert.equal("abcd", b:receive(4, "ab"))
+    assert.equal("", b:receive())
+    b:settimeout(nil)
+    neap.spawn(function ()
+      neap.sleep(0.004)
+      a:send "late\n"
+    end)
+    assert.equal("late", b:receive())
+  end))
+
+
+  it("of 0 never waits, also outside of tasks", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    b:settimeout(0)
+    local ran = false
+    neap.spawn(function () ran = true end)
+    assert.same({ nil, "timeout", "" }, { b:receive() })
+    assert.is_false(ran)
+    a:send "x\n"
+    neap.readable(b)
+    coroutine.wrap(function () -- not a task's own
+      assert.equal("x", b:receive())
+      assert.same({ nil, "timeout", "" }, { b:receive() })
+      b:settimeout(1)
+      assert.matches("'receive' cannot wait inside a plain coroutine",
+        error_of(b.receive, b))
+    end)()
+    a:send "y\n"
+    assert.equal("y", b:receive())
+  end))
+
+
+  it("of mode t limits the whole operation, b then each wait",
+    task(function ()
+      local a, b = pair()
+      local _ <close> = closing(a, b)
+      assert.same({ -1, -1 }, { b:gettimeout() })
+      b:settimeout(0.05, "b")
+      b:settimeout(0.02, "t")
+      assert.same({ 0.05, 0.02 }, { b:gettimeout() })
+      local dripping = neap.async(function ()
+        repeat neap.sleep(0.004) until not a:send "x"
+      end)
+      local _, message, partial = b:receive(1000)
+      assert.equal("timeout", message)
+      assert.is_true(#partial < 50)
+      b:settimeout(0.1, "t")
+      b:settimeout(0, "b")
+      assert.equal("timeout", select(2, b:receive(1000)))
+      dripping:cancel()
+    end))
+
+
+  it("of a send tells which byte was the last", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    a:settimeout(0.002)
+    local data = ("x"):rep(10000000)
+    local sent, message, last = a:send(data)
+    assert.is_nil(sent)
+    assert.equal("timeout", message)
+    assert.is_true(last > 0 and last < #data)
+    local reader = neap.async(b.receive, b, #data)
+    a:settimeout(nil)
+    assert.equal(#data, a:send(data, last + 1))
+    assert.equal(#data, #reader:await())
+  end))
+
+
+  it("of accept and connect", task(function ()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    server:settimeout(0.001)
+    assert.same({ nil, "timeout" }, { server:accept() })
+    local full <close> = assert(socket.unix())
+    local path = os.tmpname()
+    os.remove(path)
+    assert(full:bind(path))
+    assert(full:listen(0))
+    local first <close> = assert(socket.unix())
+    assert.equal(1, first:connect(path))
+    local second <close> = assert(socket.unix())
+    second:settimeout(0.01)
+    assert.same({ nil, "timeout" }, { second:connect(path) })
+    os.remove(path)
+  end))
+
+end)
+
+
+describe("cancellation", function ()
+
+  it("of a receive loses no byte", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    for _, pattern in ipairs { "*l", 100, "*a" } do
+      a:send "with\rcr"
+      assert.is_false(neap.move_on_after(0.002, b.receive, b, pattern))
+    end
+    a:send "\nrest"
+    assert.equal("with\rcrwith\rcrwith\rcr", b:receive(21))
+    assert.equal("", b:receive())
+    assert.is_false(neap.move_on_after(0.002, b.receive, b, 9, "pre"))
+    assert.equal("rest", b:receive(4))
+  end))
+
+
+  it("reaches a task whose socket is always ready", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    local data = ("x"):rep(16)
+    local writer = neap.async(function ()
+      while a:send(data) do end
+    end)
+    assert.is_false((neap.move_on_after(0.005, function ()
+      while b:receive(1) do end
+    end)))
+    writer:cancel()
+  end))
+
+
+  it("raises at once in a cancelled scope, also if there is something",
+    task(function ()
+      local a, b = pair()
+      local _ <close> = closing(a, b)
+      a:send "abc"
+      neap.readable(b)
+      neap.scope(function (scope)
+        scope:cancel()
+        for _, method in ipairs { "receive", "accept", "read" } do
+          assert.is_true(neap.is_abort(error_of(b[method], b)))
+        end
+        assert.is_true(neap.is_abort(error_of(b.send, b, "x")))
+      end)
+      assert.equal("abc", b:receive(3))
+      assert.is_false(a:dirty())
+    end))
+
+
+  it("of a connect leaves no descriptor", task(function ()
+    local full <close> = assert(socket.unix())
+    local path = os.tmpname()
+    os.remove(path)
+    assert(full:bind(path))
+    assert(full:listen(0))
+    local first <close> = assert(socket.unix())
+    assert.equal(1, first:connect(path))
+    assert.is_false((neap.move_on_after(0.005, function ()
+      local second <close> = assert(socket.unix())
+      second:connect(path)
+    end)))
+    os.remove(path)
+  end))
+
+end)
+
+
+describe("close", function ()
+
+  it("wakes who waits with a ClosedError", task(function ()
+    local a, b = pair()
+    local _ <close> = b
+    local receiver = neap.async(a.receive, a)
+    local second = neap.async(a.receive, a)
+    local sender = neap.async(a.send, a, ("x"):rep(1e7))
+    settle()
+    assert.equal(1, a:close())
+    for _, waiting in ipairs { receiver, second, sender } do
+      assert.equal("ClosedError", error_of(waiting.await, waiting).name)
+    end
+    assert.same({ nil, "closed", "" }, { a:receive() })
+    assert.same({ nil, "closed", 0 }, { a:send "x" })
+    assert.equal(1, a:close())
+    assert.equal(-1, a:getfd())
+  end))
+
+
+  it("also who was woken already, when the number is another's by then",
+    task(function ()
+      local a, b = pair()
+      local _ <close> = b
+      local c, d
+      local receiver = neap.async(a.receive, a)
+      settle()
+      b:send "x\n"
+      neap.readable(a) -- now both are woken; this one runs
+      a:close()
+      c, d = pair()
+      local _ <close> = closing(c, d)
+      d:send "not for you\n"
+      local ok, result = receiver:pawait()
+      assert.is_true(ok and result == "x" or result.name == "ClosedError")
+      assert.equal("not for you", c:receive())
+    end))
+
+
+  it("happens at the end of a block", task(function ()
+    local kept
+    do
+      local server <close> = assert(socket.bind("127.0.0.1", 0))
+      kept = server
+      assert.not_equal(-1, server:getfd())
+    end
+    assert.equal(-1, kept:getfd())
+  end))
+
+end)
+
+
+describe("several tasks at one socket", function ()
+
+  it("receive in turn, in order", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    local lines = {}
+    for i = 1, 3 do
+      neap.spawn(function () lines[i] = b:receive() end)
+    end
+    settle()
+    for _, piece in ipairs { "fi", "rst\nse", "cond\nthird", "\n" } do
+      a:send(piece)
+      neap.sleep(0.001)
+    end
+    settle()
+    assert.same({ "first", "second", "third" }, lines)
+  end))
+
+
+  it("send in turn, and what they send is not mixed", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    local size, expected = 3000000, {}
+    for i = 1, 3 do
+      expected[i] = tostring(i):rep(size)
+      neap.spawn(function () a:send(expected[i]) end)
+    end
+    for i = 1, 3 do assert.is_true(expected[i] == b:receive(size)) end
+  end))
+
+
+  it("have their timeouts while they wait for their turn", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    local first = neap.async(b.receive, b)
+    settle()
+    b:settimeout(0.001)
+    assert.same({ nil, "timeout", "" }, { b:receive() })
+    b:settimeout(nil)
+    assert.is_false(neap.move_on_after(0.001, b.receive, b))
+    a:send "for the first\nnext\n"
+    assert.equal("for the first", first:await())
+    assert.equal("next", b:receive())
+  end))
+
+end)
+
+
+describe("a server", function ()
+
+  it("gives its connections as a stream, until it is closed",
+    task(function ()
+      local server = assert(socket.bind("127.0.0.1", 0))
+      local _, port = server:getsockname()
+      neap.scope(function (scope)
+        scope:spawn(function ()
+          for client in server:incoming() do
+            scope:spawn(function ()
+              local sock <close> = client
+              sock:send(sock:receive():upper() .. "\n")
+            end)
+          end
+        end)
+        for _, word in ipairs { "one", "two" } do
+          local sock <close> = assert(socket.connect("localhost", port))
+          sock:send(word .. "\n")
+          assert.equal(word:upper(), sock:receive())
+        end
+        server:close()
+      end)
+    end))
+
+
+  it("goes on when somebody has stopped taking from it", task(function ()
+    local server <close> = assert(socket.bind("*", 0))
+    local _, port = server:getsockname()
+    for _ = 1, 2 do
+      local near <close> = assert(socket.connect("127.0.0.1", port))
+      for client in server:incoming():take(1) do
+        near:send "x\n"
+        assert.equal("x", client:receive())
+        client:close()
+      end
+    end
+  end))
+
+
+  it("echoes a thousand connections", task(function ()
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local echoed = 0
+    neap.scope(function (scope)
+      scope:spawn(function ()
+        for client in server:incoming() do
+          scope:spawn(function ()
+            local _ <close> = client
+            for line in function () return client:receive() end do
+              client:send(line .. "\n")
+            end
+          end)
+        end
+      end)
+      neap.scope(function (clients)
+        for i = 1, 300 do
+          clients:spawn(function ()
+            local sock <close> = assert(socket.connect("127.0.0.1", port))
+            for k = 1, 3 do
+              local line = ("client %d says %d"):format(i, k)
+              sock:send(line .. "\n")
+              assert.equal(line, sock:receive())
+              echoed = echoed + 1
+            end
+          end)
+        end
+      end)
+      server:close()
+    end)
+    assert.equal(900, echoed)
+  end))
+
+end)
+
+
+describe("UDP", function ()
+
+  it("sends and receives datagrams", task(function ()
+    local a <close> = assert(socket.udp())
+    local b <close> = assert(socket.udp4())
+    assert(a:setsockname("localhost", 0))
+    assert(b:setsockname("127.0.0.1", 0))
+    local a_ip, a_port = a:getsockname()
+    local b_ip, b_port = b:getsockname()
+    local got = neap.async(a.receivefrom, a)
+    settle()
+    assert.truthy(b:sendto("hello", a_ip, a_port))
+    assert.same({ "hello", b_ip, tonumber(b_port) }, { got:await() })
+    assert.truthy(a:setpeername("localhost", b_port))
+    assert.truthy(a:send "connected")
+    assert.equal("connected", b:receive())
+    a:settimeout(0.001)
+    assert.same({ nil, "timeout" }, { a:receive() })
+    a:settimeout(nil)
+    assert.is_false(neap.move_on_after(0.001, a.receive, a))
+    local waiting = neap.async(a.receive, a)
+    settle()
+    a:close()
+    assert.equal("ClosedError", error_of(waiting.await, waiting).name)
+  end))
+
+end)
+
+
+describe("Unix sockets", function ()
+
+  it("carry bytes and datagrams", task(function ()
+    local path = os.tmpname()
+    os.remove(path)
+    local server <close> = assert(socket.unix.stream())
+    assert(server:bind(path))
+    assert(server:listen())
+    local near <close> = assert(socket.unix())
+    assert.equal(1, near:connect(path))
+    local far <close> = assert(server:accept())
+    near:send "over unix\n"
+    assert.equal("over unix", far:receive())
+    os.remove(path)
+    local a <close> = assert(socket.unix.dgram())
+    assert(a:bind(path))
+    local b <close> = assert(socket.unix.dgram())
+    local got = neap.async(a.receive, a)
+    settle()
+    assert.truthy(b:sendto("datagram", path))
+    assert.equal("datagram", got:await())
+    os.remove(path)
+  end))
+
+end)
+
+
+describe("the module", function ()
+
+  it("stands in for LuaSocket's", task(function ()
+    for name in pairs(luasocket) do
+      assert.equal(type(luasocket[name]), type(socket[name]), name)
+    end
+    assert.not_equal(luasocket.sourcet, socket.sourcet)
+    assert.not_equal(luasocket.tcp, socket.tcp)
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    local sink = socket.sink("close-when-done", a)
+    sink "through a sink"
+    sink(nil)
+    local source = socket.source("until-closed", b)
+    assert.equal("through a sink", source())
+    assert.is_nil(source())
+    local before = neap.now()
+    socket.sleep(0.001)
+    assert.is_true(neap.now() > before)
+  end))
+
+
+  it("selects", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    assert.same({ {}, {}, "timeout" }, { socket.select({ a }, nil, 0.001) })
+    assert.same({ {}, {}, "timeout" }, { socket.select({ a }, nil, 0) })
+    neap.spawn(function () b:send "x" end)
+    local readable, writable, message = socket.select({ a, b }, {})
+    assert.equal(a, readable[1])
+    assert.equal(1, readable[a])
+    assert.equal(1, #readable)
+    assert.same({}, writable)
+    assert.is_nil(message)
+    assert.equal(b, select(2, socket.select(nil, { b }, 1))[1])
+  end))
+
+
+  it("makes objects of LuaSocket's wait, with what they have read",
+    task(function ()
+      local listener = assert(luasocket.bind("127.0.0.1", 0))
+      local _, port = listener:getsockname()
+      local server <close> = socket.wrap(listener)
+      local raw = assert(luasocket.connect("127.0.0.1", port))
+      local far <close> = assert(server:accept())
+      far:send "first\nsecond\n"
+      assert.equal("first", raw:receive())
+      local near <close> = socket.wrap(raw)
+      assert.equal("second", near:receive())
+      assert.is_false((neap.move_on_after(0.001, near.receive, near)))
+      assert.matches("#1 to 'wrap'", error_of(socket.wrap, io.stdout))
+    end))
+
+
+  it("resolves names", task(function ()
+    local list = assert(socket.dns.getaddrinfo "localhost")
+    assert.is_string(list[1].addr)
+    assert.equal("127.0.0.1", (socket.dns.toip "localhost"))
+    local sock, message = socket.connect("no.such.host.invalid", 80)
+    assert.is_nil(sock)
+    assert.is_string(message)
+    assert.is_nil((socket.bind("no.such.host.invalid", 80)))
+  end))
+
+end)
