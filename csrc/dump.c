@@ -190,16 +190,11 @@ static int l_dump (lua_State *L) {
 }
 
 
-/* tasks that have ended, and are kept from the collector all the same */
-static uint32_t count_ended (lua_State *L, Sched *S) {
-  uint32_t n = S->nslots, i = S->free_slot;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
-  for (; i != 0; n--) {
-    lua_rawgeti(L, -1, (lua_Integer)i);
-    i = (uint32_t)lua_tointeger(L, -1);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
+/* records of tasks that have ended, and whose error their scope has to tell */
+static uint32_t count_ended (Sched *S) {
+  uint32_t i, n = 0;
+  for (i = 1; i <= S->nslots; i++)
+    if (S->tasks[i] != NULL) n++;
   return n - S->live - S->nspares;
 }
 
@@ -207,7 +202,8 @@ static uint32_t count_ended (lua_State *L, Sched *S) {
 /* scopes that have not been left: each has a place in the heap, as have tasks
    and alarms; three are always there */
 static uint32_t count_scopes (Sched *S) {
-  uint32_t n = S->heap.reserved - S->live - S->nspares - S->alarms - 3;
+  uint32_t n =
+      S->heap.reserved - S->live - S->nspares - count_ended(S) - S->alarms - 3;
   Scope *s = S->free_scopes;
   for (; s != NULL; s = s->stacked) n--;
   return n;
@@ -223,7 +219,7 @@ static int l_stats (lua_State *L) {
   lua_createtable(L, 0, 6);
   lua_pushinteger(L, (lua_Integer)S->live);
   lua_setfield(L, -2, "live");
-  lua_pushinteger(L, (lua_Integer)count_ended(L, S));
+  lua_pushinteger(L, (lua_Integer)count_ended(S));
   lua_setfield(L, -2, "ended");
   lua_pushinteger(L, (lua_Integer)count_scopes(S));
   lua_setfield(L, -2, "scopes");

@@ -241,7 +241,7 @@ where its error was raised. For errors that are not tables only that of the
 last one is known. Does not suspend. */
 static int l_traceback (lua_State *L) {
   luaL_checkany(L, 1);
-  if (task_test(L, 1) != NULL) {
+  if (handle_at(L, 1) != NULL) {
     lua_settop(L, 1);
     lua_getfield(L, 1, "traceback");
     lua_insert(L, 1);

@@ -177,9 +177,9 @@ static void h_advance (lua_State *L, double dt, double real_dt) {
 static int ended (lua_State *L) {
   static const int status[] = { NEAP_OK, NEAP_ERROR, NEAP_CANCELLED };
   Callback *c = (Callback *)lua_touserdata(L, lua_upvalueindex(1));
-  Task *t = (Task *)lua_touserdata(L, 1);
-  int n = task_outcome(L, 1, t);
-  c->done(L, status[t->status - TASK_DONE], n, c->ud);
+  Handle *h = (Handle *)lua_touserdata(L, 1);
+  int n = task_outcome(L, 1);
+  c->done(L, status[handle_status(h) - TASK_DONE], n, c->ud);
   return 0;
 }
 
@@ -194,22 +194,22 @@ static int watch (lua_State *L) {
 static int spawn (lua_State *L) {
   Call *call = call_of(L);
   Task *t;
+  int handle;
   arg_callable(L, 2, 1, "spawn", "fn");
   if (call->done != NULL) {
     new_callback(L, call->ud)->done = call->done;
     lua_pushcclosure(L, ended, 1);
     lua_replace(L, 1); /* out of the way of the arguments */
   }
-  t = task_new(L, call->S->host, call->n - 1,
-               T_EXPOSED | (call->done != NULL ? T_ASYNC : 0));
-  task_push_raw(L, t);
+  t = task_new(L, call->S->host, 2, call->done != NULL ? T_ASYNC : 0);
+  handle = lua_gettop(L);
   if (call->done != NULL) {
     lua_pushcfunction(L, watch);
     lua_pushlightuserdata(L, call->S);
-    lua_pushvalue(L, 2);
+    lua_pushvalue(L, handle);
     lua_pushvalue(L, 1);
     if (lua_pcall(L, 3, 0, 0) != LUA_OK) { /* no memory: it never begins */
-      task_cancel(L, t, 2, 0);
+      task_cancel(L, t, handle, 0);
       return lua_error(L);
     }
   }
@@ -226,12 +226,9 @@ static int h_spawn (lua_State *L, int nargs, neap_Done done, void *ud) {
 
 
 static int cancel (lua_State *L) {
-  Call *call = call_of(L);
-  Task *t = (Task *)lua_touserdata(L, 2);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->S->task_meta);
-  if (!lua_getmetatable(L, 2) || !lua_rawequal(L, -1, -2))
-    return arg_error(L, 1, "cancel", "idx", "a task", 2);
-  task_cancel(L, t, 2, lua_isnil(L, 3) ? 0 : 3);
+  Handle *h = handle_at(L, 2);
+  if (h == NULL) return arg_error(L, 1, "cancel", "idx", "a task", 2);
+  if (h->task != NULL) task_cancel(L, h->task, 2, lua_isnil(L, 3) ? 0 : 3);
   return 0;
 }
 

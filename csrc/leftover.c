@@ -106,7 +106,7 @@ static int was_closed (lua_State *L, int status, lua_KContext ctx) {
 static int closer (lua_State *L) {
   Task *t = sched_find(L)->current;
   int status;
-  task_push_raw(L, t);
+  task_push(L, t);
   task_cancel(L, t, lua_gettop(L), 0);
   lua_pop(L, 1);
   status = lua_pcallk(L, 1, 0, 1, (lua_KContext)t, was_closed);

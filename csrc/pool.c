@@ -33,7 +33,6 @@ static int go_on (lua_State *L, Worker *w);
 static void bear (lua_State *L, Pool *p) {
   Worker *w = (Worker *)lua_newuserdatauv(L, sizeof(Worker), 0);
   int worker = lua_gettop(L);
-  Task *t;
   w->pool = p;
   w->index = 0;
   lua_getiuservalue(L, AT_POOL, POOL_WORK);
@@ -44,10 +43,9 @@ static void bear (lua_State *L, Pool *p) {
   lua_pushvalue(L, worker);
   lua_pushcfunction(L, error_handler);
   lua_pushnil(L);
-  t = task_new(L, p->scope, 7, 0);
-  task_push_raw(L, t);
-  lua_insert(L, worker);
-  lua_setiuservalue(L, worker, USERVALUE_VALUE);
+  task_new(L, p->scope, worker + 1, 0);
+  lua_pushvalue(L, worker);
+  lua_setiuservalue(L, -2, HANDLE_VALUE); /* for 'stop' to find */
   lua_settop(L, worker - 1);
   p->born++;
 }
@@ -97,13 +95,14 @@ static void stop (lua_State *L, Sched *S, Pool *p, Worker *me) {
        x = line_after(&p->scope->children, x)) {
     Task *t = owner_of(x, Task, sib);
     Worker *w;
-    task_push_raw(L, t);
-    lua_getiuservalue(L, -1, USERVALUE_VALUE);
+    if (t->flags & T_CANCEL) continue; /* the handle has its reason */
+    task_push(L, t);
+    lua_getiuservalue(L, -1, HANDLE_VALUE);
     w = (Worker *)lua_touserdata(L, -1);
     lua_pop(L, 1);
-    if (w != NULL && w != me && (w->index == 0 || w->index > p->stop)) {
+    if (w != me && (w->index == 0 || w->index > p->stop)) {
       lua_pushnil(L);
-      lua_setiuservalue(L, -2, USERVALUE_VALUE);
+      lua_setiuservalue(L, -2, HANDLE_VALUE);
       task_cancel(L, t, lua_gettop(L), 0);
     }
     lua_pop(L, 1);

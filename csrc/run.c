@@ -138,7 +138,7 @@ static int interrupt_reason (lua_State *L) {
 /* Ctrl-C; without memory for the reason, that it lacks is the reason */
 static void interrupted (lua_State *L, Sched *S, Task *root) {
   S->interrupts = 0;
-  task_push_raw(L, root);
+  task_push(L, root);
   lua_pushcfunction(L, interrupt_reason);
   lua_pcall(L, 0, 1, 0);
   task_cancel(L, root, lua_gettop(L) - 1, lua_gettop(L));
@@ -208,18 +208,19 @@ DeadlockError when tasks remain and nothing can ever wake them. Blocks the
 caller; raises inside a task. */
 static int l_run (lua_State *L) {
   Sched *S = sched_of(L);
-  Task *root;
+  Handle *root;
   int n = 0, killed = 0;
   arg_callable(L, 1, 1, "run", "fn");
   enter_loop(L, S, "run");
   S->from = NULL; /* making the task may raise */
-  root = task_new(L, S->roots, lua_gettop(L) - 1, T_EXPOSED);
+  root = task_new(L, S->roots, 1, 0)->handle;
   S->from = L;
-  task_push(L, root);
-  while (root->status < TASK_DONE) {
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+  while (root->task != NULL) {
     sched_round(S, L, NEVER);
-    if (root->status >= TASK_DONE) break;
-    if (S->interrupts > 0) interrupted(L, S, root);
+    if (root->task == NULL) break;
+    if (S->interrupts > 0) interrupted(L, S, root->task);
     close_dropped(L, S);
     if (!sched_busy(S) && !wait(S, L) && !collect(S, L))
       killed = deadlock(L, S, n++);
@@ -230,7 +231,7 @@ static int l_run (lua_State *L) {
     lua_settop(L, 2); /* the DeadlockError */
     return lua_error(L);
   }
-  n = task_outcome(L, 1, root);
+  n = task_outcome(L, 1);
   if (root->status != TASK_DONE) return lua_error(L);
   return n;
 }

@@ -243,7 +243,7 @@ static void step (Sched *S, lua_State *L, Task *t) {
   status = strand_settle(L, S, t, NULL, status, &n);
   S->current = NULL;
   S->co = outside;
-  if (status >= 0) task_ended(L, t, t->at.co, status, n);
+  if (status >= 0) task_ended(L, t, status);
 }
 
 
@@ -459,6 +459,7 @@ static int sched_gc (lua_State *L) {
     sched_alloc(S, s, sizeof(Scope), 0);
   }
   strand_free_spares(S);
+  task_free_all(S);
   if (S->host != NULL) sched_alloc(S, S->host, sizeof(Scope), 0);
   if (S->roots != NULL) sched_alloc(S, S->roots, sizeof(Scope), 0);
   if (S->background != NULL) sched_alloc(S, S->background, sizeof(Scope), 0);
@@ -508,6 +509,7 @@ Sched *sched_open (lua_State *L) {
   S->watchers = new_table(L, NULL);
   S->tickets = new_table(L, NULL);
   S->max_live = UINT32_MAX;
+  S->dying_handle = new_place(L);
   S->last_error = new_place(L);
   S->last_trace = new_place(L);
   S->patience = S->patience_max = 1;

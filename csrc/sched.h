@@ -88,14 +88,12 @@ typedef enum Status {
 typedef enum Why { WHY_DONE, WHY_TIME, WHY_CANCEL } Why;
 
 enum {
-  T_EXPOSED = 1,   /* Lua may hold a handle: never reused for other work */
-  T_FRESH = 2,     /* has not run yet */
-  T_CANCEL = 4,    /* cancelled by 'task:cancel'; the reason is user value 2 */
-  T_NESTED = 8,    /* runs inside a coroutine of its own: 'at' is a strand */
-  T_ARG = 16,      /* one value was pushed for the continuation */
-  T_ASYNC = 32,    /* its error goes to those who await it */
-  T_OBSERVED = 64, /* somebody has seen its error */
-  T_CORPSE = 128   /* several results: they stay on its coroutine */
+  T_FRESH = 1,    /* has not run yet */
+  T_CANCEL = 2,   /* cancelled by 'task:cancel'; its handle has the reason */
+  T_NESTED = 4,   /* runs inside a coroutine of its own: 'at' is a strand */
+  T_ARG = 8,      /* one value was pushed for the continuation */
+  T_ASYNC = 16,   /* its error goes to those who await it */
+  T_OBSERVED = 32 /* somebody has seen its error */
 };
 
 /*
@@ -114,9 +112,9 @@ typedef struct Strand {
 } Strand;
 
 /*
-** 80 bytes: a million sleeping tasks are a million of these, so nothing here
-** is a convenience. User value 1 is the coroutine as long as the task lives,
-** user value 2 first the reason of a cancel, then the result or the error.
+** A task and its coroutine stay together, and are used again by other tasks.
+** A million sleeping tasks are a million of these, so nothing here is a
+** convenience.
 */
 struct Task {
   Link link; /* place in the ready line or in the line it waits in */
@@ -124,21 +122,20 @@ struct Task {
     lua_State *co;
     Strand *strand;
   } at;
-  Scope *scope;  /* the innermost one that it is in */
+  struct Handle *handle; /* what Lua has of it; its coroutine keeps it alive */
+  Scope *scope;          /* the innermost one that it is in */
   Link sib;      /* place among the children of the scope it was born in */
   Line awaiters; /* tasks that await this one */
   Line *line;    /* where 'link' is, if anywhere */
   Timer timer;
-  uint32_t slot;  /* where the scheduler keeps it from the collector */
+  uint32_t slot;  /* its place, and that of its coroutine */
+  uint32_t id;    /* of all tasks that there ever were */
   float since;    /* when it began to wait, in seconds since the start */
   uint8_t wait;   /* what for (Wait) */
   uint8_t status; /* Status */
   uint8_t why;    /* why it was last woken (Why) */
   uint8_t flags;
 };
-
-#define USERVALUE_CO 1
-#define USERVALUE_VALUE 2
 
 typedef enum Clock { CLOCK_REAL, CLOCK_VIRTUAL, CLOCK_BYHAND } Clock;
 
@@ -177,15 +174,20 @@ struct Sched {
   Scope *background; /* where work that belongs to no single task lives */
   Scope *free_scopes;
   Strand *free_strands;
-  Line open;          /* generators that have begun in a task */
-  Line dropped;       /* ... that are to be closed by a task */
-  Line put_off;       /* ... or by those that are being closed: */
-  int forced;         /* ... how many are, inside one another in C */
-  int depth;          /* coroutines resumed inside one another, in C */
-  int descend;        /* the new innermost one is to be resumed from 'step', */
-  int descend_nargs;  /* ... with so many arguments */
-  Line spares;        /* tasks without a handle, with their coroutines */
+  Line open;         /* generators that have begun in a task */
+  Line dropped;      /* ... that are to be closed by a task */
+  Line put_off;      /* ... or by those that are being closed: */
+  int forced;        /* ... how many are, inside one another in C */
+  int depth;         /* coroutines resumed inside one another, in C */
+  int descend;       /* the new innermost one is to be resumed from 'step', */
+  int descend_nargs; /* ... with so many arguments */
+  Task *dying;       /* being ended by force; its handle is registry's */
+  int dying_handle;  /* ... reference */
+  Line spares;       /* records of ended tasks, with their coroutines */
+  Task **tasks;      /* all records, by slot; NULL where a slot is free */
+  uint32_t tasks_size;
   uint32_t live;      /* tasks that have not ended */
+  uint32_t last_id;   /* of the youngest task */
   uint32_t max_live;  /* ... as many as there may be */
   uint32_t nwatchers; /* tasks whose end somebody in C waits for */
   uint32_t nspares;
@@ -196,7 +198,7 @@ struct Sched {
   uint32_t nslots;
   uint64_t steps; /* resumes ever made */
   lua_Integer last_ticket;
-  int anchors;     /* registry references of tables: live tasks, ... */
+  int anchors;     /* registry references of tables: tasks' coroutines, ... */
   int idle;        /* ... idle coroutines, ... */
   int reasons;     /* ... reasons of cancelled scopes, ... */
   int names;       /* ... names of tasks (weak), ... */

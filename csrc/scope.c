@@ -293,7 +293,7 @@ void task_cancel (lua_State *L, Task *t, int self, int idx) {
   S = s->S; /* a task that has ended may have no scope */
   if (idx != 0) {
     lua_pushvalue(L, idx);
-    lua_setiuservalue(L, self, USERVALUE_VALUE);
+    lua_setiuservalue(L, self, HANDLE_VALUE);
   }
   t->flags |= T_CANCEL;
   for (; s->owner == t; s = s->parent) {
@@ -340,12 +340,12 @@ static void push_error (lua_State *L, Scope *s) {
 
 /* push the error of a task that was cancelled by itself */
 static void push_own_error (lua_State *L, Task *t) {
-  task_push_raw(L, t);
-  lua_getiuservalue(L, -1, USERVALUE_VALUE);
+  task_push(L, t);
+  lua_getiuservalue(L, -1, HANDLE_VALUE);
   if (!lua_istable(L, -1)) {
     error_abort(L);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, -3, USERVALUE_VALUE);
+    lua_setiuservalue(L, -3, HANDLE_VALUE);
   }
   lua_remove(L, -2);
 }
@@ -367,8 +367,8 @@ void cause_push (lua_State *L, Task *t) {
 /* is the value at 'idx' what the cancelled task 't' raises? */
 static int own_error_is (lua_State *L, Task *t, int idx) {
   int same;
-  task_push_raw(L, t);
-  lua_getiuservalue(L, -1, USERVALUE_VALUE);
+  task_push(L, t);
+  lua_getiuservalue(L, -1, HANDLE_VALUE);
   same = lua_istable(L, -1) && lua_rawequal(L, -1, idx);
   lua_pop(L, 2);
   return same;
@@ -451,10 +451,8 @@ static void suppressed (lua_State *L, Scope *s, int object) {
 /* push the error of the ended child 't' and let go of the child */
 static void take_error (lua_State *L, Scope *s, Task *t) {
   line_leave(&s->zombies, &t->sib);
-  task_push_raw(L, t);
-  lua_getiuservalue(L, -1, USERVALUE_VALUE);
-  lua_remove(L, -2);
-  task_observe(L, t);
+  task_push_error(L, t);
+  task_let_go(t);
 }
 
 
@@ -632,10 +630,9 @@ int scope_call (lua_State *L, Scope *s, int base, ScopeThen then) {
 /* tell the host of a task of its own that failed */
 static void report (lua_State *L, Scope *s, Task *t) {
   line_leave(&s->zombies, &t->sib);
+  task_push_error(L, t);
   task_push(L, t);
-  lua_getiuservalue(L, -1, USERVALUE_VALUE);
-  lua_insert(L, -2);
-  task_observe(L, t);
+  task_let_go(t);
   error_hook(L, s->S, "on_unhandled");
 }
 
@@ -646,21 +643,22 @@ void scope_report (lua_State *L, Scope *s) {
 }
 
 
-static void child_failed (lua_State *L, Scope *s, Task *t) {
+/* 1 if the scope has let go of it, or will */
+static int child_failed (lua_State *L, Scope *s, Task *t) {
   Sched *S = s->S;
   int must_succeed = !(t->flags & T_ASYNC) && s != S->host;
-  if (s == S->roots) return; /* 'run' raises it */
-  if (t->flags & T_OBSERVED && !must_succeed) return;
+  if (s == S->roots) return 0; /* 'run' raises it */
+  if (t->flags & T_OBSERVED && !must_succeed) return 0;
   line_join(&s->zombies, &t->sib);
   if (must_succeed) {
     if (s->first == NULL) s->first = t;
-    task_push_raw(L, t);
-    lua_getiuservalue(L, -1, USERVALUE_VALUE);
+    task_push_error(L, t);
     scope_cancel(L, s, CANCEL_FAILED, lua_gettop(L));
-    lua_pop(L, 2);
+    lua_pop(L, 1);
   }
   else if (!(t->flags & T_ASYNC))
     report(L, s, t);
+  return 1;
 }
 
 
@@ -671,15 +669,14 @@ static int waits_for_children (const Scope *s) {
 }
 
 
-void scope_child_ended (lua_State *L, Task *t) {
+int scope_child_ended (lua_State *L, Task *t) {
   Scope *s = t->scope;
+  Status how = (Status)t->status;
   line_leave(&s->children, &t->sib);
-  if (t->status == TASK_FAILED)
-    child_failed(L, s, t);
-  else if (t->status == TASK_CANCELLED && s->cause != NULL)
-    s->touched = 1;
   if (s->children.first == NULL && waits_for_children(s))
     sched_wake(s->S, s->owner, WHY_DONE);
+  if (how == TASK_CANCELLED && s->cause != NULL) s->touched = 1;
+  return how == TASK_FAILED && child_failed(L, s, t);
 }
 
 

@@ -143,8 +143,9 @@ int scope_call (lua_State *L, Scope *s, int base, ScopeThen then);
 /* the usual 'then': return the values, raise the error */
 int scope_return (lua_State *L, int ending, int base);
 
-/* child 't' has ended */
-void scope_child_ended (lua_State *L, Task *t);
+/* child 't' has ended. 1 if the scope has let go of it, or will when it has
+   raised its error */
+int scope_child_ended (lua_State *L, Task *t);
 
 /* the same for a new scope and in 'seconds' from now */
 void scope_arm (Scope *s, double seconds);

@@ -81,12 +81,10 @@ static ScopeObject *check_scope (lua_State *L, const char *fname) {
 
 static int spawn_in (lua_State *L, const char *fname, int flags) {
   ScopeObject *o = check_scope(L, fname);
-  Task *t;
   arg_callable(L, 2, 1, fname, "fn");
   if (o->s == NULL)
     return luaL_error(L, "'%s' in a scope that has ended", fname);
-  t = task_new(L, o->s, lua_gettop(L) - 2, T_EXPOSED | flags);
-  task_push_raw(L, t);
+  task_new(L, o->s, 2, flags);
   return 1;
 }
 

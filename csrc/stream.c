@@ -23,6 +23,7 @@
 #include "error.h"
 #include "scope.h"
 #include "strand.h"
+#include "task.h"
 
 static const char mark = 0; /* its address is in every stream */
 
@@ -88,7 +89,8 @@ static void rest (Sched *S, Stream *s) {
   if (s->turn.first == NULL) return;
   s->state = STREAM_PROMISED;
   s->runner = owner_of(s->turn.first, Task, link);
-  s->slot = (lua_Integer)s->runner->slot;
+  s->slot = s->runner->slot;
+  s->id = s->runner->id;
   sched_wake(S, s->runner, WHY_DONE);
 }
 
@@ -96,7 +98,9 @@ static void rest (Sched *S, Stream *s) {
 static void begin (Sched *S, Stream *s) {
   s->state = STREAM_BUSY;
   s->runner = S->current;
-  s->slot = S->current == NULL ? 0 : (lua_Integer)S->current->slot;
+  if (s->runner == NULL) return;
+  s->slot = s->runner->slot;
+  s->id = s->runner->id;
 }
 
 
@@ -111,20 +115,14 @@ static void end (lua_State *L, Sched *S, Stream *s) {
 
 
 /* was the task that has the turn ended by force, so that it never left? */
-static int is_gone (lua_State *L, Sched *S, const Stream *s) {
-  int gone;
-  if (s->runner == NULL) return 0;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
-  lua_rawgeti(L, -1, s->slot);
-  gone = lua_touserdata(L, -1) != s->runner;
-  lua_pop(L, 2);
-  return gone;
+static int is_gone (Sched *S, const Stream *s) {
+  return s->runner != NULL && task_find(S, s->slot, s->id) == NULL;
 }
 
 
-int stream_is_busy (lua_State *L, Stream *s) {
+int stream_is_busy (Stream *s) {
   if (s->state != STREAM_BUSY && s->state != STREAM_PROMISED) return 0;
-  if (is_gone(L, s->object.S, s)) s->state = STREAM_READY;
+  if (is_gone(s->object.S, s)) s->state = STREAM_READY;
   return s->state != STREAM_READY;
 }
 
@@ -539,7 +537,7 @@ static int next (lua_State *L, Sched *S, Stream *s) {
       return luaL_error(L, "'next' of a stream that was handed on to an "
                            "operator: use the stream that this one returned");
     default:
-      if (!stream_is_busy(L, s)) return next(L, S, s);
+      if (!stream_is_busy(s)) return next(L, S, s);
       return wait_turn(L, S, s, WAIT_STREAM, next_turn);
   }
 }
@@ -579,7 +577,7 @@ static int close_turn (lua_State *L, int status, lua_KContext ctx);
 
 static int close (lua_State *L, Sched *S, Stream *s) {
   if (s->state == STREAM_ENDED) return 0;
-  if (stream_is_busy(L, s))
+  if (stream_is_busy(s))
     return wait_turn(L, S, s, WAIT_STREAM_CLOSE, close_turn);
   begin(S, s);
   lua_pushcfunction(L, error_handler);

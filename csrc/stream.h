@@ -39,7 +39,7 @@ enum {
 typedef struct Stream {
   Object object;
   Task *runner;      /* NULL: outside of all tasks */
-  lua_Integer slot;  /* of the runner, to see that it lives */
+  uint32_t slot, id; /* of the runner, to see that it lives */
   Line turn;         /* tasks that wait for their turn */
   lua_Integer taken; /* items taken of a table, ... */
   lua_Integer total; /* ... of so many */
@@ -74,7 +74,7 @@ Stream *stream_test (lua_State *L, int idx);
 Stream *stream_check (lua_State *L, const char *fname);
 
 /* is some task in 'next' or 'close'? */
-int stream_is_busy (lua_State *L, Stream *s);
+int stream_is_busy (Stream *s);
 
 /* methods, and '__close' */
 int stream_next (lua_State *L);

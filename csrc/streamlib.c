@@ -34,7 +34,7 @@ static void check_whole (lua_State *L, const char *fname, const Stream *s) {
 /* raises if an operator cannot take the stream over now */
 static void check_free (lua_State *L, const char *fname, Stream *s) {
   check_whole(L, fname, s);
-  if (stream_is_busy(L, s))
+  if (stream_is_busy(s))
     luaL_error(L, "'%s' of a stream that is being read", fname);
 }
 

@@ -2,10 +2,17 @@
 ** task.c - the life of tasks: how they begin, end, and leave their outcome.
 **
 ** A body runs under a protected call at the bottom of its coroutine, so that
-** its <close> variables run, and may wait, whatever happens. Coroutines are
-** used again; tasks that Lua has a handle of are not, so an old handle never
-** reaches a new task. Tasks without a handle keep their coroutine and are
-** used again as a pair.
+** its <close> variables run, and may wait, whatever happens.
+**
+** Record and coroutine of a task are a pair that is used again. What Lua gets
+** is a small handle, which takes over the outcome when the task ends, and then
+** knows the record no more. While the task lives, its handle lies at the bottom
+** of its coroutine, so that nothing else need keep it, and
+** ends as the first of the values that the coroutine leaves.
+**
+** Invariants: 'tasks' has every record at its slot, and the table 'anchors'
+** its coroutine there. A record is that of a live task, of a failed one in a
+** scope's line of errors, or spare.
 */
 
 #include "task.h"
@@ -14,24 +21,66 @@
 
 #include "args.h"
 #include "error.h"
-#include "stock.h"
 #include "strand.h"
 
-/* what 'wait' says of an ended task: how many results it left */
-enum { OUTCOME_NONE, OUTCOME_ONE, OUTCOME_MANY };
+/* how many results an ended task has left */
+enum { KEPT_NONE, KEPT_ONE, KEPT_MANY };
+
+/* what a body finds on its stack; then the function and its arguments */
+enum { AT_HANDLE = 1, AT_TASK, AT_HANDLER };
 
 
-void task_push_raw (lua_State *L, Task *t) {
-  Sched *S = t->scope->S;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
-  lua_rawgeti(L, -1, (lua_Integer)t->slot);
-  lua_remove(L, -2);
+static lua_State *base_of (const Task *t) {
+  const Strand *x;
+  if (!(t->flags & T_NESTED)) return t->at.co;
+  for (x = t->at.strand; x->outer != NULL;) x = x->outer;
+  return x->outer_co;
+}
+
+
+static const char handle_mark = 0; /* its address is the mark of handles */
+
+
+/* find the function at the bottom of a coroutine; 0 if it has not begun */
+static int find_bottom (lua_State *co, lua_Debug *ar) {
+  int low = 0, high = 1;
+  if (!lua_getstack(co, 0, ar)) return 0;
+  while (lua_getstack(co, high, ar)) {
+    low = high;
+    high *= 2;
+  }
+  while (high - low > 1) {
+    int middle = (low + high) / 2;
+    if (lua_getstack(co, middle, ar))
+      low = middle;
+    else
+      high = middle;
+  }
+  return lua_getstack(co, low, ar);
 }
 
 
 void task_push (lua_State *L, Task *t) {
-  task_push_raw(L, t);
-  t->flags |= T_EXPOSED;
+  lua_State *co = base_of(t);
+  lua_Debug ar;
+  if (t == t->scope->S->dying) { /* its coroutine is being unwound */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->scope->S->dying_handle);
+    return;
+  }
+  if (!lua_checkstack(co, 1)) luaL_error(L, "not enough memory");
+  if (t->status >= TASK_DONE)
+    lua_pushvalue(co, AT_HANDLE);
+  else if (!find_bottom(co, &ar))
+    lua_pushvalue(co, 1 + AT_HANDLE); /* above the function */
+  else
+    lua_getlocal(co, &ar, AT_HANDLE);
+  lua_xmove(co, L, 1);
+}
+
+
+void task_push_error (lua_State *L, Task *t) {
+  lua_getiuservalue(t->at.co, AT_HANDLE, HANDLE_VALUE);
+  lua_xmove(t->at.co, L, 1);
 }
 
 
@@ -40,40 +89,44 @@ void task_push (lua_State *L, Task *t) {
 
 
 /*
-** The body has ended, or was left by 'scope_leave'. At index 1 the task, 2 the
-** message handler; values above. If it has spawned children their scope is to
-** be left first; again, if a finalizer spawned more while an error was made.
+** The body has ended, or was left by 'scope_leave', with its values above
+** 'base'. If it has spawned children their scope is to be left first; again,
+** if a finalizer spawned more while an error was made. All that is on the stack
+** is left to 'finish'.
 */
 static int body_left (lua_State *L, int ending, int base) {
-  Task *t = (Task *)lua_touserdata(L, 1);
+  Task *t = (Task *)lua_touserdata(L, AT_TASK);
   int failed = ending >= END_EXPIRED;
   if (t->scope->owner == t)
     return scope_leave(L, t->scope, failed, base, body_left);
   t->why = TASK_DONE; /* from here on: how it ends */
-  if (!failed) return lua_gettop(L) - base;
-  t->why = TASK_FAILED;
-  if (task_cancelled(t) && cause_is(L, t, -1)) t->why = TASK_CANCELLED;
-  return 1;
+  if (failed) {
+    t->why =
+        task_cancelled(t) && cause_is(L, t, -1) ? TASK_CANCELLED : TASK_FAILED;
+    lua_copy(L, -1, AT_HANDLER + 1);
+    lua_settop(L, AT_HANDLER + 1);
+  }
+  return lua_gettop(L);
 }
 
 
 static int body_ended (lua_State *L, int status, lua_KContext ctx) {
   int failed = status != LUA_OK && status != LUA_YIELD;
   (void)ctx;
-  return body_left(L, failed ? END_ERROR : END_VALUES, 2);
+  return body_left(L, failed ? END_ERROR : END_VALUES, AT_HANDLER);
 }
 
 
 static int body (lua_State *L) {
-  Task *t = (Task *)lua_touserdata(L, 1);
+  Task *t = (Task *)lua_touserdata(L, AT_TASK);
   int status;
   if (task_cancelled(t)) { /* before it began: it never does */
-    lua_settop(L, 2);
+    lua_settop(L, AT_HANDLER);
     cause_push(L, t);
-    return body_left(L, END_ERROR, 2);
+    return body_left(L, END_ERROR, AT_HANDLER);
   }
-  status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, (lua_KContext)t,
-                      body_ended);
+  status = lua_pcallk(L, lua_gettop(L) - AT_HANDLER - 1, LUA_MULTRET,
+                      AT_HANDLER, (lua_KContext)t, body_ended);
   return body_ended(L, status, (lua_KContext)t);
 }
 
@@ -82,66 +135,132 @@ static int body (lua_State *L) {
 /* beginning */
 
 
-/* a task with its coroutine, anchored; may raise, then nothing has changed */
-static Task *make (lua_State *L, Sched *S) {
-  int top = lua_gettop(L);
-  Task *t = (Task *)lua_newuserdatauv(L, sizeof(Task), 2);
-  memset(t, 0, sizeof(Task));
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
-  lua_setmetatable(L, -2);
-  stock_fill(L, S); /* the last to run finalizers */
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
-  if (S->free_slot == 0) {
-    lua_pushinteger(L, 0);
-    lua_rawseti(L, -2, (lua_Integer)S->nslots + 1);
-    S->free_slot = ++S->nslots;
+/* see to it that there is a free slot for a record and its coroutine */
+static void reserve_slot (lua_State *L, Sched *S) {
+  if (S->free_slot != 0) return;
+  if (S->nslots + 1 >= S->tasks_size) {
+    uint32_t size = S->tasks_size == 0 ? 16 : 2 * S->tasks_size;
+    Task **p = (Task **)sched_alloc(S, S->tasks, S->tasks_size * sizeof(*p),
+                                    size * sizeof(*p));
+    if (p == NULL) luaL_error(L, "not enough memory");
+    S->tasks = p;
+    S->tasks_size = size;
   }
+  lua_pushinteger(L, 0);
+  lua_rawseti(L, -2, (lua_Integer)S->nslots + 1);
+  S->free_slot = ++S->nslots;
+  S->tasks[S->free_slot] = NULL;
+}
+
+
+/* a record with its coroutine; may raise, then nothing has changed */
+static Task *make (lua_State *L, Sched *S) {
+  Task *t;
+  lua_State *co = lua_newthread(L); /* the last to run finalizers */
+  lua_sethook(co, NULL, 0, 0);      /* not that of whoever made it */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+  reserve_slot(L, S);
   if (!heap_reserve(&S->heap, sched_alloc, S))
     luaL_error(L, "not enough memory");
-  /* nothing raises from here on */
+  t = (Task *)sched_alloc(S, NULL, 0, sizeof(Task));
+  if (t == NULL) {
+    heap_unreserve(&S->heap, sched_alloc, S);
+    luaL_error(L, "not enough memory");
+  }
+  memset(t, 0, sizeof(Task));
+  t->at.co = co;
   t->slot = S->free_slot;
+  S->tasks[t->slot] = t;
   lua_rawgeti(L, -1, (lua_Integer)t->slot);
   S->free_slot = (uint32_t)lua_tointeger(L, -1);
   lua_pop(L, 1);
-  lua_pushvalue(L, top + 1);
+  lua_insert(L, -2);
   lua_rawseti(L, -2, (lua_Integer)t->slot);
-  t->at.co = stock_take(L, S);
-  lua_setiuservalue(L, top + 1, USERVALUE_CO);
-  lua_settop(L, top);
+  lua_pop(L, 1);
   return t;
 }
 
 
-static void unmake (lua_State *L, Task *t, lua_State *co);
+/* the record goes, and its coroutine to the collector */
+static void unmake (lua_State *L, Sched *S, Task *t) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+  lua_pushinteger(L, (lua_Integer)S->free_slot);
+  lua_rawseti(L, -2, (lua_Integer)t->slot);
+  lua_pop(L, 1);
+  S->free_slot = t->slot;
+  S->tasks[t->slot] = NULL;
+  heap_unreserve(&S->heap, sched_alloc, S);
+  sched_alloc(S, t, sizeof(Task), 0);
+}
 
 
-Task *task_new (lua_State *L, Scope *scope, int nargs, int flags) {
+/* a spare record; the one used last, for it is in the processor's cache */
+static Task *take_spare (Sched *S) {
+  Task *t = owner_of(S->spares.first->prev, Task, link);
+  line_leave(&S->spares, &t->link);
+  S->nspares--;
+  return t;
+}
+
+
+static void put_spare (Sched *S, Task *t) {
+  line_join(&S->spares, &t->link);
+  S->nspares++;
+}
+
+
+Handle *handle_at (lua_State *L, int idx) {
+  return (Handle *)object_at(L, idx, &handle_mark);
+}
+
+
+Task *task_find (Sched *S, uint32_t slot, uint32_t id) {
+  Task *t = slot == 0 ? NULL : S->tasks[slot];
+  return t != NULL && t->id == id ? t : NULL;
+}
+
+
+/* enough for a few arguments is always there */
+static void check_room (lua_State *L, lua_State *co, int n) {
+  if (n <= LUA_MINSTACK / 2) return;
+  luaL_checkstack(L, n, "too many arguments");
+  if (!lua_checkstack(co, n)) luaL_error(L, "too many arguments");
+}
+
+
+Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
   Sched *S = scope->S;
+  int i, last = lua_gettop(L);
+  Handle *h;
   Task *t;
   lua_State *co;
   if (S->closed) luaL_error(L, "the Lua state is being closed");
   if (S->live >= S->max_live)
     luaL_error(L, "too many tasks: the limit of %d is reached",
                (int)S->max_live);
-  luaL_checkstack(L, 6, NULL);
-  if (!(flags & T_EXPOSED) && S->spares.first != NULL) {
-    t = owner_of(S->spares.first, Task, link);
-    line_leave(&S->spares, &t->link);
-    S->nspares--;
-  }
-  else
-    t = make(L, S);
-  co = t->at.co;
-  t->scope = scope;
-  if (!lua_checkstack(co, nargs + 6)) {
-    unmake(L, t, co);
-    luaL_error(L, "too many arguments");
-  }
+  h = (Handle *)lua_newuserdatauv(L, sizeof(Handle), 1);
+  memset(h, 0, sizeof(Handle));
+  h->object.mark = &handle_mark;
+  h->object.S = S;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
+  lua_setmetatable(L, -2);
+  if (S->spares.first == NULL) put_spare(S, make(L, S));
+  co = owner_of(S->spares.first->prev, Task, link)->at.co;
+  check_room(L, co, last - first + 6);
+  /* nothing raises from here on */
+  t = take_spare(S);
   lua_pushcfunction(co, body);
+  lua_pushvalue(L, last + 1);
+  lua_xmove(L, co, 1);
   lua_pushlightuserdata(co, t);
   lua_pushcfunction(co, error_handler);
-  lua_xmove(L, co, nargs + 1);
+  for (i = first; i <= last; i++) lua_pushvalue(L, i);
+  lua_xmove(L, co, last - first + 1);
+  h->task = t;
+  t->handle = h;
+  t->scope = scope;
   line_join(&scope->children, &t->sib);
+  t->id = ++S->last_id;
   t->flags = (uint8_t)(T_FRESH | flags);
   t->status = TASK_READY;
   t->wait = WAIT_NOTHING;
@@ -156,81 +275,56 @@ Task *task_new (lua_State *L, Scope *scope, int nargs, int flags) {
 /* ending */
 
 
-static void free_slot (lua_State *L, Sched *S, Task *t) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
-  lua_pushinteger(L, (lua_Integer)S->free_slot);
-  lua_rawseti(L, -2, (lua_Integer)t->slot);
-  lua_pop(L, 1);
-  S->free_slot = t->slot;
-  t->slot = 0;
+/* nobody needs the record any more: neither lines nor waiters */
+static void release (Task *t) {
+  lua_settop(t->at.co, 0);
+  t->handle->status = t->status;
+  t->handle->task = NULL;
+  t->handle = NULL;
+  t->id = 0; /* that number is no longer found */
+  put_spare(t->scope->S, t);
 }
 
 
-/* nobody needs the task any more: neither children's lines nor waiters */
-static void unmake (lua_State *L, Task *t, lua_State *co) {
-  Sched *S = t->scope->S;
-  if (t->flags & T_EXPOSED) {
-    if (co != NULL) stock_give(L, S, co);
-    heap_unreserve(&S->heap, sched_alloc, S);
-    free_slot(L, S, t);
-    t->scope = NULL;
-  }
-  else {
-    t->flags = 0;
-    line_join(&S->spares, &t->link);
-    S->nspares++;
-  }
+void task_let_go (Task *t) {
+  invariant(t->status >= TASK_DONE && t->sib.next == NULL);
+  release(t);
 }
 
 
-void task_observe (lua_State *L, Task *t) {
-  if (t->flags & T_OBSERVED && t->sib.next == NULL && t->slot == 0) return;
+void task_observe (Handle *h) {
+  Task *t = h->task;
+  if (t == NULL) return;
   t->flags |= T_OBSERVED;
-  if (t->scope == NULL) return;
-  if (t->sib.next != NULL) {
-    if (!(t->flags & T_ASYNC)) return; /* its scope will raise it */
-    line_leave(&t->scope->zombies, &t->sib);
-  }
-  free_slot(L, t->scope->S, t);
-  t->scope = NULL;
+  if (t->status < TASK_DONE || !(t->flags & T_ASYNC)) return;
+  line_leave(&t->scope->zombies, &t->sib); /* else its scope would raise it */
+  release(t);
 }
 
 
 /*
-** Keep the outcome: 'n' values on top of 'from', which is the coroutine or,
-** with at most one value, L. Nothing here allocates: one value goes into the
-** task, several stay where they are and keep the coroutine. Returns the
-** coroutine if it is free now.
+** Keep the outcome of the task, whose 'n' values are on top of its coroutine.
+** Nothing here allocates: one value goes into the handle, several stay where
+** they are, and the handle gets the coroutine. Returns 0 then: the pair
+** is to be parted.
 */
-static lua_State *keep (lua_State *L, Task *t, lua_State *co, lua_State *from,
-                        int n) {
-  Sched *S = t->scope->S;
-  t->wait = n == 0 ? OUTCOME_NONE : OUTCOME_ONE;
-  if (n == 1 && from != L) lua_xmove(from, L, 1);
-  task_push_raw(L, t);
-  if (n == 1)
-    lua_insert(L, -2);
-  else
-    lua_pushnil(L);
-  lua_setiuservalue(L, -2, USERVALUE_VALUE);
-  if (n > 1 && t->flags & T_EXPOSED) {
-    t->wait = OUTCOME_MANY;
-    t->flags |= T_CORPSE;
-    t->at.co = co;
-    stock_lose(S);
-    co = NULL;
+static int keep (Task *t, int n) {
+  lua_State *co = t->at.co;
+  Handle *h = t->handle;
+  h->kept = n == 0 ? KEPT_NONE : KEPT_ONE;
+  if (n > 1) {
+    h->kept = KEPT_MANY;
+    lua_pushthread(co);
   }
-  else if (t->flags & T_EXPOSED) {
-    lua_pushnil(L);
-    lua_setiuservalue(L, -2, USERVALUE_CO);
-  }
-  lua_pop(L, 1);
-  return co;
+  else if (n == 0)
+    lua_pushnil(co);
+  lua_setiuservalue(co, AT_HANDLE, HANDLE_VALUE);
+  return n <= 1;
 }
 
 
 void task_watch (lua_State *L, Sched *S, int idx) {
-  Task *t = (Task *)lua_touserdata(L, idx);
+  Handle *h = (Handle *)lua_touserdata(L, idx);
   idx = lua_absindex(L, idx);
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->watchers);
   lua_pushvalue(L, idx);
@@ -238,14 +332,14 @@ void task_watch (lua_State *L, Sched *S, int idx) {
   lua_rawset(L, -3);
   lua_pop(L, 2);
   S->nwatchers++;
-  t->flags |= T_OBSERVED;
+  h->task->flags |= T_OBSERVED;
 }
 
 
-/* push what is to be called when the task ends, and the task; or nothing */
+/* push what is to be called when the task ends, and its handle; or nothing */
 static int push_watcher (lua_State *L, Sched *S, Task *t) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->watchers);
-  task_push_raw(L, t);
+  task_push(L, t);
   lua_pushvalue(L, -1);
   if (lua_rawget(L, -3) == LUA_TNIL) {
     lua_pop(L, 3);
@@ -261,41 +355,29 @@ static int push_watcher (lua_State *L, Sched *S, Task *t) {
 }
 
 
-/* let go of what it was given to keep */
-static void forget_value (lua_State *L, Task *t) {
-  task_push_raw(L, t);
-  lua_pushnil(L);
-  lua_setiuservalue(L, -2, USERVALUE_VALUE);
-  lua_pop(L, 1);
-}
-
-
-static void finish (lua_State *L, Task *t, lua_State *co, lua_State *from,
-                    int n, Status how) {
+/* the task has ended; its coroutine has the handle, the task, the message
+   handler, and above them what is left */
+static void finish (lua_State *L, Task *t, Status how) {
   Sched *S = t->scope->S;
-  int is_watched;
+  int is_watched, is_whole;
   t->status = (uint8_t)how;
   S->live--;
-  if (how == TASK_FAILED) t->flags |= T_EXPOSED; /* it may be told of */
-  if (!(t->flags & T_EXPOSED)) { /* nobody can ask for its outcome */
-    lua_settop(co, 0);
-    if (from == L) lua_pop(L, n);
-    forget_value(L, t);
-    scope_child_ended(L, t);
-    unmake(L, t, co);
-    return;
+  if (t->awaiters.first != NULL) {
+    t->flags |= T_OBSERVED;
+    sched_wake_all(S, &t->awaiters, WHY_DONE);
   }
-  if (t->awaiters.first != NULL) t->flags |= T_OBSERVED;
-  co = keep(L, t, co, from, n);
+  is_whole = keep(t, lua_gettop(t->at.co) - AT_HANDLER);
   is_watched = S->nwatchers > 0 && push_watcher(L, S, t);
-  sched_wake_all(S, &t->awaiters, WHY_DONE);
-  if (co != NULL) stock_give(L, S, co);
-  heap_unreserve(&S->heap, sched_alloc, S);
-  scope_child_ended(L, t);
-  if (t->slot != 0 && t->sib.next == NULL) { /* no error to tell */
-    free_slot(L, S, t);
-    t->scope = NULL;
+  if (!is_whole) { /* the handle has the coroutine */
+    scope_child_ended(L, t);
+    t->handle->status = t->status;
+    t->handle->task = NULL;
+    lua_pushnil(t->at.co);
+    lua_replace(t->at.co, AT_HANDLE);
+    unmake(L, S, t);
   }
+  else if (!scope_child_ended(L, t))
+    release(t);
   if (is_watched && lua_pcall(L, 1, 0, 0) != LUA_OK) {
     lua_pushnil(L);
     error_hook(L, S, "on_unhandled");
@@ -306,18 +388,27 @@ static void finish (lua_State *L, Task *t, lua_State *co, lua_State *from,
 /*
 ** End the coroutines of the task by force, its nested ones too: their <close>
 ** variables run, and belong to the task, but no coroutine is known to be the
-** running one, so they cannot wait.
+** running one, so they cannot wait. Pushes the handle, which was on it.
 */
 static void reset (lua_State *L, Task *t) {
   Sched *S = t->scope->S;
   Task *current = S->current;
   lua_State *co = S->co;
+  invariant(S->dying == NULL);
+  task_push(L, t);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, LUA_REGISTRYINDEX, S->dying_handle);
+  S->dying = t;
   t->status = TASK_RUNNING;
   scope_detach(t, NULL);
   S->current = t;
   strand_kill_all(L, S, t);
   S->co = NULL;
   lua_resetthread(t->at.co);
+  lua_settop(t->at.co, 0);
+  S->dying = NULL;
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, LUA_REGISTRYINDEX, S->dying_handle);
   S->current = current;
   S->co = co;
 }
@@ -326,7 +417,7 @@ static void reset (lua_State *L, Task *t) {
 /* the task's coroutine was ended by force; its error is above 'base'. The task
    goes on as long as that of leaving its scopes takes. */
 static int buried (lua_State *L, int ending, int base) {
-  Task *t = (Task *)lua_touserdata(L, 1);
+  Task *t = (Task *)lua_touserdata(L, AT_TASK);
   (void)ending;
   if (t->scope->owner == t) return scope_leave(L, t->scope, 1, base, buried);
   return body_left(L, END_ERROR, base);
@@ -334,23 +425,32 @@ static int buried (lua_State *L, int ending, int base) {
 
 
 static int bury (lua_State *L) {
-  return buried(L, END_ERROR, 2);
+  return buried(L, END_ERROR, AT_HANDLER);
 }
 
 
-/* end the task, whose error is on top of L */
-static void force (lua_State *L, Task *t) {
+/* the handle is on top of L, the error below it: they go to the coroutine,
+   which was reset, as a body leaves them; pops them */
+static void leave_error (lua_State *L, Task *t) {
   lua_State *co = t->at.co;
-  reset(L, t);
-  lua_settop(co, 0);
-  if (t->scope->owner != t) {
-    finish(L, t, co, L, 1, TASK_FAILED);
-    return;
-  }
-  lua_pushcfunction(co, bury);
+  lua_xmove(L, co, 1);
   lua_pushlightuserdata(co, t);
   lua_pushnil(co);
   lua_xmove(L, co, 1);
+}
+
+
+/* end the task, whose error is on top of L; pops it */
+static void force (lua_State *L, Task *t) {
+  lua_State *co = t->at.co;
+  reset(L, t);
+  if (t->scope->owner != t) {
+    leave_error(L, t);
+    finish(L, t, TASK_FAILED);
+    return;
+  }
+  lua_pushcfunction(co, bury);
+  leave_error(L, t);
   t->flags |= T_FRESH;
   sched_pass(t->scope->S, t);
 }
@@ -364,16 +464,16 @@ static int yielded_error (lua_State *L) {
 }
 
 
-void task_ended (lua_State *L, Task *t, lua_State *co, int status, int n) {
+void task_ended (lua_State *L, Task *t, int status) {
   if (status == LUA_OK)
-    finish(L, t, co, co, n, (Status)t->why);
+    finish(L, t, (Status)t->why);
   else if (status == LUA_YIELD) {
     lua_pushcfunction(L, yielded_error);
     lua_pcall(L, 0, 1, 0);
     force(L, t);
   }
   else { /* out of memory outside of the protected call */
-    lua_xmove(co, L, 1);
+    lua_xmove(t->at.co, L, 1);
     force(L, t);
   }
 }
@@ -393,42 +493,54 @@ void task_kill (lua_State *L, Task *t) {
       S->kind[t->wait]->leave != NULL)
     S->kind[t->wait]->leave(S, t, t->line);
   t->line = NULL;
+  lua_pushcfunction(L, killed_error);
+  lua_pcall(L, 0, 1, 0);
   reset(L, t);
   while (t->scope->owner == t) {
     task_kill_below(L, t->scope); /* what has been spawned just now */
     scope_abandon(L, t->scope);
   }
-  lua_pushcfunction(L, killed_error);
-  lua_pcall(L, 0, 1, 0);
-  finish(L, t, t->at.co, L, 1, TASK_CANCELLED);
+  leave_error(L, t);
+  finish(L, t, TASK_CANCELLED);
 }
 
 
 void task_trim (lua_State *L, Sched *S, uint32_t keep) {
-  while (S->nspares > keep) {
-    Task *t = owner_of(S->spares.first, Task, link);
-    line_leave(&S->spares, &t->link);
-    S->nspares--;
-    heap_unreserve(&S->heap, sched_alloc, S);
-    free_slot(L, S, t);
-    stock_lose(S);
-  }
+  while (S->nspares > keep) unmake(L, S, take_spare(S));
 }
 
 
-int task_outcome (lua_State *L, int idx, Task *t) {
-  idx = lua_absindex(L, idx);
-  if (t->flags & T_CORPSE) {
-    lua_State *co = t->at.co;
-    int i, n = lua_gettop(co);
-    luaL_checkstack(L, n + 2, "too many results");
-    for (i = 1; i <= n; i++) {
-      lua_pushvalue(co, i); /* room for one is always there */
-      lua_xmove(co, L, 1);
+void task_free_all (Sched *S) {
+  uint32_t i;
+  for (i = 1; i <= S->nslots; i++) {
+    Task *t = S->tasks[i];
+    if (t == NULL) continue;
+    if (t->handle != NULL) {
+      t->handle->status = t->status;
+      t->handle->task = NULL;
     }
-    return n;
+    sched_alloc(S, t, sizeof(Task), 0);
   }
-  if (t->wait == OUTCOME_NONE) return 0;
-  lua_getiuservalue(L, idx, USERVALUE_VALUE);
-  return 1;
+  sched_alloc(S, S->tasks, S->tasks_size * sizeof(Task *), 0);
+  S->tasks = NULL;
+  S->nslots = S->tasks_size = 0;
+}
+
+
+int task_outcome (lua_State *L, int idx) {
+  Handle *h = (Handle *)lua_touserdata(L, idx);
+  lua_State *co;
+  int i, n;
+  if (h->kept == KEPT_NONE) return 0;
+  lua_getiuservalue(L, idx, HANDLE_VALUE);
+  if (h->kept == KEPT_ONE) return 1;
+  co = lua_tothread(L, -1);
+  lua_pop(L, 1); /* the handle keeps it */
+  n = lua_gettop(co) - AT_HANDLER;
+  luaL_checkstack(L, n + 2, "too many results");
+  for (i = 1; i <= n; i++) {
+    lua_pushvalue(co, AT_HANDLER + i); /* room for one is always there */
+    lua_xmove(co, L, 1);
+  }
+  return n;
 }

@@ -10,26 +10,45 @@
 HIDDEN_BEGIN
 
 /*
-** Make a ready task in 'scope' that will call the function below its 'nargs'
-** arguments on top of L; pops them. May raise for memory, then nothing has
-** changed. Flags: T_EXPOSED, T_ASYNC.
+** What Lua has of a task: all that outlives it. The record of the task goes to
+** another one when its outcome lies here. The user value is first the reason
+** of a cancel, then the result or the error.
 */
-Task *task_new (lua_State *L, Scope *scope, int nargs, int flags);
+typedef struct Handle {
+  Object object;
+  Task *task;     /* NULL when it has ended, unless its scope is to raise it */
+  uint8_t status; /* Status of a task that has ended */
+  uint8_t kept;   /* ... and how many results there are: KEPT_... */
+} Handle;
 
-/* push the task as Lua sees it; from now on it is never reused */
+#define HANDLE_VALUE 1
+
+/*
+** Make a ready task in 'scope' that will call the function at index 'first',
+** with what is above it as arguments; leaves these, and pushes the handle. May
+** raise for memory, then nothing has changed. Flags: T_ASYNC.
+*/
+Task *task_new (lua_State *L, Scope *scope, int first, int flags);
+
+/* push the handle of a task that has not ended, or whose scope is to raise its
+   error; may raise when there is no room on a stack */
 void task_push (lua_State *L, Task *t);
 
-/* push the task without exposing it, for access to its user values */
-void task_push_raw (lua_State *L, Task *t);
+/* push the error of a task whose scope is to raise it */
+void task_push_error (lua_State *L, Task *t);
 
-/* the coroutine of the task has ended with 'n' values, or died */
-void task_ended (lua_State *L, Task *t, lua_State *co, int status, int n);
+/* the coroutine of the task has ended, or died; on it is what it left */
+void task_ended (lua_State *L, Task *t, int status);
 
-/* the ended task's outcome: pushes its results or its error, says how many */
-int task_outcome (lua_State *L, int idx, Task *t);
+/* the outcome of the ended task with the handle at 'idx': pushes its results
+   or its error, says how many */
+int task_outcome (lua_State *L, int idx);
 
-/* somebody has seen the outcome of this ended task */
-void task_observe (lua_State *L, Task *t);
+/* somebody has seen the outcome of this task, which may have ended */
+void task_observe (Handle *h);
+
+/* the task that was in its scope's line of errors is no longer needed */
+void task_let_go (Task *t);
 
 /*
 ** When the task at 'idx' ends, the function on top is called with it; pops it.
@@ -45,11 +64,22 @@ void task_kill (lua_State *L, Task *t);
 /* the same with all below a scope, children before those that wait for them */
 void task_kill_below (lua_State *L, Scope *s);
 
-/* leave idle tasks beyond 'keep' to the collector, with their coroutines */
+/* the task that got this number in this slot, if it has not ended */
+Task *task_find (Sched *S, uint32_t slot, uint32_t id);
+
+/* free the records of ended tasks beyond 'keep', and leave their coroutines to
+   the collector */
 void task_trim (lua_State *L, Sched *S, uint32_t keep);
 
-/* the task at 'idx', or NULL if that is something else */
-Task *task_test (lua_State *L, int idx);
+/* free all; there are no tasks any more */
+void task_free_all (Sched *S);
+
+/* the handle at 'idx', or NULL if that is something else */
+Handle *handle_at (lua_State *L, int idx);
+
+/* its status, whether it has ended or not */
+#define handle_status(h) \
+  ((h)->task != NULL ? (Status)(h)->task->status : (Status)(h)->status)
 
 /* push a short name for messages; its name, its function, or an address */
 void task_pushname (lua_State *L, Task *t);

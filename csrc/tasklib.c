@@ -12,59 +12,46 @@ const char *const task_status_names[] = { "ready", "running", "waiting",
                                           "done",  "failed",  "cancelled" };
 
 
-Task *task_test (lua_State *L, int idx) {
-  Sched *S = sched_of(L);
-  Task *t = (Task *)lua_touserdata(L, idx);
-  int same;
-  if (t == NULL || !lua_getmetatable(L, idx)) return NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
-  same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same ? t : NULL;
-}
-
-
-static Task *check_task (lua_State *L, const char *fname) {
-  Task *t = task_test(L, 1);
-  if (t == NULL) arg_error(L, 0, fname, "self", "a task", 1);
-  return t;
+static Handle *check_task (lua_State *L, const char *fname) {
+  Handle *h = handle_at(L, 1);
+  if (h == NULL) arg_error(L, 0, fname, "self", "a task", 1);
+  return h;
 }
 
 
 static int deliver (lua_State *L, int status, lua_KContext ctx) {
-  Task *t = (Task *)lua_touserdata(L, 1);
+  Handle *h = (Handle *)lua_touserdata(L, 1);
   Task *me = (Task *)ctx;
   if (status == LUA_YIELD && me->why == WHY_CANCEL) return cause_raise(L, me);
-  if (t->status == TASK_DONE) return task_outcome(L, 1, t);
-  task_observe(L, t);
-  lua_getiuservalue(L, 1, USERVALUE_VALUE);
+  if (handle_status(h) == TASK_DONE) return task_outcome(L, 1);
+  task_observe(h);
+  task_outcome(L, 1);
   error_arrives(L, "awaited by");
   return lua_error(L);
 }
 
 
 static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
-  Task *t = (Task *)lua_touserdata(L, 1);
+  Handle *h = (Handle *)lua_touserdata(L, 1);
   Task *me = (Task *)ctx;
+  int done = handle_status(h) == TASK_DONE;
   if (status == LUA_YIELD && me->why == WHY_CANCEL) return cause_raise(L, me);
-  lua_pushboolean(L, t->status == TASK_DONE);
-  if (t->status == TASK_DONE) return 1 + task_outcome(L, 1, t);
-  task_observe(L, t);
-  lua_getiuservalue(L, 1, USERVALUE_VALUE);
-  return 2;
+  if (!done) task_observe(h);
+  lua_pushboolean(L, done);
+  return 1 + task_outcome(L, 1);
 }
 
 
 static int join (lua_State *L, const char *fname, lua_CFunction self,
                  lua_KFunction then) {
   Sched *S = sched_of(L);
-  Task *t = check_task(L, fname);
+  Handle *h = check_task(L, fname);
   Task *me = sched_enter_in(L, S, fname);
-  if (t == me) return luaL_error(L, "a task cannot await itself");
+  if (h->task == me) return luaL_error(L, "a task cannot await itself");
   SCHED_DETOUR(L, S, me, self);
   lua_settop(L, 1);
-  if (t->status >= TASK_DONE) return then(L, LUA_OK, (lua_KContext)me);
-  sched_park(S, me, WAIT_TASK, &t->awaiters, NEVER);
+  if (handle_status(h) >= TASK_DONE) return then(L, LUA_OK, (lua_KContext)me);
+  sched_park(S, me, WAIT_TASK, &h->task->awaiters, NEVER);
   return lua_yieldk(L, 0, (lua_KContext)me, then);
 }
 
@@ -87,9 +74,9 @@ static int t_pawait (lua_State *L) {
 next suspension point, at every one until its end. Does nothing to one that
 has ended or was cancelled before. Does not suspend. */
 static int t_cancel (lua_State *L) {
-  Task *t = check_task(L, "cancel");
+  Handle *h = check_task(L, "cancel");
   lua_settop(L, 2);
-  if (t->scope != NULL) task_cancel(L, t, 1, 2);
+  if (h->task != NULL) task_cancel(L, h->task, 1, 2);
   return 0;
 }
 
@@ -97,19 +84,22 @@ static int t_cancel (lua_State *L) {
 /*** task:status() -> "ready", "running", "waiting", "done", "failed" or
 "cancelled". */
 static int t_status (lua_State *L) {
-  lua_pushstring(L, task_status_names[check_task(L, "status")->status]);
+  lua_pushstring(L, task_status_names[handle_status(check_task(L, "status"))]);
   return 1;
 }
 
 
 /*** task:waiting_on() -> string or nil: what a waiting task waits for. */
 static int t_waiting_on (lua_State *L) {
-  Sched *S = sched_of(L);
-  Task *t = check_task(L, "waiting_on");
-  const WaitKind *kind = S->kind[t->status == TASK_WAITING ? t->wait : 0];
-  if (t->status != TASK_WAITING)
+  Handle *h = check_task(L, "waiting_on");
+  Task *t = h->task;
+  const WaitKind *kind;
+  if (handle_status(h) != TASK_WAITING) {
     lua_pushnil(L);
-  else if (kind->describe != NULL)
+    return 1;
+  }
+  kind = sched_of(L)->kind[t->wait];
+  if (kind->describe != NULL)
     kind->describe(L, t, t->line);
   else
     lua_pushstring(L, kind->text);
@@ -121,16 +111,17 @@ static int t_waiting_on (lua_State *L) {
 raised. */
 static int t_traceback (lua_State *L) {
   Sched *S = sched_of(L);
-  Task *t = check_task(L, "traceback");
-  if (t->status >= TASK_FAILED) {
-    lua_getiuservalue(L, 1, USERVALUE_VALUE);
+  Handle *h = check_task(L, "traceback");
+  Status status = handle_status(h);
+  if (status >= TASK_FAILED) {
+    task_outcome(L, 1);
     error_pushtrace(L, S, -1);
     if (lua_isnil(L, -1)) lua_pushliteral(L, "");
   }
-  else if (t->status == TASK_DONE || t->flags & T_FRESH)
+  else if (status == TASK_DONE || h->task->flags & T_FRESH)
     lua_pushliteral(L, "");
   else
-    luaL_traceback(L, task_co(t), NULL, 0);
+    luaL_traceback(L, task_co(h->task), NULL, 0);
   return 1;
 }
 
@@ -138,10 +129,10 @@ static int t_traceback (lua_State *L) {
 void task_pushname (lua_State *L, Task *t) {
   Sched *S = t->scope->S;
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->names);
-  task_push_raw(L, t);
+  task_push(L, t);
   if (lua_rawget(L, -2) != LUA_TSTRING) {
     lua_pop(L, 1);
-    lua_pushfstring(L, "task %d", (int)t->slot);
+    lua_pushfstring(L, "task %d", (int)t->id);
   }
   lua_remove(L, -2);
 }
@@ -179,12 +170,12 @@ static int t_newindex (lua_State *L) {
 
 
 static int t_tostring (lua_State *L) {
-  Task *t = check_task(L, "tostring");
+  Handle *h = check_task(L, "tostring");
   lua_getfield(L, 1, "name");
   if (lua_isstring(L, -1))
-    lua_pushfstring(L, "neap.task '%s': %p", lua_tostring(L, -1), (void *)t);
+    lua_pushfstring(L, "neap.task '%s': %p", lua_tostring(L, -1), (void *)h);
   else
-    lua_pushfstring(L, "neap.task: %p", (void *)t);
+    lua_pushfstring(L, "neap.task: %p", (void *)h);
   return 1;
 }
 
@@ -192,11 +183,9 @@ static int t_tostring (lua_State *L) {
 static int spawn (lua_State *L, const char *fname, int flags) {
   Sched *S = sched_of(L);
   Scope *scope = S->host;
-  Task *t;
   arg_callable(L, 1, 1, fname, "fn");
   if (S->current != NULL) scope = scope_of_body(L, S->current);
-  t = task_new(L, scope, lua_gettop(L) - 1, T_EXPOSED | flags);
-  task_push_raw(L, t);
+  task_new(L, scope, 1, flags);
   return 1;
 }
 
@@ -225,11 +214,9 @@ static int l_async (lua_State *L) {
 static int l_background (lua_State *L) {
   Sched *S = sched_of(L);
   Scope *scope = S->background;
-  Task *t;
   arg_callable(L, 1, 1, "background", "fn");
   if (S->current != NULL && scope_top(S->current) == S->host) scope = S->host;
-  t = task_new(L, scope, lua_gettop(L) - 1, T_EXPOSED | T_ASYNC);
-  task_push_raw(L, t);
+  task_new(L, scope, 1, T_ASYNC);
   return 1;
 }
 
