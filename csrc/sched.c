@@ -222,12 +222,11 @@ void sched_guard (Sched *S, lua_State *co) {
 static void step (Sched *S, lua_State *L, Task *t) {
   lua_State *outside = S->co; /* that 'run' was called in */
   lua_State *co = task_co(t);
-  int nargs, n = 0, status;
-  if (t->flags & T_FRESH)
-    nargs = lua_gettop(co) - 1;
-  else
-    nargs = t->flags & T_ARG ? 1 : 0;
-  t->flags = (uint8_t)(t->flags & ~(T_FRESH | T_ARG));
+  int nargs = 0, n = 0, status;
+  if (t->flags & (T_FRESH | T_ARG)) {
+    nargs = t->flags & T_FRESH ? lua_gettop(co) - 1 : 1;
+    t->flags = (uint8_t)(t->flags & ~(T_FRESH | T_ARG));
+  }
   t->status = TASK_RUNNING;
   t->line = NULL;
   S->current = t;

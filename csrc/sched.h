@@ -206,7 +206,8 @@ struct Sched {
   int hooks;       /* ... neap.hooks */
   int watchers;    /* ... who is called when a task ends, ... */
   int tickets;     /* ... futures of the host's functions that wait */
-  int task_meta;   /* registry reference of the metatable of tasks */
+  int task_meta;   /* registry references of metatables: of tasks, ... */
+  int named_meta;  /* ... of those that have a name, */
   int last_error;  /* the last error that is no table, ... */
   int last_trace;  /* ... its traceback, ... */
   uint64_t traced; /* ... and the step in which it was noted */

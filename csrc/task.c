@@ -26,8 +26,9 @@
 /* how many results an ended task has left */
 enum { KEPT_NONE, KEPT_ONE, KEPT_MANY };
 
-/* what a body finds on its stack; then the function and its arguments */
-enum { AT_HANDLE = 1, AT_TASK, AT_HANDLER };
+/* what a body finds on its stack: the message handler, the task's handle, the
+   function and its arguments; what it leaves begins where the function was */
+enum { AT_HANDLER = 1, AT_HANDLE, AT_FUNCTION };
 
 
 static lua_State *base_of (const Task *t) {
@@ -39,6 +40,8 @@ static lua_State *base_of (const Task *t) {
 
 
 static const char handle_mark = 0; /* its address is the mark of handles */
+
+#define task_at(L) (((Handle *)lua_touserdata(L, AT_HANDLE))->task)
 
 
 /* find the function at the bottom of a coroutine; 0 if it has not begun */
@@ -95,7 +98,7 @@ void task_push_error (lua_State *L, Task *t) {
 ** is left to 'finish'.
 */
 static int body_left (lua_State *L, int ending, int base) {
-  Task *t = (Task *)lua_touserdata(L, AT_TASK);
+  Task *t = task_at(L);
   int failed = ending >= END_EXPIRED;
   if (t->scope->owner == t)
     return scope_leave(L, t->scope, failed, base, body_left);
@@ -103,8 +106,8 @@ static int body_left (lua_State *L, int ending, int base) {
   if (failed) {
     t->why =
         task_cancelled(t) && cause_is(L, t, -1) ? TASK_CANCELLED : TASK_FAILED;
-    lua_copy(L, -1, AT_HANDLER + 1);
-    lua_settop(L, AT_HANDLER + 1);
+    lua_copy(L, -1, AT_FUNCTION);
+    lua_settop(L, AT_FUNCTION);
   }
   return lua_gettop(L);
 }
@@ -113,20 +116,20 @@ static int body_left (lua_State *L, int ending, int base) {
 static int body_ended (lua_State *L, int status, lua_KContext ctx) {
   int failed = status != LUA_OK && status != LUA_YIELD;
   (void)ctx;
-  return body_left(L, failed ? END_ERROR : END_VALUES, AT_HANDLER);
+  return body_left(L, failed ? END_ERROR : END_VALUES, AT_FUNCTION - 1);
 }
 
 
 static int body (lua_State *L) {
-  Task *t = (Task *)lua_touserdata(L, AT_TASK);
+  Task *t = task_at(L);
   int status;
   if (task_cancelled(t)) { /* before it began: it never does */
-    lua_settop(L, AT_HANDLER);
+    lua_settop(L, AT_FUNCTION - 1);
     cause_push(L, t);
-    return body_left(L, END_ERROR, AT_HANDLER);
+    return body_left(L, END_ERROR, AT_FUNCTION - 1);
   }
-  status = lua_pcallk(L, lua_gettop(L) - AT_HANDLER - 1, LUA_MULTRET,
-                      AT_HANDLER, (lua_KContext)t, body_ended);
+  status = lua_pcallk(L, lua_gettop(L) - AT_FUNCTION, LUA_MULTRET, AT_HANDLER,
+                      (lua_KContext)t, body_ended);
   return body_ended(L, status, (lua_KContext)t);
 }
 
@@ -250,12 +253,10 @@ Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
   /* nothing raises from here on */
   t = take_spare(S);
   lua_pushcfunction(co, body);
-  lua_pushvalue(L, last + 1);
-  lua_xmove(L, co, 1);
-  lua_pushlightuserdata(co, t);
   lua_pushcfunction(co, error_handler);
+  lua_pushvalue(L, last + 1);
   for (i = first; i <= last; i++) lua_pushvalue(L, i);
-  lua_xmove(L, co, last - first + 1);
+  lua_xmove(L, co, last - first + 2);
   h->task = t;
   t->handle = h;
   t->scope = scope;
@@ -355,8 +356,7 @@ static int push_watcher (lua_State *L, Sched *S, Task *t) {
 }
 
 
-/* the task has ended; its coroutine has the handle, the task, the message
-   handler, and above them what is left */
+/* the task has ended; on its coroutine is what 'body' leaves */
 static void finish (lua_State *L, Task *t, Status how) {
   Sched *S = t->scope->S;
   int is_watched, is_whole;
@@ -366,7 +366,7 @@ static void finish (lua_State *L, Task *t, Status how) {
     t->flags |= T_OBSERVED;
     sched_wake_all(S, &t->awaiters, WHY_DONE);
   }
-  is_whole = keep(t, lua_gettop(t->at.co) - AT_HANDLER);
+  is_whole = keep(t, lua_gettop(t->at.co) - AT_FUNCTION + 1);
   is_watched = S->nwatchers > 0 && push_watcher(L, S, t);
   if (!is_whole) { /* the handle has the coroutine */
     scope_child_ended(L, t);
@@ -417,7 +417,7 @@ static void reset (lua_State *L, Task *t) {
 /* the task's coroutine was ended by force; its error is above 'base'. The task
    goes on as long as that of leaving its scopes takes. */
 static int buried (lua_State *L, int ending, int base) {
-  Task *t = (Task *)lua_touserdata(L, AT_TASK);
+  Task *t = task_at(L);
   (void)ending;
   if (t->scope->owner == t) return scope_leave(L, t->scope, 1, base, buried);
   return body_left(L, END_ERROR, base);
@@ -425,7 +425,7 @@ static int buried (lua_State *L, int ending, int base) {
 
 
 static int bury (lua_State *L) {
-  return buried(L, END_ERROR, AT_HANDLER);
+  return buried(L, END_ERROR, AT_FUNCTION - 1);
 }
 
 
@@ -433,10 +433,9 @@ static int bury (lua_State *L) {
    which was reset, as a body leaves them; pops them */
 static void leave_error (lua_State *L, Task *t) {
   lua_State *co = t->at.co;
-  lua_xmove(L, co, 1);
-  lua_pushlightuserdata(co, t);
   lua_pushnil(co);
-  lua_xmove(L, co, 1);
+  lua_insert(L, -2);
+  lua_xmove(L, co, 2);
 }
 
 
@@ -536,10 +535,10 @@ int task_outcome (lua_State *L, int idx) {
   if (h->kept == KEPT_ONE) return 1;
   co = lua_tothread(L, -1);
   lua_pop(L, 1); /* the handle keeps it */
-  n = lua_gettop(co) - AT_HANDLER;
+  n = lua_gettop(co) - AT_FUNCTION + 1;
   luaL_checkstack(L, n + 2, "too many results");
   for (i = 1; i <= n; i++) {
-    lua_pushvalue(co, AT_HANDLER + i); /* room for one is always there */
+    lua_pushvalue(co, AT_FUNCTION - 1 + i); /* room for one is always there */
     lua_xmove(co, L, 1);
   }
   return n;

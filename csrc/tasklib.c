@@ -44,12 +44,12 @@ static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
 
 static int join (lua_State *L, const char *fname, lua_CFunction self,
                  lua_KFunction then) {
-  Sched *S = sched_of(L);
   Handle *h = check_task(L, fname);
+  Sched *S = h->object.S;
   Task *me = sched_enter_in(L, S, fname);
   if (h->task == me) return luaL_error(L, "a task cannot await itself");
   SCHED_DETOUR(L, S, me, self);
-  lua_settop(L, 1);
+  if (lua_gettop(L) > 1) lua_settop(L, 1);
   if (handle_status(h) >= TASK_DONE) return then(L, LUA_OK, (lua_KContext)me);
   sched_park(S, me, WAIT_TASK, &h->task->awaiters, NEVER);
   return lua_yieldk(L, 0, (lua_KContext)me, then);
@@ -138,6 +138,7 @@ void task_pushname (lua_State *L, Task *t) {
 }
 
 
+/* of tasks with a name; others have but their methods to look through */
 static int t_index (lua_State *L) {
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
@@ -165,6 +166,8 @@ static int t_newindex (lua_State *L) {
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 3);
   lua_rawset(L, -3);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->named_meta);
+  lua_setmetatable(L, 1);
   return 0;
 }
 
@@ -275,33 +278,43 @@ static const luaL_Reg internals[] = {
 };
 
 
+/* a metatable whose __index is on top, above the methods; pops __index and
+   returns a reference */
+static int new_meta (lua_State *L, int scheduler, int at) {
+  lua_createtable(L, 0, 5);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, scheduler);
+  lua_pushcclosure(L, t_newindex, 1);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushvalue(L, scheduler);
+  lua_pushcclosure(L, t_tostring, 1);
+  lua_setfield(L, -2, "__tostring");
+  lua_getfield(L, at, "await");
+  lua_setfield(L, -2, "__neap_await");
+  lua_pushliteral(L, "neap.task");
+  lua_setfield(L, -2, "__name");
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+
 /* on the stack: the module's table, the scheduler */
 void task_openlib (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, -1);
+  int scheduler = lua_gettop(L);
   sched_kind(S, WAIT_TASK, &waits_task);
   sched_kind(S, WAIT_CHILDREN, &waits_children);
   sched_funcs(L, funcs);
   sched_internals(L, internals);
-  if (S->task_meta != 0) return; /* opened before: handles exist */
-  lua_createtable(L, 0, 6);
-  lua_pushvalue(L, -2);
+  if (S->named_meta != 0) return; /* opened before: handles exist */
   lua_newtable(L);
-  lua_pushvalue(L, -2);
+  lua_pushvalue(L, scheduler);
   luaL_setfuncs(L, methods, 1);
+  lua_pushvalue(L, -1);
+  S->task_meta = new_meta(L, scheduler, scheduler + 1);
+  lua_pushvalue(L, scheduler);
+  lua_pushvalue(L, scheduler + 1);
   lua_pushcclosure(L, t_index, 2);
-  lua_setfield(L, -2, "__index");
-  lua_pushvalue(L, -2);
-  lua_pushcclosure(L, t_newindex, 1);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushvalue(L, -2);
-  lua_pushcclosure(L, t_tostring, 1);
-  lua_setfield(L, -2, "__tostring");
-  lua_getfield(L, -1, "__index");
-  lua_getupvalue(L, -1, 2);
-  lua_getfield(L, -1, "await");
-  lua_setfield(L, -4, "__neap_await");
-  lua_pop(L, 2);
-  lua_pushliteral(L, "neap.task");
-  lua_setfield(L, -2, "__name");
-  S->task_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+  S->named_meta = new_meta(L, scheduler, scheduler + 1);
+  lua_pop(L, 1);
 }

@@ -291,7 +291,7 @@ static const char *verify (lua_State *L, Sched *S) {
   VERIFY(is_empty(S->host) && is_empty(S->roots) && is_empty(S->background));
   VERIFY(S->heap.reserved == S->nspares + all_scopes(S));
   VERIFY(S->heap.reserved <= S->heap.size);
-  VERIFY(S->ncos == S->nidle + S->nspares && S->ncos <= S->idle_size);
+  VERIFY(S->ncos == S->nidle && S->ncos <= S->idle_size);
   VERIFY(S->nslots == S->nspares + free_slots(L, S));
   return NULL;
 }
