@@ -116,6 +116,18 @@ local function pages ()
 end
 
 
+-- what the headings of a page can be linked to by
+local function anchors_of (page)
+  local anchors = {}
+  local prose = read(page):gsub("```.-```", "")
+  for heading in prose:gmatch "\n#+ ([^\n]+)" do
+    local words = heading:gsub("[^%w%s_-]", ""):gsub("%s", "-")
+    anchors[words:lower()] = true
+  end
+  return anchors
+end
+
+
 describe("documents", function ()
 
   for page in pages():gmatch "[^\n]+" do
@@ -142,6 +154,19 @@ describe("documents", function ()
       local prose = read(page):gsub("```.-```", "")
       for link in prose:gmatch "%]%(([^)#:%s]+)[^):]*%)" do
         assert(io.open(folder .. link), "no " .. folder .. link):close()
+      end
+    end)
+  end
+
+
+  for page in pages():gmatch "[^\n]+" do
+    it("DOC-04 " .. page .. " links to headings that there are", function ()
+      local folder = page:match ".*/" or ""
+      local prose = read(page):gsub("```.-```", "")
+      for link, anchor in prose:gmatch "%]%(([%w_./-]*)#([^)]+)%)" do
+        local target = link == "" and page or folder .. link
+        target = target:gsub("[^/]+/%.%./", "")
+        assert(anchors_of(target)[anchor], target .. " has no #" .. anchor)
       end
     end)
   end
