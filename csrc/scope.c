@@ -572,8 +572,12 @@ int scope_body_ended (lua_State *L, Scope *s, int failed, int base) {
 int scope_leave_untouched (Scope *s) {
   if (s->children.first != NULL || s->zombies.first != NULL ||
       s->cause != NULL || s->own || s->raw != RAW_NONE || s->object != NULL ||
-      s->signal != NULL || s->resource != NULL || s->deadline < NEVER)
+      s->signal != NULL || s->resource != NULL)
     return 0;
+  if (s->deadline < NEVER) { /* it has not passed */
+    timer_clear(&s->S->heap, &s->timer);
+    s->deadline = NEVER;
+  }
   s->shield = s->body = 0;
   s->owner->scope = s->parent;
   s->owner = NULL;
@@ -675,6 +679,7 @@ int scope_child_ended (lua_State *L, Task *t) {
   line_leave(&s->children, &t->sib);
   if (s->children.first == NULL && waits_for_children(s))
     sched_wake(s->S, s->owner, WHY_DONE);
+  if (s == s->S->roots) s->S->patience = 0; /* 'run' is to see it */
   if (how == TASK_CANCELLED && s->cause != NULL) s->touched = 1;
   return how == TASK_FAILED && child_failed(L, s, t);
 }

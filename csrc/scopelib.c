@@ -272,22 +272,13 @@ static int moved_on (lua_State *L, int ending, int base) {
 
 
 /*
-** Run the function at 'fn' in a scope with a deadline; its arguments are above,
-** and at fn - 1 is a place for the message handler. What is raised when it
-** passes, if not nil, is in place of the function until that is put there.
+** Run the function above 'base' in a scope with a deadline; its arguments are
+** above, and at 'base' is a place for the message handler.
 */
-static int timed (lua_State *L, Task *t, int fn, double seconds,
+static int timed (lua_State *L, Scope *s, int base, double seconds,
                   ScopeThen then) {
-  Scope *s = scope_open(L, t);
-  if (fn == 3) {
-    if (!lua_isnil(L, 3)) {
-      lua_pushvalue(L, 3);
-      scope_message(L, s);
-    }
-    lua_copy(L, 1, 3);
-  }
   scope_arm(s, seconds);
-  return scope_call(L, s, fn - 1, then);
+  return scope_call(L, s, base, then);
 }
 
 
@@ -299,23 +290,36 @@ is no deadline. Given a Task, a future or a cancellable
 operation instead of fn, it stops waiting and leaves it running. Suspends. */
 static int l_timeout (lua_State *L) {
   double seconds;
+  Scope *s;
   Task *t;
-  int awaitable =
-      !is_callable(L, 1) && luaL_getmetafield(L, 1, "__neap_await") != LUA_TNIL;
-  if (awaitable) lua_pop(L, 1);
-  if (!awaitable && !is_callable(L, 1))
-    arg_error(L, 1, "timeout", "fn", "a function, a task or a future", 1);
+  int awaitable = 0;
+  if (!is_callable(L, 1)) {
+    awaitable = luaL_getmetafield(L, 1, "__neap_await") != LUA_TNIL;
+    if (!awaitable)
+      arg_error(L, 1, "timeout", "fn", "a function, a task or a future", 1);
+    lua_pop(L, 1);
+  }
   seconds = arg_seconds(L, 2, 2, "timeout", "seconds");
   t = sched_enter(L, "timeout");
   if (task_cancelled(t)) return sched_raise_later(L, t);
-  /* fn, seconds, message, ... -> fn, handler, fn, ... */
-  if (lua_gettop(L) < 3 || awaitable) lua_settop(L, 3);
+  if (lua_gettop(L) == 2 && !awaitable) { /* what is usual */
+    lua_pushvalue(L, 1);
+    return timed(L, scope_open(L, t), 2, seconds, scope_return);
+  }
   if (awaitable) { /* its 'await', called on itself */
+    lua_settop(L, 3);
     lua_pushvalue(L, 1);
     luaL_getmetafield(L, 1, "__neap_await");
     lua_replace(L, 1);
   }
-  return timed(L, t, 3, seconds, scope_return);
+  /* fn, seconds, message, ... -> message, seconds, fn, ... */
+  lua_pushvalue(L, 1);
+  lua_copy(L, 3, 1);
+  lua_replace(L, 3);
+  s = scope_open(L, t);
+  lua_pushvalue(L, 1);
+  scope_message(L, s);
+  return timed(L, s, 2, seconds, scope_return);
 }
 
 
@@ -327,7 +331,7 @@ static int l_move_on_after (lua_State *L) {
   arg_callable(L, 2, 2, "move_on_after", "fn");
   t = sched_enter(L, "move_on_after");
   if (task_cancelled(t)) return sched_raise_later(L, t);
-  return timed(L, t, 2, seconds, moved_on);
+  return timed(L, scope_open(L, t), 1, seconds, moved_on);
 }
 
 
