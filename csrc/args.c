@@ -39,16 +39,6 @@ int arg_error (lua_State *L, int arg, const char *fname, const char *what,
 }
 
 
-double arg_seconds (lua_State *L, int idx, int arg, const char *fname,
-                    const char *what) {
-  double s = lua_tonumber(L, idx);
-  /* a string that looks like a number is none here */
-  if (!(s >= 0) || lua_type(L, idx) != LUA_TNUMBER)
-    arg_error(L, arg, fname, what, "a number >= 0", idx);
-  return s;
-}
-
-
 lua_Integer arg_integer (lua_State *L, int idx, int arg, const char *fname,
                          const char *what, lua_Integer min) {
   int whole = 0;

@@ -17,9 +17,14 @@ HIDDEN_BEGIN
 int arg_error (lua_State *L, int arg, const char *fname, const char *what,
                const char *must, int idx);
 
-/* a time or a duration in seconds: a number >= 0, no NaN */
-double arg_seconds (lua_State *L, int idx, int arg, const char *fname,
-                    const char *what);
+/* a time or a duration in seconds: a number >= 0, no NaN. A string that looks
+   like a number is none here. */
+static inline double arg_seconds (lua_State *L, int idx, int arg,
+                                  const char *fname, const char *what) {
+  double s = lua_type(L, idx) == LUA_TNUMBER ? lua_tonumber(L, idx) : -1;
+  if (!(s >= 0)) arg_error(L, arg, fname, what, "a number >= 0", idx);
+  return s;
+}
 
 /* a whole number of at least 'min' */
 lua_Integer arg_integer (lua_State *L, int idx, int arg, const char *fname,

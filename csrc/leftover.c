@@ -231,8 +231,10 @@ int generator_gc (lua_State *L) {
   g->state = GEN_AT_YIELD;
   lua_getmetatable(L, 1); /* not to be freed before it has ended */
   lua_setmetatable(L, 1);
-  if (g->home != HOME_NONE || (S->from != NULL && !S->closed))
+  if (g->home != HOME_NONE || (S->from != NULL && !S->closed)) {
     move(g, &S->dropped);
+    S->patience = 0; /* the loop is to see it */
+  }
   else
     close_here(L, S);
   return 0;

@@ -218,7 +218,7 @@ static int l_run (lua_State *L) {
   lua_replace(L, 1);
   lua_settop(L, 1);
   while (root->task != NULL) {
-    sched_round(S, L, NEVER);
+    sched_rounds(S, L);
     if (root->task == NULL) break;
     if (S->interrupts > 0) interrupted(L, S, root->task);
     close_dropped(L, S);

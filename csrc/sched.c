@@ -151,20 +151,6 @@ void sched_park (Sched *S, Task *t, Wait wait, Line *line, double deadline) {
 }
 
 
-static void make_ready (Sched *S, Task *t) {
-  t->status = TASK_READY;
-  t->line = &S->next;
-  line_join(&S->next, &t->link);
-}
-
-
-void sched_pass (Sched *S, Task *t) {
-  t->why = WHY_DONE;
-  t->wait = WAIT_NOTHING;
-  make_ready(S, t);
-}
-
-
 void sched_wake (Sched *S, Task *t, Why why) {
   Line *line = t->line;
   const WaitKind *kind = S->kind[t->wait];
@@ -172,7 +158,7 @@ void sched_wake (Sched *S, Task *t, Why why) {
   if (line != NULL) line_leave(line, &t->link);
   timer_clear(&S->heap, &t->timer);
   t->why = (uint8_t)why;
-  make_ready(S, t);
+  sched_ready(S, t);
   if (why != WHY_DONE && kind != NULL && kind->leave != NULL)
     kind->leave(S, t, line);
 }
@@ -251,9 +237,8 @@ static void step (Sched *S, lua_State *L, Task *t) {
 ** late by much, seldom enough that reading the clock costs little. The
 ** number adapts to how long a step takes.
 */
-static void look_if_due (Sched *S, lua_State *L) {
+static void look_around (Sched *S, lua_State *L) {
   double before;
-  if (--S->patience > 0) return;
   if (S->heap.n == 0 && S->external == 0 && S->loop == NULL) {
     S->patience = PATIENCE;
     return;
@@ -288,8 +273,15 @@ static int run_ready (Sched *S, lua_State *L, double until) {
 
 int sched_round (Sched *S, lua_State *L, double until) {
   if (!run_ready(S, L, until)) return 0;
-  look_if_due(S, L);
+  if (--S->patience <= 0) look_around(S, L);
   return 1;
+}
+
+
+void sched_rounds (Sched *S, lua_State *L) {
+  do run_ready(S, L, NEVER);
+  while (--S->patience > 0 && S->next.first != NULL);
+  if (S->patience <= 0) look_around(S, L);
 }
 
 

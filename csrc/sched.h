@@ -249,14 +249,14 @@ double sched_now (Sched *S);
 */
 #define sched_enter(L, fname) sched_enter_in(L, sched_of(L), fname)
 
-/* the same where the scheduler is at hand, or there is no upvalue */
-#define sched_enter_in(L, S, fname) \
-  ((S)->co == (L) && (S)->current != NULL && lua_isyieldable(L) \
-       ? (S)->current \
-       : sched_refuse(L, S, fname))
-
 /* why it may not; raises */
 Task *sched_refuse (lua_State *L, Sched *S, const char *fname);
+
+/* the same where the scheduler is at hand, or there is no upvalue */
+static inline Task *sched_enter_in (lua_State *L, Sched *S, const char *fname) {
+  if (S->co == L && S->current != NULL && lua_isyieldable(L)) return S->current;
+  return sched_refuse(L, S, fname);
+}
 
 /*
 ** Each suspending function, when its arguments are checked, asks 'detour'
@@ -278,8 +278,19 @@ int sched_raise_later (lua_State *L, Task *t);
 */
 void sched_park (Sched *S, Task *t, Wait wait, Line *line, double deadline);
 
+/* put it into the ready line */
+static inline void sched_ready (Sched *S, Task *t) {
+  t->status = TASK_READY;
+  t->line = &S->next;
+  line_join(&S->next, &t->link);
+}
+
 /* let the running task stand in the ready line; the caller yields next */
-void sched_pass (Sched *S, Task *t);
+static inline void sched_pass (Sched *S, Task *t) {
+  t->why = WHY_DONE;
+  t->wait = WAIT_NOTHING;
+  sched_ready(S, t);
+}
 
 /* leave line and timer, become ready; never runs Lua */
 void sched_wake (Sched *S, Task *t, Why why);
@@ -315,6 +326,10 @@ void sched_end_all (lua_State *L, Sched *S);
 
 /* one round of all that is ready; 0 when the budget cut it short */
 int sched_round (Sched *S, lua_State *L, double until);
+
+/* rounds until nobody is ready, it is time to look at the world, or somebody
+   who looks after the loop has taken its patience */
+void sched_rounds (Sched *S, lua_State *L);
 
 /* fire what is due and look at the outside world, waiting up to 'wait' */
 void sched_look (Sched *S, lua_State *L, double wait);
