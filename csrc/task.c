@@ -313,12 +313,12 @@ static int keep (Task *t, int n) {
   lua_State *co = t->at.co;
   Handle *h = t->handle;
   h->kept = n == 0 ? KEPT_NONE : KEPT_ONE;
+  if (n == 0 && !(t->flags & T_CANCEL)) return 1;
+  if (n == 0) lua_pushnil(co); /* in place of the reason */
   if (n > 1) {
     h->kept = KEPT_MANY;
     lua_pushthread(co);
   }
-  else if (n == 0)
-    lua_pushnil(co);
   lua_setiuservalue(co, AT_HANDLE, HANDLE_VALUE);
   return n <= 1;
 }
