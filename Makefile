@@ -343,15 +343,18 @@ uninstall: ## take it back
 	rm -f "$(SYS_DIR)/libneap.a" "$(SYS_DIR)/$(LIBNEAP)"* \
 	  "$(SYS_DIR)/pkgconfig/neap.pc"
 
-docs: ## the reference: docs/api.md, and in HTML build/docs
+docs: ## docs/api.md, and the site with all documents: build/docs
 	$(SETUP) docs
 	@$(MAKE) run-docs
 
 run-docs:
 	$(LUA) tools/api.lua
-	@rm -rf build/api build/docs && mkdir -p build/api
+	@rm -rf build/api build/topics build/docs && mkdir -p build/api build/topics
 	$(LUA) tools/api.lua --ldoc build/api
+	$(LUA) tools/site.lua build/topics
 	ldoc --quiet --fatalwarnings .
+	@cp docs/*.png build/docs/topics
+	$(LUA) tools/site.lua --check build/docs
 
 rockspec: ## list the present C and Lua files in the rockspec
 	tools/rockspec.sh

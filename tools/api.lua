@@ -21,8 +21,8 @@ local rooms = {
   { "Pools", "csrc/poollib.c" },
   { "Several at once", "lua/neap/collective.lua" },
   { "Retry", "lua/neap/retry.lua" },
-  { "Debounce and throttle", "lua/neap/burst.lua",
-    "lua/neap/debounce.lua", "lua/neap/throttle.lua" },
+  { "Debounce and throttle",
+    "lua/neap/debounce.lua", "lua/neap/throttle.lua", "lua/neap/burst.lua" },
   { "Semaphore", "csrc/semaphore.c" },
   { "Channel", "csrc/channel.c" },
   { "Events and futures", "csrc/event.c" },
@@ -201,7 +201,7 @@ local function read_lua (path, room)
     elseif comment then
       local text = table.concat(comment, "\n")
       if text:find "@module" then
-        room.text = lua_comment(comment)
+        room.text = room.text or lua_comment(comment) -- of the first file
       else
         room[#room + 1] = lua_entry(comment, line)
       end
@@ -302,6 +302,16 @@ local function anchor (title)
 end
 
 
+-- what there is in a room
+local function names_of (room)
+  local names = {}
+  for _, entry in ipairs(room) do
+    names[#names + 1] = "`" .. entry.signature:match "^[%w_.:]+" .. "`"
+  end
+  return table.concat(names, ", ")
+end
+
+
 local function markdown (all)
   local out = {}
   local function put (line) out[#out + 1] = line end
@@ -310,12 +320,8 @@ local function markdown (all)
   put "Arguments in `[ ]` may be left out. Time is in seconds. A function that"
   put "suspends may be called inside a task only; all others anywhere.\n"
   for _, room in ipairs(all) do
-    local names = {}
-    for _, entry in ipairs(room) do
-      names[#names + 1] = "`" .. entry.signature:match "^[%w_.:]+" .. "`"
-    end
     put(("- [%s](%s): %s"):format(room.title, anchor(room.title),
-      table.concat(names, ", ")))
+      names_of(room)))
   end
   for _, room in ipairs(all) do
     put("\n## " .. room.title .. "\n")
@@ -343,7 +349,7 @@ local function ldoc (all, dir)
       text = text:gsub("\n\n", "\n<p>\n"):gsub("\n", "\n-- ")
       file:write("--- ", text, "\n\n")
     end
-    comment(room.title .. ".\n" .. (room.text or "") .. "\n@module "
+    comment(names_of(room) .. ".\n" .. (room.text or "") .. "\n@module "
       .. room.title:gsub(" ", "-"))
     for _, entry in ipairs(room) do
       local lines = { entry.text }

@@ -28,7 +28,7 @@ needs_of () {
     warnings) echo gcc clang ;;
     asan) echo gcc ;;
     memcheck) echo valgrind ;;
-    docs) echo lua ldoc ;;
+    docs) echo lua ldoc cmark-gfm ;;
     rock) echo lua socket luarocks ;;
     check) for job in build test examples lint warnings asan memcheck docs \
              rock; do needs_of "$job"; done ;;
@@ -73,7 +73,8 @@ package () {
     sdl2:apt) echo libsdl2-dev ;;
     screen:apt) echo xvfb xauth ;;
     headers:brew | lua:brew) echo lua@5.4 ;;
-    clang-format:brew | shellcheck:brew | luarocks:brew | libev:brew | gcc:brew | sdl2:brew)
+    clang-format:brew | shellcheck:brew | luarocks:brew | libev:brew | gcc:brew | sdl2:brew | \
+      cmark-gfm:brew)
       echo "$1" ;;
     socket:rock) echo luasocket ;;
     busted:rock | luacheck:rock | ldoc:rock) echo "$1" ;;
