@@ -4,6 +4,7 @@
 
 #include "args.h"
 
+#include <stdio.h>
 #include <string.h>
 
 
@@ -15,8 +16,11 @@ static const char *push_shown (lua_State *L, int idx) {
     case LUA_TNIL: return luaL_tolstring(L, idx, NULL);
     case LUA_TSTRING: return lua_pushfstring(L, "'%s'", lua_tostring(L, idx));
     case LUA_TNONE: return lua_pushliteral(L, "no value");
-    default: return lua_pushfstring(L, "a %s", luaL_typename(L, idx));
+    default: break;
   }
+  if (luaL_getmetafield(L, idx, "__name") == LUA_TSTRING)
+    return lua_pushfstring(L, "a %s", lua_tostring(L, -1));
+  return lua_pushfstring(L, "a %s", luaL_typename(L, idx));
 }
 
 
@@ -39,15 +43,22 @@ int arg_error (lua_State *L, int arg, const char *fname, const char *what,
 }
 
 
+/* the text is not put on the stack, where an absent argument would be */
+static void whole_error (lua_State *L, int idx, int arg, const char *fname,
+                         const char *what, lua_Integer min, const char *more) {
+  char must[80];
+  snprintf(must, sizeof must, "a whole number >= " LUA_INTEGER_FMT "%s", min,
+           more);
+  arg_error(L, arg, fname, what, must, idx);
+}
+
+
 lua_Integer arg_integer (lua_State *L, int idx, int arg, const char *fname,
                          const char *what, lua_Integer min) {
   int whole = 0;
   lua_Integer n = 0;
   if (lua_type(L, idx) == LUA_TNUMBER) n = lua_tointegerx(L, idx, &whole);
-  if (!whole || n < min) {
-    const char *must = lua_pushfstring(L, "a whole number >= %I", min);
-    arg_error(L, arg, fname, what, must, idx);
-  }
+  if (!whole || n < min) whole_error(L, idx, arg, fname, what, min, "");
   return n;
 }
 
@@ -60,11 +71,8 @@ lua_Integer arg_limit (lua_State *L, int idx, int arg, const char *fname,
     if (lua_tonumber(L, idx) == HUGE_VAL) return LUA_MAXINTEGER;
     n = lua_tointegerx(L, idx, &whole);
   }
-  if (!whole || n < min) {
-    const char *must =
-        lua_pushfstring(L, "a whole number >= %I or math.huge", min);
-    arg_error(L, arg, fname, what, must, idx);
-  }
+  if (!whole || n < min)
+    whole_error(L, idx, arg, fname, what, min, " or math.huge");
   return n;
 }
 

@@ -386,7 +386,7 @@ describe("abort", function ()
       local signal = neap.abort_controller().signal
       assert.error_matches(function () any(signal) end,
         "bad argument #1 to 'abort_signal.any' "
-        .. "%(signals must be a list of signals, got a userdata%)")
+        .. "%(signals must be a list of signals, got a neap.abort_signal%)")
       assert.error_matches(function () any { signal, 5 } end,
         "%(element 2 must be an abort signal, got 5%)")
       assert.error_matches(function () any { signal, nil, n = 2 } end,

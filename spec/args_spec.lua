@@ -237,6 +237,23 @@ describe("arguments", function ()
   end
 
 
+  it("CNV-02 an argument that is missing has no value", support.task(function ()
+    assert.matches("%(permits must be a whole number >= 0, got no value%)$",
+      refusal(neap.semaphore))
+    assert.matches("#2 .*%(n must be a whole number >= 0 or math.huge, got no "
+      .. "value%)$", refusal(neap.take, {}))
+  end))
+
+
+  it("CNV-02 an object is called by its kind", support.task(function ()
+    local task = neap.spawn(function () end)
+    for _, call in ipairs { neap.race, neap.retry, neap.stream } do
+      assert.matches("got a neap.task%)$", refusal(call, task))
+    end
+    assert.matches("got a FILE%*%)$", refusal(neap.sleep, io.stdout))
+  end))
+
+
   it("CNV-06 anything callable is a function", support.task(function ()
     local fn = setmetatable({}, { __call = function (_, x) return x end,
       __metatable = false })
@@ -259,7 +276,7 @@ describe("arguments", function ()
             local before = state()
             local err = refusal(x[entry[1]], maker())
             assert.matches(here .. "calling '" .. entry[1]
-              .. "' on a bad self %(must be an? .*, got a userdata%)$", err)
+              .. "' on a bad self %(must be an? .*, got a neap%.[%l_]+%)$", err)
             assert.same(before, state())
           end
         end

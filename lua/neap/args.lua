@@ -21,7 +21,9 @@ local function shown (value)
   if kind == "number" or kind == "boolean" or kind == "nil" then
     return tostring(value)
   end
-  return "a " .. kind
+  local meta = debug.getmetatable(value)
+  local name = meta and rawget(meta, "__name")
+  return "a " .. (type(name) == "string" and name or kind)
 end
 
 
