@@ -146,7 +146,7 @@ static int try_send (lua_State *L, Sched *S, Channel *c) {
 
 static void check_value (lua_State *L, const char *fname) {
   if (lua_isnoneornil(L, 2))
-    arg_error(L, 1, fname, "value", "not nil, which is the end", 2);
+    arg_error(L, 1, fname, "value", "anything but nil, which is the end", 2);
   lua_settop(L, 2);
 }
 

@@ -171,7 +171,9 @@ static int l_clock (lua_State *L) {
     if (S->heap.n > 0 && S->heap.n == S->alarms)
       lua_gc(L, LUA_GCCOLLECT); /* signals that were dropped go */
     if (S->heap.n > 0)
-      return luaL_error(L, "'clock' while %d deadlines are pending",
+      return luaL_error(L,
+                        "'clock' while %d deadline(s) are pending: choose the "
+                        "clock before anything waits for it",
                         (int)S->heap.n);
     S->clock = (Clock)i;
     S->time = S->unscaled = 0;

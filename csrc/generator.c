@@ -572,6 +572,11 @@ static int begin (lua_State *L) {
 }
 
 
+int generator_is_function (lua_State *L, int idx) {
+  return lua_tocfunction(L, idx) == begin;
+}
+
+
 /*** neap.generator(fn) -> function: a generator function. Calling it with any
 arguments returns what a 'for' takes, the generator object first; its body is
 fn(yield, ...), which begins when the first value is asked for:

@@ -47,6 +47,9 @@ typedef struct Generator {
   const char *fault; /* what was wrong with what it emitted, for our hook */
 } Generator;
 
+/* is it what 'neap.generator' makes? */
+int generator_is_function (lua_State *L, int idx);
+
 /* push the generator that lies at the bottom of this coroutine, which is L or
    suspended; NULL if there is none, then nothing is pushed */
 Generator *generator_push (lua_State *L, lua_State *co);

@@ -253,7 +253,7 @@ static int called_up (lua_State *L, int status, lua_KContext ctx) {
 
 static const char inside[] =
     "'limiter' called from inside what it runs: it would wait for ever, since "
-    "in each of the %I calls that may run another one waits";
+    "another one waits in each call that may run (%I)";
 
 
 /* the body of a call that must wait: limiter, fn, ... */

@@ -5,6 +5,7 @@
 #include "source.h"
 
 #include "args.h"
+#include "generator.h"
 #include "rooms.h"
 
 const char source_skip = 0, source_stop = 0;
@@ -13,6 +14,9 @@ const char source_skip = 0, source_stop = 0;
 Source source_of (lua_State *L, int idx, int arg, const char *fname,
                   lua_Integer *total) {
   *total = -1;
+  if (generator_is_function(L, idx)) /* it would give generators for ever */
+    arg_error(L, arg, fname, "items",
+              "what a generator function gives when it is called", idx);
   if (is_callable(L, idx)) return SOURCE_CALL;
   if (!lua_istable(L, idx))
     arg_error(L, arg, fname, "items", "a table, an iterator or a stream", idx);

@@ -189,7 +189,7 @@ describe("the real clock", function ()
     neap.spawn(neap.sleep, 1)
     neap.step()
     assert.error_matches(function () neap.clock "real" end,
-      "'clock' while 1 deadlines are pending")
+      "'clock' while 1 deadline%(s%) are pending: choose the clock before")
     neap.advance(1)
     neap.step()
     assert.equal("real", neap.clock "real")

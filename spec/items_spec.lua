@@ -236,6 +236,15 @@ for name, pattern in pairs(patterns) do
     end))
 
 
+    it("takes a generator, and says so of a generator function",
+      task(function ()
+        local make = neap.generator(function (yield) yield(1) end)
+        local function same (x) return x end
+        assert.same({ 1, n = 1 }, pattern(make(), same))
+        assert.error_matches(function () pattern(make, same) end,
+          "items must be what a generator function gives when it is called")
+      end))
+
     it("checks its arguments", task(function ()
       assert.matches("#1 to '" .. name .. "' %(items must be",
         error_of(pattern, 5, print))
