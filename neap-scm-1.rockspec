@@ -108,6 +108,7 @@ build = {
       ["neap.types.pools"] = "lua/neap/types/pools.d.lua",
       ["neap.types.running"] = "lua/neap/types/running.d.lua",
       ["neap.types.scopes"] = "lua/neap/types/scopes.d.lua",
+      ["neap.types.sockets"] = "lua/neap/types/sockets.d.lua",
       ["neap.types.streams"] = "lua/neap/types/streams.d.lua",
       ["neap.types.sync"] = "lua/neap/types/sync.d.lua",
       ["neap.types.world"] = "lua/neap/types/world.d.lua",

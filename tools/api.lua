@@ -184,7 +184,12 @@ local function lua_entry (lines, code)
     end
   end
   assert(name, "a --- comment that belongs to no function: " .. text)
-  entry.signature = lua_signature(name, args or "", entry)
+  if args == nil then -- it is no definition that is below the comment
+    args = {}
+    for i, p in ipairs(entry.params) do args[i] = p.name end
+    args = table.concat(args, ", ")
+  end
+  entry.signature = lua_signature(name, args, entry)
   return entry
 end
 
@@ -192,8 +197,8 @@ end
 local function read_lua (path, room)
   local comment
   for line in (read(path) .. "\n"):gmatch "(.-)\n" do
-    local first = line:match "^%-%-%-%s?([^-].*)"
-    local next = line:match "^%-%-%s?(.*)"
+    local first = line:match "^%s*%-%-%-%s?([^-@].*)" -- not ---@class
+    local next = line:match "^%s*%-%-%s?(.*)"
     if first then
       comment = { first }
     elseif comment and next then

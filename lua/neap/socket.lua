@@ -29,6 +29,7 @@ local readable, scope, sleep = core.readable, core.scope, core.sleep
 local writable = core.writable
 local wrap_stream = stream.wrap
 
+---@class neap.socket
 local socket = {}
 
 for name, value in pairs(luasocket) do socket[name] = value end
