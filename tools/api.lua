@@ -34,6 +34,8 @@ local rooms = {
   { "Outside world", "csrc/loop.c" },
   { "Sockets", "lua/neap/socket.lua", "lua/neap/socket/stream.lua",
     "lua/neap/socket/datagram.lua", "lua/neap/socket/base.lua" },
+  { "HTTP", "lua/neap/http.lua", "lua/neap/http/fetch.lua",
+    "lua/neap/http/response.lua", "lua/neap/http/headers.lua" },
   { "Errors", "csrc/error.c" },
   { "Debugging", "csrc/dump.c" },
 }
@@ -41,6 +43,8 @@ local rooms = {
 -- documented for those who work on neap
 local internal = {
   "lua/neap/ahead.lua", "lua/neap/args.lua", "lua/neap/init.lua",
+  "lua/neap/http/connections.lua", "lua/neap/http/message.lua",
+  "lua/neap/http/request.lua", "lua/neap/http/url.lua",
   "lua/neap/socket/address.lua", "lua/neap/workers.lua",
 }
 

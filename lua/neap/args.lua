@@ -151,6 +151,7 @@ end
 
 -- what an option of each kind must be, and how that is known
 local kinds = {
+  any = { "anything", function () return true end },
   seconds = { "a number >= 0", is_seconds },
   boolean = { "a boolean", function (v) return type(v) == "boolean" end },
   string = { "a string", function (v) return type(v) == "string" end },

@@ -1,0 +1,1051 @@
+--- neap.http: fetch and LuaSocket's request, over loopback.
+
+local neap = require "neap"
+local peers = require "spec.peers"
+local socket = require "neap.socket"
+local support = require "spec.support"
+
+local http = require "neap.http"
+
+local task, error_of = peers.task, support.error_of
+
+local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+-- a request that a client has sent: its lines, and its body as text; nil when
+-- the client has left
+local function read_request (sock)
+  local line = sock:receive()
+  if line == nil then return nil end
+  local req = { line = line, headers = {}, body = "" }
+  for text in function () return sock:receive() end do
+    if text == "" then break end
+    local name, value = text:match "^([^:]+): (.*)$"
+    req.headers[name:lower()] = value
+  end
+  local length = tonumber(req.headers["content-length"])
+  if length then
+    req.body = length > 0 and sock:receive(length) or ""
+  elseif req.headers["transfer-encoding"] == "chunked" then
+    repeat
+      local size = tonumber(sock:receive(), 16)
+      req.body = req.body .. sock:receive(size)
+      sock:receive()
+    until size == 0
+  end
+  return req
+end
+
+
+-- Call `fn(url, server)` while `handler(sock, n)` serves the nth connection;
+-- server.connections counts them, server.closed those that have ended.
+local function serving (handler, fn)
+  local listener <close> = assert(socket.bind("127.0.0.1", 0))
+  local _, port = listener:getsockname()
+  local server = { connections = 0, closed = 0 }
+  neap.scope(function (scope)
+    scope:spawn(function ()
+      for sock in listener:incoming() do
+        server.connections = server.connections + 1
+        scope:spawn(function (n)
+          do
+            local _ <close> = sock
+            handler(sock, n)
+          end
+          server.closed = server.closed + 1
+        end, server.connections)
+      end
+    end)
+    fn("http://127.0.0.1:" .. port .. "/", server)
+    scope:cancel()
+  end)
+end
+
+
+-- the same with answers: each request gets the next one; server.requests has
+-- what was asked. An answer may be a function of the connection.
+local function answering (answers, fn)
+  local requests = {}
+  serving(function (sock)
+    for req in function () return read_request(sock) end do
+      requests[#requests + 1] = req
+      local answer = answers[#requests] or answers[#answers]
+      if type(answer) == "function" then
+        if not answer(sock, req) then return end
+      else
+        sock:send(answer)
+      end
+    end
+  end, function (url, server)
+    server.requests = requests
+    fn(url, server)
+  end)
+end
+
+
+-- wait for the other side; that it hangs is an error, see peers.run
+local function eventually (condition)
+  while not condition() do neap.sleep(0.001) end
+end
+
+
+describe("fetch", function ()
+
+  it("gives the status, the headers and the body", task(function ()
+    answering({ "HTTP/1.1 404 Not Here\r\nX-A: b\r\nContent-Length: 3\r\n\r\n"
+      .. "abc" }, function (url, server)
+        local response = http.fetch(url .. "p/../q?r#s")
+        assert.equal(404, response.status)
+        assert.equal("Not Here", response.status_text)
+        assert.is_false(response.ok)
+        assert.equal(url .. "q?r", response.url)
+        assert.is_false(response.redirected)
+        assert.equal("b", response.headers:get "x-a")
+        assert.is_false(response.body_used)
+        assert.equal("abc", response:text())
+        assert.is_true(response.body_used)
+        assert.equal("GET /q?r HTTP/1.1", server.requests[1].line)
+        assert.same({ host = url:match "//(.*)/$", accept = "*/*",
+          ["user-agent"] = "neap" }, server.requests[1].headers)
+      end)
+  end))
+
+
+  it("sends the method, the headers and a body", task(function ()
+    answering({ OK }, function (url, server)
+      http.fetch(url, { method = "post", body = "a=b\0", headers = {
+        ["Content-Type"] = "text/x", ["X-N"] = 5, Accept = " a ",
+        ["User-Agent"] = "me", Host = "other",
+      } }):close()
+      local req = server.requests[1]
+      assert.equal("POST / HTTP/1.1", req.line)
+      assert.equal("a=b\0", req.body)
+      assert.same({ host = "other", accept = "a", ["user-agent"] = "me",
+        ["content-type"] = "text/x", ["x-n"] = "5", ["content-length"] = "4",
+      }, req.headers)
+    end)
+  end))
+
+
+  it("sends a header once for each of several values", task(function ()
+    serving(function (sock)
+      local lines = {}
+      for line in function () return sock:receive() end do
+        if line == "" then break end
+        lines[#lines + 1] = line:match "^X%-.*"
+      end
+      sock:send("HTTP/1.0 200 OK\r\n\r\n" .. table.concat(lines, "|"))
+    end, function (url)
+      assert.equal("X-A: 1|X-A: 2|X-B: 3", http.fetch(url, {
+        headers = { ["X-B"] = "3", ["X-A"] = { "1", "2" } },
+      }):text())
+    end)
+  end))
+
+
+  it("sends items as they come, in chunks", task(function ()
+    answering({ OK }, function (url, server)
+      local closed = false
+      local lines = neap.generator(function (yield)
+        local _ <close> = setmetatable({}, { __close = function ()
+          closed = true
+        end })
+        for i = 1, 3 do
+          neap.sleep(0)
+          yield(("line %d\n"):format(i))
+          yield ""
+        end
+      end)
+      assert.equal("ok", http.fetch(url, { method = "PUT",
+        body = lines() }):text())
+      assert.equal("line 1\nline 2\nline 3\n", server.requests[1].body)
+      assert.equal("chunked", server.requests[1].headers["transfer-encoding"])
+      assert.is_true(closed)
+      http.fetch(url, { method = "POST", body = { "a", "b" } }):close()
+      assert.equal("ab", server.requests[2].body)
+      http.fetch(url, { method = "POST", body = { "a", "bc" },
+        headers = { ["content-length"] = 3 } }):close()
+      assert.equal("abc", server.requests[3].body)
+      assert.equal("3", server.requests[3].headers["content-length"])
+    end)
+  end))
+
+
+  it("sends a large body, and takes an answer that comes before its end",
+    task(function ()
+      local large = ("x"):rep(1000000)
+      answering({ OK }, function (url, server)
+        assert.equal("ok", http.fetch(url, { method = "POST",
+          body = large }):text())
+        assert.is_true(server.requests[1].body == large)
+      end)
+      serving(function (sock)
+        repeat until sock:receive() == ""
+        sock:send "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
+        sock:shutdown "send"
+        sock:receive(#large)
+      end, function (url)
+        assert.equal(413, http.fetch(url, { method = "POST",
+          body = large }).status)
+      end)
+    end))
+
+
+  it("raises when items are no strings, or not as long as was said, and closes "
+    .. "the connection", task(function ()
+      local lost = 0
+      serving(function (sock)
+        if not sock:receive "*a" then lost = lost + 1 end
+        lost = lost + 1
+      end, function (url)
+        local function post (body, length)
+          return error_of(http.fetch, url, { method = "POST", body = body,
+            headers = { ["Content-Length"] = length } })
+        end
+        assert.equal("the items of a body must be strings, got a table",
+          post { "a", {} })
+        assert.equal("the body is shorter than its length", post({ "a" }, 2))
+        assert.equal("the body is longer than its length", post({ "ab" }, 1))
+        assert.equal("mine", post(neap.iter(function () error("mine", 0) end)))
+        eventually(function () return lost == 4 end)
+      end)
+    end))
+
+
+  it("closes the source of a body that it cannot send", task(function ()
+    local closed = 0
+    local function body ()
+      return setmetatable({}, {
+        __call = function () return "x" end,
+        __neap_close = function () closed = closed + 1 end,
+      })
+    end
+    assert.equal("NetworkError", error_of(http.fetch, "http://127.0.0.1:1/",
+      { method = "POST", body = body() }).name)
+    assert.equal(1, closed)
+    error_of(http.fetch, "http://127.0.0.1:1/", { method = "POST",
+      body = body(), signal = neap.abort_signal.abort() })
+    assert.equal(2, closed)
+  end))
+
+
+  it("skips what the server says before its answer", task(function ()
+    answering({
+      "HTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n" .. OK,
+      "HTTP/1.1 101 Switching\r\n\r\n",
+      ("HTTP/1.1 100 Continue\r\n\r\n"):rep(50),
+    }, function (url)
+      local response = http.fetch(url)
+      assert.equal(200, response.status)
+      assert.is_nil(response.headers:get "link")
+      assert.equal("ok", response:text())
+      for _ = 1, 2 do
+        assert.equal("ResponseError", error_of(http.fetch, url).name)
+      end
+    end)
+  end))
+
+
+  it("refuses bad arguments before anything is sent", task(function ()
+    answering({ OK }, function (url, server)
+      for _, case in ipairs {
+        { "bad argument #1 to 'fetch' %(url must be a string, got nil%)" },
+        { "bad argument #1 to 'fetch' %(url 'ftp://h/': it does not begin",
+          "ftp://h/" },
+        { "url 'http://h/\\x0D\\x0AX: y': it has a control character",
+          "http://h/\r\nX: y" },
+        { "it has a user name: use the header 'Authorization'",
+          "http://u:p@h/" },
+        { "bad option 'metod' to 'fetch' %(did you mean 'method'%?%)", url,
+          { metod = "GET" } },
+        { "bad option 'method' to 'fetch' %(a bad name: 'A B'%)", url,
+          { method = "A B" } },
+        { "bad option 'method' to 'fetch' %(a bad name: 'A\\x0D\\x0A'%)", url,
+          { method = "A\r\n" } },
+        { "bad option 'method' to 'fetch' %(CONNECT is not for clients%)", url,
+          { method = "CONNECT" } },
+        { "bad option 'headers' to 'fetch' %(must be a table", url,
+          { headers = "a: b" } },
+        { "'headers' to 'fetch' %(a bad name: 'a:b'%)", url,
+          { headers = { ["a:b"] = "c" } } },
+        { "'headers' to 'fetch' %(a bad name: 1%)", url,
+          { headers = { "a: b" } } },
+        { "'headers' to 'fetch' %(the value of 'a' has a control character%)",
+          url, { headers = { a = "b\r\nc: d" } } },
+        { "the value of 'a' has a control character", url,
+          { headers = { a = { "b", "\0" } } } },
+        { "the value of 'a' must be a string, got a boolean", url,
+          { headers = { a = true } } },
+        { "'Transfer%-Encoding' cannot be set", url,
+          { headers = { ["Transfer-Encoding"] = "chunked" } } },
+        { "'Content%-Length' is 3, but the body has 2 bytes", url,
+          { method = "POST", body = "ab",
+            headers = { ["Content-Length"] = 3 } } },
+        { "'Content%-Length' makes no sense: '3'", url,
+          { headers = { ["Content-Length"] = 3 } } },
+        { "'body' to 'fetch' %(a request with method GET cannot have one%)",
+          url, { body = "x" } },
+        { "'body' to 'fetch' %(must be a string, a table, an iterator", url,
+          { method = "POST", body = 5 } },
+        { "bad option 'timeout'", url, { timeout = -1 } },
+        { "bad option 'redirect'", url, { redirect = "maybe" } },
+        { "bad option 'signal'", url, { signal = 1 } },
+        { "bad option 'tls' to 'fetch' %(must be a table", url, { tls = 1 } },
+      } do
+        assert.matches(case[1], error_of(http.fetch, case[2], case[3]))
+      end
+      http.fetch(url):close()
+      assert.equal(1, #server.requests)
+    end)
+  end))
+
+
+  it("says what to do when no task runs", function ()
+    assert.matches("'fetch'", error_of(http.fetch, "http://127.0.0.1:1/"))
+  end)
+
+end)
+
+
+describe("the body of a response", function ()
+
+  local function with_body (text, fn)
+    answering({ ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(
+      #text, text) }, fn)
+  end
+
+
+  -- until the end of the block nothing can be required that was not before, and
+  -- no JSON library
+  local function without_libraries ()
+    local path, cpath, loaded = package.path, package.cpath, {}
+    for _, name in ipairs { "cjson", "rapidjson", "dkjson", "lunajson", "json" }
+    do
+      loaded[name], package.loaded[name] = package.loaded[name], nil
+    end
+    package.path, package.cpath = "", ""
+    return setmetatable({}, { __close = function ()
+      package.path, package.cpath = path, cpath
+      for name, library in pairs(loaded) do package.loaded[name] = library end
+    end })
+  end
+
+
+  it("is a stream of pieces", task(function ()
+    with_body(("0123456789"):rep(10000), function (url)
+      local n = 0
+      for piece in http.fetch(url):chunks() do
+        assert.is_true(#piece > 0 and #piece <= 16384)
+        n = n + #piece
+      end
+      assert.equal(100000, n)
+      assert.equal("0123456789", http.fetch(url):chunks():map(function (piece)
+        return piece:sub(1, 10)
+      end):next())
+    end)
+  end))
+
+
+  it("is a stream of lines", task(function ()
+    local long = ("long"):rep(20000)
+    with_body("one\r\n\n" .. long .. "\nlast\r", function (url)
+      assert.same({ "one", "", long, "last", n = 4 },
+        http.fetch(url):lines():collect())
+    end)
+    with_body("one\n", function (url)
+      assert.same({ "one", n = 1 }, http.fetch(url):lines():collect())
+    end)
+    with_body("", function (url)
+      assert.same({ n = 0 }, http.fetch(url):lines():collect())
+    end)
+  end))
+
+
+  it("is a value when a JSON library is there", task(function ()
+    local before = package.loaded.cjson
+    with_body("[1, 2]", function (url)
+      package.loaded.cjson = { decode = function (text)
+        if text == "[1, 2]" then return { 1, 2 } end
+        error "no JSON"
+      end }
+      assert.same({ 1, 2 }, http.fetch(url):json())
+    end)
+    with_body("[1,", function (url)
+      local err = error_of(function () return http.fetch(url):json() end)
+      assert.equal("ResponseError", err.name)
+      assert.matches("the body is not JSON: .*no JSON", err.message)
+      assert.equal(url, err.url)
+    end)
+    package.loaded.cjson = before
+  end))
+
+
+  it("says so when there is no JSON library, and is not lost", task(function ()
+    with_body("[1]", function (url)
+      local response = http.fetch(url)
+      do
+        local _ <close> = without_libraries()
+        assert.matches("'json' needs a JSON library, and none of cjson, .* is "
+          .. "installed", error_of(response.json, response))
+      end
+      assert.equal("[1]", response:text())
+    end)
+  end))
+
+
+  it("is read once", task(function ()
+    with_body("x", function (url)
+      for _, first in ipairs { "text", "chunks", "lines" } do
+        local response <close> = http.fetch(url)
+        response[first](response)
+        for _, second in ipairs { "text", "chunks", "lines", "json" } do
+          assert.matches("'" .. second .. "': the body of http.* has been read",
+            error_of(response[second], response))
+        end
+      end
+    end)
+  end))
+
+
+  it("brings trailers with its end", task(function ()
+    answering({ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+      .. "2\r\nab\r\n0\r\nSum: 7\r\n\r\n" }, function (url)
+      local response = http.fetch(url)
+      assert.is_nil(response.trailers)
+      assert.equal("ab", response:text())
+      assert.equal("7", response.trailers:get "sum")
+    end)
+  end))
+
+
+  it("is read no faster than it is asked for", task(function ()
+    local sent = 0
+    answering({ function (sock)
+      sock:send "HTTP/1.1 200 OK\r\n\r\n"
+      local piece = ("x"):rep(65536)
+      while sent < 2 ^ 30 and sock:send(piece) do sent = sent + #piece end
+    end }, function (url)
+      local stream <close> = http.fetch(url):chunks()
+      stream:next()
+      local before
+      repeat -- until the server has to wait
+        before = sent
+        neap.settled()
+      until sent == before
+      assert.is_true(sent < 2 ^ 26)
+    end)
+  end))
+
+
+  it("of 100 MB needs the memory of one piece #slow", task(function ()
+    local size = 100 * 2 ^ 20
+    local piece = ("0123456789abcdef"):rep(4096)
+    answering({ function (sock)
+      sock:send(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"):format(size))
+      for _ = 1, size // #piece do sock:send(piece) end
+      return true
+    end }, function (url)
+      local got, next_look, most = 0, 0, 0
+      local before = support.memory()
+      for part in http.fetch(url):chunks() do
+        got = got + #part
+        if got >= next_look then
+          next_look = got + size // 10
+          most = math.max(most, support.memory())
+        end
+      end
+      assert.equal(size, got)
+      assert.is_true(most - before < 2 ^ 20, most - before .. " bytes more")
+    end)
+  end))
+
+
+  it("can be asked for again when its reader was cancelled, like any stream",
+    task(function ()
+      answering({ function (sock)
+        sock:send "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for _, piece in ipairs { "3\r", "\nab", "c\r\n", "0\r\n\r\n" } do
+          neap.sleep(0.002)
+          sock:send(piece)
+        end
+        return true
+      end, OK }, function (url, server)
+        local stream, parts = http.fetch(url):chunks(), {}
+        repeat
+          local in_time, piece = neap.move_on_after(0.0005, stream.next, stream)
+          parts[#parts + 1] = piece
+        until in_time and piece == nil
+        assert.equal("abc", table.concat(parts))
+        assert.equal("ok", http.fetch(url):text())
+        assert.equal(1, server.connections)
+      end)
+    end))
+
+end)
+
+
+describe("a connection", function ()
+
+  it("is used again for the next request to the same server", task(function ()
+    answering({
+      OK, "HTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 304 Not\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", -- to a HEAD
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        .. "1\r\na\r\n0\r\n\r\n",
+      "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n",
+      OK,
+    }, function (url, server)
+      for i = 1, 7 do
+        http.fetch(url, { method = i == 4 and "HEAD" or "GET" }):text()
+      end
+      assert.equal(7, #server.requests)
+      assert.equal(1, server.connections)
+    end)
+  end))
+
+
+  it("is not used again if that would not be safe", task(function ()
+    local function closing (text) -- and the server ends it
+      return function (sock) sock:send(text) end
+    end
+    for name, case in pairs {
+      ["the server closes it"] = {
+        "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n",
+      },
+      ["an old server"] = { "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n" },
+      ["a body until the end"] = { closing "HTTP/1.1 200 OK\r\n\r\nall" },
+      ["the client says so"] = { OK, { headers = { Connection = "close" } } },
+      ["there is more than was asked for"] = { OK .. "HTTP/1.1 200 OK\r\n" },
+    } do
+      answering({ case[1], OK }, function (url, server)
+        http.fetch(url, case[2]):text()
+        assert.equal("ok", http.fetch(url):text())
+        assert.equal(2, server.connections, name)
+      end)
+    end
+  end))
+
+
+  it("is closed with a response that was not read to its end", task(function ()
+    local ended = 0
+    answering({ function (sock)
+      sock:send "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nabc"
+      if not sock:receive() then ended = ended + 1 end
+    end }, function (url)
+      do
+        local _ <close> = http.fetch(url)
+      end
+      http.fetch(url):close()
+      assert.equal("abc", http.fetch(url):chunks():take(1):next())
+      for _ in http.fetch(url):lines():take(0) do error "an item" end
+      eventually(function () return ended == 4 end)
+      local dropped = http.fetch(url)
+      assert.equal(200, dropped.status)
+      dropped = nil -- luacheck: ignore
+      collectgarbage()
+      collectgarbage()
+      eventually(function () return ended == 5 end)
+      http.fetch(url) -- left to the end of the run
+    end)
+  end))
+
+
+  it("that the server has closed is not used again", task(function ()
+    answering({ function (sock) sock:send(OK) end }, function (url, server)
+      for i = 1, 3 do
+        assert.equal("ok", http.fetch(url, { method = "POST" }):text())
+        eventually(function () return server.closed == i end)
+        assert.equal(i, server.connections)
+      end
+    end)
+  end))
+
+
+  it("that is closed as it is used again: what may be repeated is, once",
+    task(function ()
+      local answers, seen = {}, {}
+      for i = 1, 20 do
+        answers[i] = i % 2 == 1 and OK or function (_, req)
+          seen[#seen + 1] = req.line:match "^%u+"
+        end
+      end
+      answering(answers, function (url, server)
+        http.fetch(url):text()
+        assert.equal("ok", http.fetch(url):text()) -- 2 was closed, 3 answered
+        assert.equal(2, server.connections)
+        local err = error_of(http.fetch, url, { method = "POST", body = "x" })
+        assert.equal("NetworkError", err.name)
+        assert.matches("^POST http.*: the connection was closed without a "
+          .. "response$", err.message)
+        assert.same({ "GET", "POST" }, seen)
+        assert.equal(2, server.connections)
+      end)
+      local function close () end
+      answering({ OK, close, close }, function (url, server)
+        http.fetch(url):text()
+        assert.equal("NetworkError", error_of(http.fetch, url).name)
+        assert.equal(3, #server.requests)
+      end)
+    end))
+
+
+  it("is kept for as long as the server says; 15 s at most", function ()
+    local closed = {}
+    local function note (sock)
+      sock:send(#closed == 0 and "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\n"
+        .. "Content-Length: 0\r\n\r\n" or OK)
+      local from = neap.now()
+      assert.is_nil((sock:receive()))
+      closed[#closed + 1] = neap.now() - from
+    end
+    neap.clock "virtual"
+    neap.run(function ()
+      answering({ note }, function (url)
+        http.fetch(url):text()
+        neap.sleep(20)
+        http.fetch(url):text()
+        neap.sleep(20)
+      end)
+    end)
+    support.assert_empty()
+    assert.same({ 4, 15 }, closed)
+  end)
+
+
+  it("keeps nothing from ending", function ()
+    neap.clock "virtual"
+    neap.run(function ()
+      answering({ OK }, function (url)
+        neap.parallel({ 1, 2, 3 }, function () http.fetch(url):text() end)
+      end)
+    end)
+    support.assert_empty()
+    assert.equal(0, neap.now())
+  end)
+
+
+  it("is made for each request of several at once", task(function ()
+    answering({ function (sock)
+      neap.sleep(0.01)
+      return sock:send(OK)
+    end }, function (url, server)
+      for _ = 1, 2 do
+        neap.parallel({ 1, 2, 3 }, function () http.fetch(url):text() end)
+        assert.equal(3, server.connections)
+      end
+    end)
+  end))
+
+end)
+
+
+describe("a redirect", function ()
+
+  local function to (status, location, rest)
+    return ("HTTP/1.1 %d R\r\nLocation: %s\r\nContent-Length: 3\r\n%s\r\nxyz")
+      :format(status, location, rest or "")
+  end
+
+
+  it("is followed, on the same connection", task(function ()
+    answering({ to(301, "a/b?c#d"), to(308, "../e"), OK }, function (url,
+        server)
+      local response = http.fetch(url)
+      assert.equal("ok", response:text())
+      assert.equal(url .. "e", response.url)
+      assert.is_true(response.redirected)
+      assert.equal("GET /a/b?c HTTP/1.1", server.requests[2].line)
+      assert.equal(1, server.connections)
+    end)
+  end))
+
+
+  it("changes the method as browsers do", task(function ()
+    for _, case in ipairs {
+      { 301, "POST", "GET" }, { 302, "POST", "GET" }, { 303, "POST", "GET" },
+      { 303, "PUT", "GET" }, { 303, "HEAD", "HEAD" }, { 301, "PUT", "PUT" },
+      { 302, "HEAD", "HEAD" }, { 307, "POST", "POST" }, { 308, "POST", "POST" },
+    } do
+      local status, method, expected = table.unpack(case)
+      local body = method ~= "HEAD" and "data" or nil
+      answering({ function (sock)
+        return sock:send((to(status, "/x"):gsub("xyz$", method == "HEAD" and ""
+          or "xyz")))
+      end, OK }, function (url, server)
+        http.fetch(url, { method = method, body = body, headers = {
+          ["Content-Type"] = "text/x", ["X-A"] = "b",
+        } }):close()
+        local req = server.requests[2]
+        assert.equal(expected .. " /x HTTP/1.1", req.line)
+        local same = expected == method
+        assert.equal(same and body or "", req.body)
+        assert.equal(same and "text/x" or nil, req.headers["content-type"])
+        assert.equal("b", req.headers["x-a"])
+      end)
+    end
+  end))
+
+
+  it("to another origin takes no secrets along", task(function ()
+    answering({ OK }, function (other, there)
+      answering({ to(302, "/here"), to(302, other) }, function (url, server)
+        http.fetch(url, { headers = { Authorization = "a", Cookie = "b",
+          ["X-A"] = "c" } }):close()
+        assert.equal("a", server.requests[2].headers.authorization)
+        assert.equal("b", server.requests[2].headers.cookie)
+        assert.is_nil(there.requests[1].headers.authorization)
+        assert.is_nil(there.requests[1].headers.cookie)
+        assert.equal("c", there.requests[1].headers["x-a"])
+      end)
+    end)
+  end))
+
+
+  it("is followed twenty times", task(function ()
+    answering({ to(302, "/again") }, function (url, server)
+      local err = error_of(http.fetch, url)
+      assert.equal("ResponseError", err.name)
+      assert.matches("too many redirects", err.message)
+      assert.equal(21, #server.requests)
+    end)
+  end))
+
+
+  it("can be an error, or the response", task(function ()
+    answering({ to(302, "/x") }, function (url)
+      local err = error_of(http.fetch, url, { redirect = "error" })
+      assert.equal("ResponseError", err.name)
+      assert.matches("redirected to /x", err.message)
+      local response = http.fetch(url, { redirect = "manual" })
+      assert.equal(302, response.status)
+      assert.equal("/x", response.headers:get "location")
+      assert.equal("xyz", response:text())
+    end)
+  end))
+
+
+  it("that leads nowhere is an error; without a location it is the response",
+    task(function ()
+      for location, words in pairs {
+        ["ftp://h/"] = "does not begin with http", ["http://"] = "host",
+        ["http://u:p@h/"] = "user name",
+      } do
+        answering({ to(302, location) }, function (url)
+          local err = error_of(http.fetch, url)
+          assert.equal("ResponseError", err.name)
+          assert.matches(words, err.message)
+        end)
+      end
+      answering({ "HTTP/1.1 302 R\r\nContent-Length: 0\r\n\r\n" },
+        function (url) assert.equal(302, http.fetch(url).status) end)
+    end))
+
+
+  it("of a body that can be sent only once is an error, but for 303",
+    task(function ()
+      answering({ to(307, "/x") }, function (url)
+        assert.matches("its body cannot be sent twice", error_of(http.fetch,
+          url, { method = "POST", body = { "a" } }).message)
+      end)
+      answering({ to(303, "/x"), OK }, function (url)
+        assert.equal("ok", http.fetch(url, { method = "POST",
+          body = { "a" } }):text())
+      end)
+    end))
+
+
+  it("with a large body is followed on a new connection", task(function ()
+    answering({ function (sock)
+      sock:send "HTTP/1.1 302 R\r\nLocation: /x\r\n\r\n"
+      while sock:send(("x"):rep(10000)) do end -- it never ends
+    end, OK }, function (url, server)
+      assert.equal("ok", http.fetch(url):text())
+      assert.equal(2, server.connections)
+    end)
+  end))
+
+end)
+
+
+-- a server that is so far and no further: `fn(url, ended)`, where ended() tells
+-- whether it has seen the end of the connection
+local function stuck_at (phase, fn)
+  if phase == "connecting" then
+    -- its line is full, so what comes is not answered
+    local raw = require "socket"
+    local listener = assert(raw.bind("127.0.0.1", 0, 0))
+    local _, port = listener:getsockname()
+    local waiting = {}
+    for i = 1, 3 do
+      waiting[i] = raw.tcp4()
+      waiting[i]:settimeout(0)
+      waiting[i]:connect("127.0.0.1", port)
+    end
+    fn("http://127.0.0.1:" .. port .. "/", function () return true end)
+    for _, sock in ipairs(waiting) do sock:close() end
+    listener:close()
+    return
+  end
+  local ended, left = neap.event(), neap.event()
+  serving(function (sock)
+    if phase ~= "sending" then
+      repeat until sock:receive() == ""
+      local text = phase == "reading headers" and "HTTP/1.1 200 OK\r\nA: b"
+        or phase == "reading a length" and "HTTP/1.1 200 OK\r\n"
+          .. "Content-Length: 9\r\n\r\nabc"
+        or phase == "reading a chunk" and "HTTP/1.1 200 OK\r\n"
+          .. "Transfer-Encoding: chunked\r\n\r\n9\r\nabc"
+        or phase == "redirected" and "HTTP/1.1 302 OK\r\nLocation: /\r\n"
+          .. "Content-Length: 9\r\n\r\nabc"
+        or ""
+      sock:send(text)
+    end
+    if phase == "sending" then left:wait() end
+    while sock:receive(65536) do end
+    ended:set()
+  end, function (url)
+    fn(url, function ()
+      left:set()
+      ended:wait()
+      return true
+    end)
+  end)
+end
+
+
+local phases = { "connecting", "sending", "waiting", "reading headers",
+  "reading a length", "reading a chunk", "redirected" }
+
+
+-- fetch and read, whatever it is that hangs
+local function get (url, phase, options)
+  options = options or {}
+  if phase == "sending" then
+    options.method, options.body = "POST", ("x"):rep(20000000)
+  end
+  return http.fetch(url, options):text()
+end
+
+
+for _, phase in ipairs(phases) do
+
+  describe("a request that hangs while " .. phase, function ()
+
+    it("is ended by its timeout", task(function ()
+      stuck_at(phase, function (url, ended)
+        local err = error_of(get, url, phase, { timeout = 0.01 })
+        assert.is_true(neap.is_timeout(err))
+        assert.matches("^%u+ http.*/: not done within 0.01 s", err.message)
+        assert.is_true(ended())
+      end)
+    end))
+
+
+    it("is ended by its signal", task(function ()
+      stuck_at(phase, function (url, ended)
+        local controller = neap.abort_controller()
+        neap.spawn(function ()
+          neap.sleep(0.01)
+          controller:abort "the user left"
+        end)
+        local err = error_of(get, url, phase, { signal = controller.signal })
+        assert.is_true(rawequal(controller.signal.reason, err))
+        assert.is_true(ended())
+      end)
+    end))
+
+
+    it("is ended by a cancellation", task(function ()
+      stuck_at(phase, function (url, ended)
+        assert.is_false((neap.move_on_after(0.01, get, url, phase)))
+        assert.is_true(ended())
+      end)
+    end))
+
+  end)
+
+end
+
+
+describe("a signal", function ()
+
+  it("that is aborted already lets nothing begin", task(function ()
+    answering({ OK }, function (url, server)
+      local signal = neap.abort_signal.abort "no"
+      local err = error_of(http.fetch, url, { signal = signal })
+      assert.is_true(rawequal(signal.reason, err))
+      http.fetch(url):close()
+      assert.equal(1, #server.requests)
+    end)
+  end))
+
+
+  it("closes the connection while nobody reads; who reads next gets its reason",
+    task(function ()
+      stuck_at("reading a length", function (url, ended)
+        local controller = neap.abort_controller()
+        local response = http.fetch(url, { signal = controller.signal })
+        controller:abort "enough"
+        assert.is_true(ended())
+        assert.is_true(rawequal(controller.signal.reason,
+          error_of(response.text, response)))
+      end)
+    end))
+
+
+  it("is forgotten when the body has ended, and changes nothing then",
+    task(function ()
+      answering({ OK }, function (url, server)
+        local controller = neap.abort_controller()
+        local response = http.fetch(url, { signal = controller.signal })
+        assert.equal("ok", response:text())
+        controller:abort()
+        assert.equal("ok", http.fetch(url):text())
+        assert.equal(1, server.connections)
+      end)
+    end))
+
+
+  it("leaves no listener behind", task(function ()
+    answering({ OK }, function (url)
+      local signal = neap.abort_controller().signal
+      support.assert_flat(30, function ()
+        http.fetch(url, { signal = signal }):text()
+        do
+          local _ <close> = http.fetch(url, { signal = signal })
+        end
+      end, 20000)
+    end)
+  end))
+
+end)
+
+
+describe("trouble", function ()
+
+  it("with a server that is not there says so", task(function ()
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local _, port = listener:getsockname()
+    listener:close()
+    local url = "http://127.0.0.1:" .. port .. "/"
+    local err = error_of(http.fetch, url)
+    assert.equal("NetworkError", err.name)
+    assert.equal("GET " .. url .. ": cannot connect: connection refused",
+      err.message)
+    assert.equal(url, err.url)
+    assert.equal("GET", err.method)
+  end))
+
+
+  it("with a name that is not known says so", task(function ()
+    local err = error_of(http.fetch, "http://no-such-name.invalid/")
+    assert.equal("NetworkError", err.name)
+    assert.matches("^GET http://no%-such%-name.invalid/: cannot connect: .",
+      err.message)
+  end))
+
+
+  it("with a connection that is lost says so", task(function ()
+    for _, text in ipairs { "", "HTTP/1.1 200 OK\r\nContent-Le",
+      "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+      "HTTP/1.1 200 OK\r\n\r\nno length, so only a reset is an error" } do
+      serving(function (sock)
+        repeat until sock:receive() == ""
+        sock:send(text)
+        sock:setoption("linger", { on = true, timeout = 0 })
+      end, function (url)
+        local err = error_of(get, url)
+        assert.equal("NetworkError", err.name)
+        assert.matches("connection lost", err.message)
+      end)
+    end
+  end))
+
+
+  it("with a server that sends byte by byte ends with the timeout",
+    task(function ()
+      serving(function (sock)
+        while sock:send "H" do neap.sleep(0.001) end
+      end, function (url)
+        assert.is_true(neap.is_timeout(error_of(get, url, nil,
+          { timeout = 0.02 })))
+      end)
+    end))
+
+
+  it("with what is no HTTP names the request and what was wrong",
+    task(function ()
+      answering({ "SSH-2.0-x\r\n\r\n" }, function (url)
+        local err = error_of(http.fetch, url)
+        assert.equal("ResponseError", err.name)
+        assert.equal("GET " .. url .. ": bad status line 'SSH-2.0-x'",
+          err.message)
+      end)
+      answering({ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\n" },
+        function (url)
+          local response = http.fetch(url)
+          assert.matches("bad chunk size 'x'",
+            error_of(response.text, response).message)
+        end)
+    end))
+
+end)
+
+
+describe("request", function ()
+
+  it("is LuaSocket's, and waits as a task", task(function ()
+    answering({ OK, function (sock, req)
+      return sock:send(("HTTP/1.1 201 Made\r\nConnection: close\r\n"
+        .. "Content-Length: %d\r\n\r\n%s"):format(#req.body, req.body))
+    end, "HTTP/1.1 302 R\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", OK },
+      function (url, server)
+        local body, status, headers, line = http.request(url .. "a")
+        assert.equal("ok", body)
+        assert.equal(200, status)
+        assert.equal("2", headers["content-length"])
+        assert.equal("HTTP/1.1 200 OK", line)
+        assert.equal("k=v", (http.request(url, "k=v")))
+        local parts = {}
+        local ltn12 = require "ltn12"
+        assert.equal(1, (http.request {
+          url = url, sink = ltn12.sink.table(parts),
+          headers = { ["x-a"] = "b" },
+        }))
+        assert.equal("ok", table.concat(parts))
+        assert.equal("b", server.requests[4].headers["x-a"])
+      end)
+  end))
+
+
+  it("lets other tasks run, and is cancelled like everything", task(function ()
+    serving(function (sock)
+      while sock:receive() do end
+    end, function (url, server)
+      assert.is_false((neap.move_on_after(0.01, http.request, url)))
+      eventually(function () return server.closed == 1 end)
+    end)
+    local body, message = http.request "http://127.0.0.1:1/"
+    assert.is_nil(body)
+    assert.equal("connection refused", message)
+  end))
+
+
+  it("leaves LuaSocket's own module as it is", function ()
+    local blocking = require "socket.http"
+    assert.not_equal(blocking, http)
+    assert.not_equal(blocking.request, http.request)
+    assert.equal(blocking, require "socket".http)
+    assert.is_nil(blocking.fetch)
+    assert.equal("table", type(require "socket.url"))
+    assert.not_equal(require "socket", socket)
+    assert.equal(60, http.TIMEOUT)
+  end)
+
+
+  it("resolves links", function ()
+    assert.equal("http://h/b", http.resolve("http://h/a", "b#c"))
+    assert.is_nil((http.resolve("http://h/a", "mailto:x")))
+  end)
+
+end)
