@@ -95,9 +95,9 @@ function neap.real_sleep(seconds) end
 
 
 ---@alias neap.Clock
----| "real" the time of the machine
----| "virtual" jumps to the next deadline when all tasks wait
----| "manual" moved by `neap.advance`
+---| "real" # the time of the machine
+---| "virtual" # jumps to the next deadline when all tasks wait
+---| "manual" # moved by `neap.advance`
 
 --- Choose the clock; without an argument only tell which it is.
 ---@param name? neap.Clock
