@@ -675,5 +675,7 @@ int luaopen_floor (lua_State *L) {
   maker(L, "spawn_guarded", floor_spawn_guarded, handle_methods);
   maker(L, "semaphore", floor_semaphore, sem_methods);
   maker(L, "channel", floor_channel, channel_methods);
+  lua_pushfstring(L, "libev %d.%d", ev_version_major(), ev_version_minor());
+  lua_setfield(L, -2, "libev");
   return 1;
 }

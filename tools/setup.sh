@@ -23,7 +23,7 @@ needs_of () {
     demo) echo lua socket ;;
     test) echo lua socket busted ;;
     examples) echo lua socket cxx sdl2 screen ;;
-    bench) echo lua ;; # rivals are measured if they are there
+    bench) echo lua cqueues luv python3 gnuplot ;;
     lint) echo lua luacheck clang-format shellcheck ;;
     warnings) echo gcc clang ;;
     asan) echo gcc ;;
@@ -50,7 +50,7 @@ has () {
              echo 'int main (void) { return ev_version_major() != 4; }'
            } | $CC $INCLUDES -xc - -o "$probe" $LIBS ;;
     lua) test -n "$LUA" ;;
-    socket) test -n "$LUA" && "$LUA" -e 'require "socket"' ;;
+    socket | cqueues | luv) test -n "$LUA" && "$LUA" -e "require '$1'" ;;
     busted) test -n "$LUA" && "$LUA" tools/busted.lua --version ;;
     sdl2) command -v sdl2-config ;;
     screen) command -v xvfb-run && command -v xauth ;;
@@ -64,7 +64,8 @@ package () {
     headers:apt) echo liblua5.4-dev ;;
     lua:apt) echo lua5.4 ;;
     libev:apt) echo libev-dev ;;
-    socket:apt) echo lua-socket ;;
+    socket:apt | cqueues:apt | luv:apt) echo "lua-$1" ;;
+    gnuplot:apt) echo gnuplot-nox ;;
     busted:apt) echo lua-busted ;;
     luacheck:apt) echo lua-check ;;
     ldoc:apt) echo lua-ldoc ;;
@@ -74,7 +75,7 @@ package () {
     screen:apt) echo xvfb xauth ;;
     headers:brew | lua:brew) echo lua@5.4 ;;
     clang-format:brew | shellcheck:brew | luarocks:brew | libev:brew | gcc:brew | sdl2:brew | \
-      cmark-gfm:brew)
+      cmark-gfm:brew | gnuplot:brew | python3:brew)
       echo "$1" ;;
     socket:rock) echo luasocket ;;
     busted:rock | luacheck:rock | ldoc:rock) echo "$1" ;;

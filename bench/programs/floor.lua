@@ -25,7 +25,7 @@ end
 
 
 return {
-  version = "bare C core",
+  version = "bench/floor.c, " .. floor.libev,
   run = run,
   spawn = floor.spawn,
   yield = function () sleep(0) end,
@@ -35,6 +35,5 @@ return {
   channel = floor.channel,
   pool = floor.pool,
   cancellable = floor.spawn_guarded,
-  many = 1000000,
   extra = extra,
 }

@@ -1,23 +1,34 @@
 // Node: async functions and promises, and what npm has for the patterns.
 //
-//     node bench/programs/node.mjs WORKLOAD [FOLDER OF node_modules]
+//     node bench/programs/node.mjs WORKLOAD [quick]
 //
 // The same workloads as in bench/workloads.lua, by the same names, timed in
 // the same way (processor time, nanoseconds for one operation); 'pool_p_map'
-// and the like are those of a package.
+// and the like are those of a package, below build/bench.
 
 import { pathToFileURL } from "node:url";
 import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 
-const [name, modules] = process.argv.slice(2);
+const CALIBRATION = 1e7, TARGET = 1.5e8; // nanoseconds
+const QUICK_SIZE = 10000;
+
+const [name, mode] = process.argv.slice(2);
+const quick = mode === "quick";
+const modules = "build/bench/node_modules";
+const packages = ["p-map", "p-limit", "p-queue", "async-sema"];
+
+
+function description (pkg) {
+  return JSON.parse(readFileSync(`${modules}/${pkg}/package.json`));
+}
 
 
 async function use (pkg) {
-  const dir = `${modules}/${pkg}`;
-  const { exports, main } = JSON.parse(readFileSync(`${dir}/package.json`));
+  const { exports, main } = description(pkg);
   const entry = exports?.default ?? exports?.["."]?.default ?? exports ?? main;
   const path = typeof entry === "string" ? entry : main ?? "index.js";
-  return import(pathToFileURL(`${dir}/${path}`));
+  return import(pathToFileURL(`${modules}/${pkg}/${path}`));
 }
 
 
@@ -27,6 +38,7 @@ const sleep = (s) => new Promise((done) => setTimeout(done, s * 1000));
 
 async function shared (n, tasks, fn) {
   const all = [];
+  tasks = Math.min(tasks, n);
   for (let t = 0; t < tasks; t++) {
     all.push((async () => {
       for (let i = 0; i < n / tasks; i++) await fn();
@@ -132,6 +144,13 @@ const workloads = {
       await Promise.all(Array.from({ length: 1000 }, fn));
     }
   },
+  async generator (n) { for (const _ of numbers(n)); },
+  async generator_await (n) {
+    async function* awaited () {
+      for (let i = 1; i <= n; i++) { await tick(); yield i; }
+    }
+    for await (const _ of awaited());
+  },
   async pipeline (n) {
     async function* source () { for (let i = 1; i <= n; i++) yield i; }
     async function* map (from, fn) { for await (const x of from) yield fn(x); }
@@ -147,15 +166,63 @@ const workloads = {
     for await (const x of s) sum += x;
     return sum;
   },
-  async sleep100k () {
+  async sleep100k (n) {
     const all = [];
-    for (let i = 0; i < 100000; i++) all.push(sleep(0.1 + i % 1000 * 1e-4));
+    for (let i = 0; i < n; i++) all.push(sleep(0.1 + i % 1000 * 1e-4));
     await Promise.all(all);
+  },
+  frame100k: (n) => shared(n, 100000, tick),
+  async cancel100k (n) {
+    const controllers = [], all = [];
+    for (let i = 0; i < n; i++) {
+      const controller = new AbortController();
+      controllers.push(controller);
+      all.push(delay(1e6, undefined, { signal: controller.signal }));
+    }
+    const settled = Promise.allSettled(all);
+    await tick();
+    await tick();
+    for (const controller of controllers) controller.abort();
+    await settled;
+  },
+};
+
+
+// how cost grows with the number of those that are alive at once
+const growth = {
+  tasks: (n) => shared(n, n, tick),
+  async timers (n) {
+    const all = [];
+    for (let i = 0; i < n; i++) all.push(sleep(n * (2e-6 + i % 1000 * 1e-9)));
+    await Promise.all(all);
+  },
+  async waiters (n) {
+    const { Sema } = await use("async-sema");
+    const sema = new Sema(1, { capacity: n });
+    await sema.acquire();
+    const all = shared(n, n, async () => {
+      await sema.acquire();
+      sema.release();
+    });
+    await tick();
+    await tick();
+    sema.release();
+    await all;
+  },
+  async memory (n) {
+    const all = [];
+    globalThis.gc?.();
+    const before = process.memoryUsage.rss();
+    for (let i = 0; i < n; i++) all.push((async () => { await sleep(1e6); })());
+    await tick();
+    await tick();
+    console.log(((process.memoryUsage.rss() - before) / n).toFixed(1));
+    process.exit(); // nobody waits for them
   },
 };
 
 const counts = { pool: 1e6, pool0: 1e6, pool_p_map: 1e5, pool_p_limit: 1e5,
-  pool_p_queue: 2e4, sleep100k: 1e5 };
+  pool_p_queue: 2e4, frame100k: 1e6, sleep100k: 1e5, cancel100k: 1e5 };
 
 
 async function nanoseconds (fn, n) {
@@ -166,19 +233,40 @@ async function nanoseconds (fn, n) {
 }
 
 
+// a count for which it takes about the time aimed at
+async function calibrate (fn) {
+  let n = 1000, ns;
+  do {
+    n *= 4;
+    ns = await nanoseconds(fn, n);
+  } while (n * ns < CALIBRATION);
+  return Math.ceil(TARGET / ns / 1000) * 1000;
+}
+
+
+const [series, size] = name.split("/");
 if (name === "version") {
-  console.log(`node ${process.versions.node}`);
-} else if (!workloads[name]) {
-  console.log("-");
-} else {
+  const versions = packages.map((pkg) => {
+    try {
+      return `, ${pkg} ${description(pkg).version}`;
+    } catch {
+      return "";
+    }
+  });
+  console.log(`node ${process.versions.node}${versions.join("")}`);
+} else if (size && growth[series]) {
+  let total = 0, times = 0;
+  do {
+    total += await nanoseconds(growth[series], +size);
+    times++;
+  } while (!quick && total * size < TARGET);
+  console.log((total / times).toFixed(1));
+} else if (workloads[name]) {
   const fn = workloads[name];
-  let n = counts[name] ?? 1000, ns = 0;
-  if (!counts[name]) {
-    do {
-      n *= 4;
-      ns = await nanoseconds(fn, n);
-    } while (n * ns < 1e7);
-    n = Math.ceil(1.5e8 / ns / 1000) * 1000;
-  }
+  let n = counts[name];
+  if (quick) n = Math.min(n ?? 1000, QUICK_SIZE);
+  n ??= await calibrate(fn);
   console.log((await nanoseconds(fn, n)).toFixed(1));
+} else {
+  console.log("-");
 }
