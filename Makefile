@@ -272,7 +272,7 @@ examples: ## run every example that has an 'example-test:' line
 run-examples:
 	@$(TEST) tools/examples.sh
 
-bench: ## run bench/run.lua (BENCH='...' for its arguments)
+bench: ## measure against rivals, write bench/results (BENCH=--quick: try it)
 	$(SETUP) build bench
 	@$(MAKE) -s all $(BUILD)/floor.so $(BUILD)/bench/post
 	@$(MAKE) run-bench
@@ -291,7 +291,13 @@ build/bench/node_modules:
 	-cd build/bench && npm install --silent --no-audit --no-fund --prefix . \
 	  p-map p-limit p-queue async-sema
 
-run-bench: $(if $(shell command -v npm),build/bench/node_modules)
+# ... and the one in Go
+build/bench/go: bench/programs/go.go
+	@mkdir -p $(@D)
+	go build -o $@ $<
+
+run-bench: $(if $(shell command -v npm),build/bench/node_modules) \
+    $(if $(shell command -v go),build/bench/go)
 	@$(RUN) bench/run.lua $(BENCH)
 	@$(BUILD)/bench/post
 

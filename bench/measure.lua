@@ -1,23 +1,28 @@
 --- Time one workload of one program and print one number.
 --
 --     lua5.4 bench/measure.lua neap switch2
+--     lua5.4 bench/measure.lua neap tasks/1000
+--     lua5.4 bench/measure.lua neap switch2 quick
 --
 -- `bench/programs/NAME.lua` returns the few functions that all workloads are
 -- written in (bench/workloads.lua). A workload is called with a count,
 -- prepares, and returns the loop that does so many operations; only this loop
 -- is timed, and what is printed is nanoseconds for one operation. A workload
--- that measures memory returns the number of bytes instead.
+-- that measures memory returns the number of bytes instead. One with a size,
+-- behind the stroke, is a loop over so many that is repeated.
 --
 -- Time is processor time (`os.clock`), user and system: what other programs
 -- do at the same time disturbs it less, and what a loop only waits for does
--- not count.
+-- not count. `quick` does everything once, to see that it runs: its figures
+-- mean nothing.
 
 local here = arg[0]:match "^(.-)[^/]*$"
 package.path = here .. "?.lua;" .. package.path
 
 local CALIBRATION, TARGET = 0.01, 0.15  -- seconds
+local QUICK_SIZE = 10000
 
-local program, name = arg[1], arg[2]
+local program, name, quick = arg[1], arg[2], arg[3] == "quick"
 
 
 local function nanoseconds (loop, n)
@@ -41,6 +46,17 @@ local function calibrate (workload)
 end
 
 
+--- Nanoseconds for each of `size`, of a loop over them that is repeated until
+-- it has taken the time aimed at.
+local function repeated (loop, size)
+  local total, times = 0, 0
+  repeat
+    total, times = total + nanoseconds(loop, size), times + 1
+  until quick or total * size * 1e-9 >= TARGET
+  return total / times
+end
+
+
 local loaded, api = pcall(dofile, here .. "programs/" .. program .. ".lua")
 if not loaded then
   local missing = tostring(api):match("module '([^']+)' not found")
@@ -54,13 +70,20 @@ if name == "version" then
 end
 
 local workloads, counts = require "workloads" (api)
-local workload = workloads[name]
-if workload == nil then
-  print "-" -- it has no such thing
-else
-  local n = counts[name] or calibrate(workload)
-  local result = workload(n)
+local series, size = name:match "^(.*)/(%d+)$"
+local workload = workloads[series or name]
+local result = "-" -- it has no such thing
+if workload and series then
+  result = workload(math.tointeger(size))
+  if type(result) == "function" then
+    result = repeated(result, math.tointeger(size))
+  end
+elseif workload then
+  local n = counts[name]
+  if quick then n = math.min(n or 1000, QUICK_SIZE) end
+  n = n or calibrate(workload)
+  result = workload(n)
   if type(result) == "function" then result = nanoseconds(result, n) end
-  print(result and ("%.1f"):format(result) or "-")
 end
+print(type(result) == "number" and ("%.1f"):format(result) or "-")
 os.exit(true, false) -- a million tasks need not be taken down one by one

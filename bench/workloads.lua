@@ -21,12 +21,13 @@ return function (api)
   local counts = {
     pool = 1000000, pool0 = 1000000, poolmem10k = 10000, poolmem1m = 1000000,
     sleep100k = 100000, cancel100k = 100000,
-    frame100k = 1000000, bytes = api.many or 100000,
+    frame100k = 1000000,
   }
 
 
   -- `tasks` tasks that share n calls of fn
   local function shared (n, tasks, fn)
+    tasks = math.min(tasks, n)
     return function ()
       run(function ()
         for _ = 1, tasks do
@@ -168,8 +169,54 @@ return function (api)
   end
 
 
-  function all.bytes (n)
-    local bytes
+  -- how cost grows with the number of those that are alive at once
+
+
+  function all.tasks (n)
+    return function ()
+      run(function ()
+        for _ = 1, n do spawn(yield) end
+      end)
+    end
+  end
+
+
+  -- they are all asleep before the first one wakes
+  function all.timers (n)
+    return function ()
+      run(function ()
+        for i = 1, n do
+          local due = n * (2e-6 + i % 1000 * 1e-9)
+          spawn(function () sleep(due) end)
+        end
+      end)
+    end
+  end
+
+
+  -- a line behind one permit, which goes from one to the next
+  if api.semaphore then
+    function all.waiters (n)
+      return function ()
+        run(function ()
+          local sem = api.semaphore(1)
+          local function wait ()
+            sem:acquire()
+            sem:release()
+          end
+          sem:acquire()
+          for _ = 1, n do spawn(wait) end
+          yield()
+          yield()
+          sem:release()
+        end)
+      end
+    end
+  end
+
+
+  -- resident memory: it is asked for where all sleep, and the program ends
+  function all.memory (n)
     collectgarbage()
     run(function ()
       local before = resident()
@@ -178,8 +225,7 @@ return function (api)
       end
       yield()
       yield()
-      bytes = before and (resident() - before) / n
-      print(bytes and ("%.1f"):format(bytes) or "-")
+      print(before and ("%.1f"):format((resident() - before) / n) or "-")
       os.exit(true, false) -- nobody waits for them
     end)
   end
