@@ -1,16 +1,16 @@
 --- Crawl a site over HTTP:  neap examples/crawl.lua URL
 --
 -- A pool of five, each page with a timeout and retries. Follows links on the
--- same host. Only plain http; names are resolved by a call that blocks.
+-- same host. https needs LuaSec.
 
 package.path = arg[0]:match "^(.-)[^/]*$" .. "?.lua;" .. package.path
 
+local http = require "neap.http"
 local report = require "http.report"
-local url = require "http.url"
 
-if arg[1] == nil or arg[2] or not url.parse(arg[1]) then
+if arg[1] == nil or arg[2] or not http.resolve(arg[1], "") then
   io.stderr:write([[
-usage: neap examples/crawl.lua http://HOST[:PORT]/[PATH]   (no https)
+usage: neap examples/crawl.lua http[s]://HOST[:PORT]/[PATH]
 ]])
   os.exit(2)
 end

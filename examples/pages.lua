@@ -2,51 +2,47 @@
 --
 -- example-test: neap
 
-package.path = arg[0]:match "^(.-)[^/]*$" .. "?.lua;" .. package.path
-
-local client = require "http.client"
+local http = require "neap.http"
 local neap = require "neap"
-local Stream = require "http.stream"
+local socket = require "neap.socket"
 
 local ITEMS, PAGE = 47, 10
 
 
 -- An API as there are many: GET /items?page=N gives a line for each item.
-local function serve (listener)
-  while true do
-    neap.spawn(function (stream)
-      local _ <close> = stream
-      local page = tonumber(stream:line(1024):match "page=(%d+)")
-      stream:headers()
-      local lines = {}
-      for i = (page - 1) * PAGE + 1, math.min(page * PAGE, ITEMS) do
-        lines[#lines + 1] = ("item %d\n"):format(i)
-      end
-      local body = table.concat(lines)
-      neap.sleep(0.01)
-      stream:write(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(
-        #body, body))
-    end, listener:accept())
+local function answer (sock)
+  local _ <close> = sock
+  local page = tonumber(sock:receive():match "page=(%d+)")
+  repeat until sock:receive() == "" -- the headers
+  local lines = {}
+  for i = (page - 1) * PAGE + 1, math.min(page * PAGE, ITEMS) do
+    lines[#lines + 1] = ("item %d\n"):format(i)
   end
+  neap.sleep(0.01)
+  sock:send("HTTP/1.0 200 OK\r\n\r\n" .. table.concat(lines))
+end
+
+
+local function serve (listener)
+  for sock in listener:incoming() do neap.spawn(answer, sock) end
 end
 
 
 -- The generator: it waits for each page, and a retry is one word away.
 local fetch_pages = neap.generator(function (yield, url)
   for page = 1, math.huge do
-    local response = neap.retry(function ()
-      return client.get(("%s?page=%d"):format(url, page))
+    local items = neap.retry(function ()
+      return http.fetch(("%s?page=%d"):format(url, page)):lines():collect()
     end, { attempt_timeout = 5 })
-    if response.body == "" then return end
-    local items = {}
-    for line in response.body:gmatch "[^\n]+" do items[#items + 1] = line end
+    if items.n == 0 then return end
     yield(items, page)
   end
 end)
 
 
-local listener <close> = Stream.listen("127.0.0.1", 0)
-local url = ("http://127.0.0.1:%d/items"):format(listener.port)
+local listener <close> = assert(socket.bind("127.0.0.1", 0))
+local _, port = listener:getsockname()
+local url = ("http://127.0.0.1:%d/items"):format(port)
 
 neap.scope(function (scope)
   scope:spawn(serve, listener)

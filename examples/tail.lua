@@ -3,10 +3,9 @@
 --
 -- example-test: neap
 
-package.path = arg[0]:match "^(.-)[^/]*$" .. "?.lua;" .. package.path
-
+local http = require "neap.http"
 local neap = require "neap"
-local Stream = require "http.stream"
+local socket = require "neap.socket"
 
 local LINES = 1050
 
@@ -45,38 +44,40 @@ end
 
 -- What gets the batches: it counts the lines of each.
 local function collect (listener, got)
-  while true do
-    local stream <close> = listener:accept()
-    stream:line(1024)
-    local length = tonumber(stream:headers()["content-length"])
-    local body = table.concat(stream:bytes(length))
-    local _, lines = body:gsub("\n", "\n")
+  for sock in listener:incoming() do
+    local _ <close> = sock
+    local length
+    for line in function () return sock:receive() end do
+      length = tonumber(line:match "^Content%-Length: (%d+)$") or length
+      if line == "" then break end
+    end
+    local _, lines = sock:receive(length):gsub("\n", "\n")
     got[#got + 1] = lines
-    stream:write "HTTP/1.1 204 No Content\r\n\r\n"
+    sock:send "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
   end
 end
 
 
-local function post (port, batch)
+local function post (url, batch)
   local body = table.concat(batch, "\n") .. "\n"
   neap.retry(function ()
-    local stream <close> = Stream.connect("127.0.0.1", port)
-    stream:write(("POST /log HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s")
-      :format(#body, body))
-    assert(stream:line(1024):find " 204 ")
+    local response <close> = http.fetch(url, { method = "POST", body = body })
+    assert(response.ok)
   end, { attempts = 3, attempt_timeout = 5 })
 end
 
 
 local path <const> = os.tmpname()
-local listener <close> = Stream.listen("127.0.0.1", 0)
+local listener <close> = assert(socket.bind("127.0.0.1", 0))
+local _, port = listener:getsockname()
+local url = ("http://127.0.0.1:%d/log"):format(port)
 local got, total = {}, 0
 
 neap.scope(function (scope)
   scope:spawn(collect, listener, got)
   scope:spawn(write_log, path)
   for batch in neap.chunk(tail(path), 100, { timeout = 1 }) do
-    post(listener.port, batch)
+    post(url, batch)
     total = total + #batch
     if total == LINES then break end -- closes the file
   end

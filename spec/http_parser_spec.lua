@@ -422,7 +422,7 @@ describe("a URL", function ()
       ["//other/y"] = "http://other/y",
       ["HTTP://Other:80"] = "http://other/",
       ["https://[::1]:8/z#part"] = "https://[::1]:8/z",
-      ["a b"] = "http://h:81/dir/a%20b",
+      ["a b\r\nX: y"] = "http://h:81/dir/a%20bX:%20y",
     } do
       assert.equal(expected, tostring(url.resolve(page, link)))
     end

@@ -4,40 +4,45 @@
 -- there: new ones are sent while it runs. When the last page that was sent has
 -- been visited, the channel is closed, and with that the pool ends.
 
-local client = require "http.client"
+local http = require "neap.http"
 local neap = require "neap"
-local url = require "http.url"
 
 
 -- where a redirect leads; nil for a page
 local function target (page, response)
-  local status, location = response.status, response.headers.location
+  local status, location = response.status, response.headers:get "location"
   if status < 300 then return nil end
   if location == nil then error(neap.permanent("HTTP " .. status)) end
-  return url.resolve(page, location) or location
+  return http.resolve(page, location) or location
 end
 
 
-local function links (page, response)
+local function links (page, kind, text)
   local found = {}
-  if (response.headers["content-type"] or ""):find "html" then
+  if (kind or ""):find "html" then
     local attribute = '[Hh][Rr][Ee][Ff]%s*=%s*["\']([^"\']+)["\']'
-    for link in response.body:gmatch(attribute) do
-      found[#found + 1] = url.resolve(page, link:gsub("&amp;", "&"))
+    for link in text:gmatch(attribute) do
+      found[#found + 1] = http.resolve(page, link:gsub("&amp;", "&"), nil)
     end
   end
   return found
 end
 
 
--- one attempt: the response, and where it leads if it is a redirect. Trouble
--- that may pass is an error, and retried; any other is a permanent one.
+-- one attempt: the text, its kind, and where it leads if it is a redirect.
+-- Trouble that may pass is an error, and retried; any other is a permanent one.
 local function fetch (page)
-  local response = client.get(page)
+  local response <close> = http.fetch(page, { redirect = "manual" })
   local status = response.status
   if status >= 500 or status == 429 then error("HTTP " .. status, 0) end
   if status >= 400 then error(neap.permanent("HTTP " .. status)) end
-  return response, target(page, response)
+  return response:text(), response.headers:get "content-type",
+    target(page, response)
+end
+
+
+local function origin (page)
+  return page:match "^%a+://[^/]+"
 end
 
 
@@ -53,14 +58,12 @@ return function (start, options)
   local began = neap.now()
   local stats = { pages = 0, found = 0, done = 0, bytes = 0, retries = 0,
     timeouts = 0, redirects = {}, failed = {}, work = 0 }
-  local host, port = url.parse(start)
-  if host == nil then error("not an http URL: " .. start, 0) end
+  local first = assert(http.resolve(start, ""))
   local todo, seen = neap.channel(math.huge), {}
 
   -- false if it is not of this host
   local function add (page)
-    local its_host, its_port = url.parse(page)
-    if its_host ~= host or its_port ~= port then return false end
+    if origin(page) ~= origin(first) then return false end
     if not seen[page] then
       seen[page] = true
       stats.found = stats.found + 1
@@ -78,7 +81,7 @@ return function (start, options)
 
   local function visit (page)
     local time = neap.now()
-    local ok, response, redirect = neap.pcall(neap.retry, function ()
+    local ok, text, kind, redirect = neap.pcall(neap.retry, function ()
       return fetch(page)
     end, {
       attempts = options.attempts,
@@ -88,24 +91,24 @@ return function (start, options)
       on_retry = note_retry,
     })
     if not ok then
-      stats.failed[#stats.failed + 1] = { page = page, err = response }
+      stats.failed[#stats.failed + 1] = { page = page, err = text }
     elseif redirect == nil then
       stats.pages = stats.pages + 1
-      stats.bytes = stats.bytes + #response.body
-      for _, link in ipairs(links(page, response)) do add(link) end
+      stats.bytes = stats.bytes + #text
+      for _, link in ipairs(links(page, kind, text)) do add(link) end
     elseif not add(redirect) then
       stats.redirects[#stats.redirects + 1] = redirect
     end
     stats.work = stats.work + neap.now() - time
     stats.done = stats.done + 1
     if options.on_page then
-      options.on_page(stats, page, not ok and response or nil)
+      options.on_page(stats, page, not ok and text or nil)
     end
     -- all that was found is done, and so nothing more can be found
     if stats.done == stats.found then todo:close() end
   end
 
-  add(url.resolve(start, ""))
+  add(first)
   neap.pool(todo, options.concurrency, visit)
   stats.elapsed = neap.now() - began
   return stats

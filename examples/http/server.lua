@@ -5,10 +5,10 @@
 -- when all places are taken waits to be accepted.
 
 local neap = require "neap"
-local Stream = require "http.stream"
-local url = require "http.url"
+local socket = require "neap.socket"
 
 local IDLE = 15     -- seconds that a client may take for a request, or a piece
+local HEAD = 8192   -- bytes of a request
 local PIECE = 65536 -- bytes of a body that are sent at a time
 local CLIENTS = 100 -- connections at a time, if not told otherwise
 
@@ -29,6 +29,22 @@ local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }
 
 -- ------------------------------------------------------------------------
 -- Pages
+
+
+-- a file's name as a part of a URL: nothing in it means anything else there
+local function escape (name)
+  return (name:gsub("[^%w%-._~/]", function (char)
+    return ("%%%02X"):format(char:byte())
+  end))
+end
+
+
+-- the opposite: the file that the path of a request names, without the query
+local function unescape (path)
+  return (path:gsub("[?#].*", ""):gsub("%%(%x%x)", function (hex)
+    return string.char(tonumber(hex, 16))
+  end))
+end
 
 
 local function page (title, text)
@@ -68,7 +84,7 @@ local function index (folder, entries)
   for name in pairs(entries) do names[#names + 1] = name end
   table.sort(names)
   for i, name in ipairs(names) do
-    names[i] = ("[%s](./%s)"):format(name, url.escape(name))
+    names[i] = ("[%s](./%s)"):format(name, escape(name))
   end
   return page(folder, table.concat(names, "\n"))
 end
@@ -80,7 +96,7 @@ local function find (site, path)
     return 200, types.html, index(path, site.folders[path])
   elseif site.folders[path .. "/"] then
     return 301, types.html, page("moved", path .. "/"),
-      url.escape(path .. "/")
+      escape(path .. "/")
   elseif not site.files[path] then -- also whatever leads out of the folder
     return 404, types.html, page("not found", "There is no " .. path)
   end
@@ -119,59 +135,72 @@ end
 -- Connections
 
 
-local function answer (stream, status, kind, body, location)
-  stream:write(("HTTP/1.1 %d %s\r\nContent-Type: %s\r\n"
+local function send (sock, data, i, j)
+  assert(sock:send(data, i, j))
+end
+
+
+local function answer (sock, status, kind, body, location)
+  local head = ("HTTP/1.1 %d %s\r\nContent-Type: %s\r\n"
     .. "Content-Length: %d\r\n%s\r\n"):format(status, reasons[status], kind,
-    #body, location and ("Location: %s\r\n"):format(location) or ""))
-  for i = 1, #body, PIECE do
-    neap.timeout(stream.write, IDLE, nil, stream, body:sub(i, i + PIECE - 1))
+    #body, location and ("Location: %s\r\n"):format(location) or "")
+  send(sock, head .. body:sub(1, PIECE))
+  for i = PIECE + 1, #body, PIECE do send(sock, body, i, i + PIECE - 1) end
+end
+
+
+-- The head of a request, of which `came` is what came already, and what comes
+-- behind it; nothing when the client has left.
+local function receive (sock, came)
+  while true do
+    local _, stop = came:find "\r?\n\r?\n"
+    if (stop or #came) > HEAD then error("the request is too long", 0) end
+    if stop then return came:sub(1, stop), came:sub(stop + 1) end
+    local data = sock:read()
+    if data == nil then return end
+    came = came .. data
   end
 end
 
 
--- a request's method, path and headers; nothing when the client has left
-local function receive (stream)
-  local line = stream:line(8192)
-  if line == nil then return end
-  local method, path = line:match "^(%u+) (/%S*) HTTP/1%.%d$"
+-- one request; what came behind it, or nil when the connection is to end
+local function serve (site, sock, came)
+  local head, rest = receive(sock, came)
+  if head == nil then return nil end
+  local method, path = head:match "^(%u+) (/%S*) HTTP/1%.%d\r?\n"
   if method == nil then
-    answer(stream, 400, types.html, page("bad request", line))
-    return
+    answer(sock, 400, types.html, page("bad request", head))
+    return nil
   end
-  return method, url.unescape(path), stream:headers()
-end
-
-
--- one request; false when the connection is to end
-local function serve (site, stream)
-  local method, path, headers = neap.timeout(receive, IDLE,
-    "the client is idle", stream)
-  if method == nil then return false end
+  path = unescape(path)
   if site.delay > 0 then neap.sleep(site.delay) end
   local trouble = fault(site, path)
-  if trouble == "close" then return false end
+  if trouble == "close" then return nil end
   if trouble == "stall" then
-    -- no answer until the client gives up
-    repeat until not neap.timeout(stream.read, IDLE, "stalled", stream)
-    return false
+    repeat until sock:read() == nil -- no answer until the client gives up
+    return nil
   end
   if trouble == "error" then
-    answer(stream, 500, types.html, page("error", "a fault on purpose"))
+    answer(sock, 500, types.html, page("error", "a fault on purpose"))
   elseif method ~= "GET" then
-    answer(stream, 405, types.html, page("not allowed", method))
-    return false -- there may be a body to come
+    answer(sock, 405, types.html, page("not allowed", method))
+    return nil -- there may be a body to come
   else
-    answer(stream, find(site, path))
+    answer(sock, find(site, path))
   end
-  return (headers.connection or ""):lower() ~= "close"
+  if head:lower():find "\nconnection:[ \t]*close" then return nil end
+  return rest
 end
 
 
-local function attend (site, stream, permit)
+local function attend (site, sock, permit)
   local _ <close> = permit
-  local _ <close> = stream
+  local _ <close> = sock
+  sock:settimeout(IDLE)
+  sock:setoption("tcp-nodelay", true)
   local ok, err = neap.pcall(function ()
-    while serve(site, stream) do end
+    local came = ""
+    repeat came = serve(site, sock, came) until came == nil
   end)
   if not ok and site.log then site.log(tostring(err)) end
 end
@@ -183,8 +212,8 @@ end
 -- seed, clients (how many at a time), log (a function for what they do wrong)
 -- @treturn table `port`, and `run()`, which serves until it is cancelled
 return function (options)
-  local listener = Stream.listen(options.host or "127.0.0.1",
-    options.port or 0)
+  local listener = assert(socket.bind(options.host or "127.0.0.1",
+    options.port or 0))
   local files, folders = list(options.root)
   local site = {
     root = options.root,
@@ -197,15 +226,16 @@ return function (options)
     seed = options.seed or 1,
     log = options.log,
   }
+  local _, port = listener:getsockname()
   return {
-    port = listener.port,
+    port = math.tointeger(tonumber(port)),
     run = function ()
       local _ <close> = listener
       local places = neap.semaphore(options.clients or CLIENTS)
       neap.scope(function (scope)
         while true do
           local permit = places:permit()
-          scope:spawn(attend, site, listener:accept(), permit)
+          scope:spawn(attend, site, assert(listener:accept()), permit)
         end
       end)
     end,

@@ -98,7 +98,7 @@ function url.resolve (base, link)
     base, message = url.parse(base)
     if base == nil then return nil, message end
   end
-  link = link:match "^%s*(.-)%s*$"
+  link = link:match "^%s*(.-)%s*$":gsub("[\t\r\n]", "") -- as browsers do
   if link:find "^//" then
     link = base.scheme .. ":" .. link
   elseif not link:find "^%a[%w+.-]*:" then
