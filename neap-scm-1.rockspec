@@ -113,6 +113,7 @@ build = {
       -- lua/neap/types/*.d.lua
       ["neap.types.calls"] = "lua/neap/types/calls.d.lua",
       ["neap.types.errors"] = "lua/neap/types/errors.d.lua",
+      ["neap.types.http"] = "lua/neap/types/http.d.lua",
       ["neap.types.pools"] = "lua/neap/types/pools.d.lua",
       ["neap.types.running"] = "lua/neap/types/running.d.lua",
       ["neap.types.scopes"] = "lua/neap/types/scopes.d.lua",

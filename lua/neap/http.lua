@@ -44,6 +44,7 @@ local function load_luasocket ()
 end
 
 
+---@class neap.http
 local http = load_luasocket()
 
 
