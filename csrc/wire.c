@@ -294,13 +294,16 @@ static int l_wait (lua_State *L) {
 }
 
 
-/* internal.wire_close(wire): the descriptor is going to be closed, by somebody
-   else; who waits is told. */
+/* internal.wire_close(wire, last_words) -> boolean: the descriptor is going to
+   be closed, by somebody else; who waits is told. With 'last_words' it tells
+   whether something can be sent before. */
 static int l_close (lua_State *L) {
   Wire *w = check_wire(L);
+  lua_pushboolean(L,
+                  lua_toboolean(L, 2) && w->fd >= 0 && is_ready(w, IO_WRITE));
   if (w->fd >= 0) loop_forget(w->object.S, w->fd);
   w->fd = -1;
-  return 0;
+  return 1;
 }
 
 

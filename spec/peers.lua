@@ -51,4 +51,101 @@ function peers.task (fn)
 end
 
 
+-- ------------------------------------------------------------------------
+-- Programs to talk to
+
+local Peer = {}
+Peer.__index = Peer
+
+
+--- Start a program; its output, errors too, is read by `peer:line`. It is ended
+-- by `peer:stop()` or at the end of a block.
+function peers.start (command)
+  local pipe = assert(io.popen("echo $$; exec " .. command .. " 2>&1"))
+  return setmetatable({ pipe = pipe, pid = pipe:read "l" }, Peer)
+end
+
+
+--- What matches in the next line that matches.
+function Peer:line (pattern)
+  local seen = {}
+  for line in self.pipe:lines() do
+    local found = line:match(pattern)
+    if found then return found end
+    seen[#seen + 1] = line
+  end
+  error("the program has ended:\n" .. table.concat(seen, "\n"), 0)
+end
+
+
+--- All that it writes until its end.
+function Peer:output ()
+  return self.pipe:read "a"
+end
+
+
+function Peer:stop ()
+  if self.pipe == nil then return end
+  os.execute("kill -KILL " .. self.pid .. " 2>/dev/null")
+  self.pipe:close()
+  self.pipe = nil
+end
+
+
+Peer.__close = Peer.stop
+
+
+--- An empty folder for a spec's files; it is there until `peers.remove`.
+function peers.folder ()
+  local name = os.tmpname()
+  os.remove(name)
+  assert(lfs.mkdir(name))
+  return name
+end
+
+
+function peers.remove (folder)
+  for name in lfs.dir(folder) do os.remove(folder .. "/" .. name) end
+  lfs.rmdir(folder)
+end
+
+
+-- run openssl, which must succeed
+local function openssl (...)
+  local command = "openssl " .. string.format(...)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local output = pipe:read "a"
+  assert(pipe:close(), command .. "\n" .. output)
+end
+
+
+--- Certificates in a folder, with their keys in files that end with .key:
+-- ca.pem is an authority, and of those that it has signed good.pem is for
+-- localhost, 127.0.0.1, ::1 and *.example.org, wrong.pem for another host, and
+-- expired.pem is too old; self.pem is signed by nobody.
+function peers.certificates (folder)
+  local dir = folder .. "/"
+  local curve = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+  openssl("req -x509 %s -keyout %sca.key -out %sca.pem -days 2 "
+    .. "-subj /CN=Authority", curve, dir, dir)
+  openssl("req -x509 %s -keyout %sself.key -out %sself.pem -days 2 "
+    .. "-subj /CN=localhost -addext subjectAltName=DNS:localhost", curve, dir,
+    dir)
+  local good = "DNS:localhost,DNS:*.example.org,DNS:*.com,IP:127.0.0.1,IP:::1"
+  for name, kind in pairs {
+    good = { good, 2 }, wrong = { "DNS:elsewhere.example.com", 2 },
+    expired = { good, -1 },
+  } do
+    local names, days = table.unpack(kind)
+    openssl("req %s -keyout %s%s.key -out %srequest -subj /CN=localhost",
+      curve, dir, name, dir)
+    local file <close> = assert(io.open(dir .. "names", "w"))
+    assert(file:write("subjectAltName=", names)):flush()
+    openssl("x509 -req -in %srequest -CA %sca.pem -CAkey %sca.key "
+      .. "-CAcreateserial -days %d -extfile %snames -out %s%s.pem", dir, dir,
+      dir, days, dir, dir, name)
+  end
+end
+
+
 return peers

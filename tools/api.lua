@@ -33,7 +33,8 @@ local rooms = {
     "lua/neap/buffer.lua", "lua/neap/merge.lua", "lua/neap/timed.lua" },
   { "Outside world", "csrc/loop.c" },
   { "Sockets", "lua/neap/socket.lua", "lua/neap/socket/stream.lua",
-    "lua/neap/socket/datagram.lua", "lua/neap/socket/base.lua" },
+    "lua/neap/socket/tls.lua", "lua/neap/socket/datagram.lua",
+    "lua/neap/socket/base.lua" },
   { "HTTP", "lua/neap/http.lua", "lua/neap/http/fetch.lua",
     "lua/neap/http/response.lua", "lua/neap/http/headers.lua" },
   { "Errors", "csrc/error.c" },
@@ -45,7 +46,8 @@ local internal = {
   "lua/neap/ahead.lua", "lua/neap/args.lua", "lua/neap/init.lua",
   "lua/neap/http/connections.lua", "lua/neap/http/message.lua",
   "lua/neap/http/request.lua", "lua/neap/http/url.lua",
-  "lua/neap/socket/address.lua", "lua/neap/workers.lua",
+  "lua/neap/socket/address.lua", "lua/neap/socket/certificate.lua",
+  "lua/neap/workers.lua",
 }
 
 

@@ -21,7 +21,7 @@ needs_of () {
   case $1 in
     build) echo cc headers libev ;;
     demo) echo lua socket ;;
-    test) echo lua socket busted ;;
+    test) echo lua socket luasec openssl redis busted ;;
     examples) echo lua socket cxx sdl2 screen ;;
     bench) echo lua cqueues luv python3 gnuplot ;;
     lint) echo lua luacheck clang-format shellcheck ;;
@@ -51,6 +51,9 @@ has () {
            } | $CC $INCLUDES -xc - -o "$probe" $LIBS ;;
     lua) test -n "$LUA" ;;
     socket | cqueues | luv) test -n "$LUA" && "$LUA" -e "require '$1'" ;;
+    luasec) test -n "$LUA" && "$LUA" -e 'require "ssl"' ;;
+    redis) test "$(uname -s)" = Darwin || # its client is Debian's
+      { command -v redis-server && ls /usr/share/lua/*/redis.lua; } ;;
     busted) test -n "$LUA" && "$LUA" tools/busted.lua --version ;;
     sdl2) command -v sdl2-config ;;
     screen) command -v xvfb-run && command -v xauth ;;
@@ -66,6 +69,8 @@ package () {
     libev:apt) echo libev-dev ;;
     socket:apt | cqueues:apt | luv:apt) echo "lua-$1" ;;
     gnuplot:apt) echo gnuplot-nox ;;
+    luasec:apt) echo lua-sec ;;
+    redis:apt) echo redis-server lua-redis ;;
     busted:apt) echo lua-busted ;;
     luacheck:apt) echo lua-check ;;
     ldoc:apt) echo lua-ldoc ;;
@@ -78,6 +83,8 @@ package () {
       cmark-gfm:brew | gnuplot:brew | python3:brew)
       echo "$1" ;;
     socket:rock) echo luasocket ;;
+    luasec:rock) echo luasec ;;
+    openssl:brew) echo openssl ;;
     busted:rock | luacheck:rock | ldoc:rock) echo "$1" ;;
     *:apt) echo "$1" ;;
   esac

@@ -84,6 +84,24 @@ function base.attempt (self, for_writing, fn, ...)
 end
 
 
+-- what `pcall` gave for a call of LuaSocket's object while it was lent the
+-- descriptor that is LuaSec's
+local function give_back (raw, ok, ...)
+  raw:setfd(-1)
+  if not ok then error(..., 0) end
+  return ...
+end
+
+
+-- Call a method of LuaSocket's object.
+function base.call (self, name, ...)
+  local raw = self.raw
+  if self.ssl == nil then return raw[name](raw, ...) end
+  raw:setfd(self.ssl:getfd())
+  return give_back(raw, pcall(raw[name], raw, ...))
+end
+
+
 -- ------------------------------------------------------------------------
 -- Turns. `self[side]` is false when nobody is at it, true when somebody is,
 -- and a semaphore once somebody had to wait for that.
@@ -165,15 +183,23 @@ end
 -- @function sock:close
 -- @treturn integer 1
 function methods:close ()
-  wire_close(self.wire)
+  local can_write = wire_close(self.wire, self.ssl ~= nil)
   self.closed = true
-  self.raw:close()
+  if self.ssl == nil then
+    self.raw:close()
+  else
+    -- LuaSec says farewell, and would wait until it can
+    if not can_write and self.ssl:getfd() >= 0 then
+      base.call(self, "shutdown")
+    end
+    self.ssl:close()
+  end
   return 1
 end
 
 
 function methods:getfd ()
-  return self.raw:getfd()
+  return (self.ssl or self.raw):getfd()
 end
 
 
@@ -198,10 +224,7 @@ end
 function base.class (name, example, own)
   local class = { __name = name, __tostring = as_text }
   for key in pairs(getmetatable(example).__index) do
-    class[key] = function (self, ...)
-      local raw = self.raw
-      return raw[key](raw, ...)
-    end
+    class[key] = function (self, ...) return base.call(self, key, ...) end
   end
   example:close()
   class.setstats, class.getstats = nil, nil -- they would know of nothing

@@ -11,6 +11,7 @@ local address = require "neap.socket.address"
 local base = require "neap.socket.base"
 local core = require "neap.core"
 local luasocket = require "socket"
+local tls = require "neap.socket.tls"
 
 local internal = core.internal
 local attempt, deadline_of, end_turn = base.attempt, base.deadline,
@@ -28,7 +29,7 @@ local BACKLOG = 1024 -- connections that wait to be accepted; the system has a
 
 local FULL = 0.005 -- seconds until a Unix server is asked again
 
-local methods, Stream = {}, nil
+local methods, Stream = { starttls = tls.starttls }, nil
 
 
 -- `family`: the only one that it can have, if that is so
@@ -237,7 +238,7 @@ end
 
 
 function methods:dirty ()
-  return self.ahead ~= nil or self.raw:dirty()
+  return self.ahead ~= nil or (self.ssl or self.raw):dirty()
 end
 
 
@@ -293,7 +294,7 @@ end
 -- @tparam[opt="both"] string how
 -- @treturn integer 1
 function methods:shutdown (how)
-  return self.raw:shutdown(how)
+  return base.call(self, "shutdown", how)
 end
 
 

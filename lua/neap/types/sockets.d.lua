@@ -115,7 +115,31 @@ function socket.dns.getaddrinfo(host) end
 function socket.dns.toip(host) end
 
 
+---@class neap.TlsOptions
+---@field mode? "client"|"server"
+---@field server_name? string|false whom a client wants to talk to
+---@field verify? boolean|string|string[] is the other side's certificate checked?
+---@field cafile? string the certificates that are trusted
+---@field capath? string the same, in a folder
+---@field certificate? string a file with one's own certificate
+---@field key? string a file with its private key
+---@field password? string|fun(): string
+---@field certificates? table[]
+---@field protocol? string
+---@field options? string|string[]
+---@field ciphers? string
+---@field ciphersuites? string
+---@field depth? integer
+---@field dhparam? function
+---@field curve? string
+---@field curveslist? string
+---@field verifyext? string|string[]
+---@field alpn? string|string[]|fun(protocols: string[]): string|string[]
+---@field dane? boolean|string[]
+
+
 ---@class neap.Socket
+---@field ssl? table LuaSec's object, once TLS is spoken
 ---@field getfamily fun(self: neap.Socket): string
 ---@field getfd fun(self: neap.Socket): integer
 ---@field getoption fun(self: neap.Socket, option: string): any, string?
@@ -151,6 +175,14 @@ function sock:read(max) end
 ---@return string? message
 ---@return integer? sent
 function sock:send(data, i, j) end
+
+
+--- Speak TLS from now on; if that fails, the socket is closed.
+---@async
+---@param options? neap.TlsOptions
+---@return neap.Socket? sock
+---@return string? why_not
+function sock:starttls(options) end
 
 
 --- Say that no more is sent, or received.
