@@ -208,7 +208,7 @@ end
 local public = { iter = iter, read = read, ticker = timed.ticker }
 local both = { collect = collect, each = each, reduce = reduce }
 
-for _, file in ipairs { "buffer", "chunk", "flat_map", "map" } do
+for _, file in ipairs { "buffer", "chunk", "flat_map", "lines", "map" } do
   for name, fn in pairs(require("neap." .. file)) do both[name] = fn end
 end
 
