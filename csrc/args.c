@@ -141,6 +141,11 @@ static const char *const synonyms[][2] = {
   { "random", "rng" },
   { "capacity", "buffer" },
   { "high_water_mark", "buffer" },
+  { "dir", "cwd" },
+  { "directory", "cwd" },
+  { "environment", "env" },
+  { "detached", "group" },
+  { "kill_after", "grace" },
 };
 
 

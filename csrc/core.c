@@ -46,6 +46,9 @@ int luaopen_neap_core (lua_State *L) {
   args_openlib(L);
   terminal_openlib(L);
   wire_openlib(L);
+  fd_openlib(L);
+  signals_openlib(L);
+  process_openlib(L);
   host_openlib(L);
   lua_pop(L, 1);
   lua_pushliteral(L, NEAP_VERSION);

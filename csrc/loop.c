@@ -27,6 +27,7 @@
 #include "interrupt.h"
 #include "mirror.h"
 #include "post.h"
+#include "signals.h"
 #include "task.h"
 
 /* watched descriptors that are checked at each poll */
@@ -212,6 +213,7 @@ static void check_fork (Sched *S) {
   if (loop->mirror >= 0 && mirror_renew(loop->mirror)) fill_mirror(loop);
   if (ev_is_active(&loop->interrupt)) interrupt_renew(loop->interrupt.fd);
   if (S->poster != NULL) post_renew(S);
+  signals_renew(S);
 }
 
 
@@ -431,31 +433,41 @@ static lua_Integer to_fd (lua_State *L, int idx) {
 }
 
 
-/* the descriptor at index 1: a number, a file, or an object that knows */
-static int check_fd (lua_State *L, const char *fname) {
+int loop_descriptor (lua_State *L, int idx) {
   lua_Integer fd = -1;
-  luaL_Stream *file = (luaL_Stream *)luaL_testudata(L, 1, LUA_FILEHANDLE);
-  int type = lua_type(L, 1);
+  luaL_Stream *file = (luaL_Stream *)luaL_testudata(L, idx, LUA_FILEHANDLE);
+  int type = lua_type(L, idx);
   if (file != NULL)
     fd = file->closef == NULL ? -1 : fileno(file->f);
   else if (type == LUA_TNUMBER)
-    fd = to_fd(L, 1);
+    fd = to_fd(L, idx);
   else if (type == LUA_TUSERDATA || type == LUA_TTABLE) {
-    if (lua_getfield(L, 1, "getfd") == LUA_TNIL) {
+    if (lua_getfield(L, idx, "getfd") == LUA_TNIL) {
       lua_pop(L, 1);
-      lua_getfield(L, 1, "fileno");
+      lua_getfield(L, idx, "fileno");
     }
-    if (!is_callable(L, -1))
-      arg_error(L, 1, fname, "fd",
-                "a descriptor, or an object with getfd() or fileno()", 1);
-    lua_pushvalue(L, 1);
+    if (!is_callable(L, -1)) {
+      lua_pop(L, 1);
+      return FD_NONE;
+    }
+    lua_pushvalue(L, idx);
     lua_call(L, 1, 1);
     fd = to_fd(L, -1);
     lua_pop(L, 1);
   }
-  if (fd < 0 || fd > 0x0fffffff || !is_open((int)fd))
+  return fd < 0 || fd > 0x0fffffff || !is_open((int)fd) ? FD_CLOSED : (int)fd;
+}
+
+
+/* the descriptor at index 1 */
+static int check_fd (lua_State *L, const char *fname) {
+  int fd = loop_descriptor(L, 1);
+  if (fd == FD_NONE)
+    arg_error(L, 1, fname, "fd",
+              "a descriptor, or an object with getfd() or fileno()", 1);
+  if (fd == FD_CLOSED)
     arg_error(L, 1, fname, "fd", "an open file descriptor", 1);
-  return (int)fd;
+  return fd;
 }
 
 

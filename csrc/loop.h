@@ -34,6 +34,12 @@ Line *loop_line (lua_State *L, Sched *S, int fd, int what);
 /* somebody joined the line: watch the descriptor */
 void loop_watch (Sched *S, int fd);
 
+/* the open descriptor that the value at 'idx' is: a number, a file, or an object
+   that knows; FD_CLOSED if it is not open, FD_NONE if it can be none */
+int loop_descriptor (lua_State *L, int idx);
+#define FD_CLOSED (-1)
+#define FD_NONE (-2)
+
 /* wake all who wait for 'fd' with ClosedError, and forget about it */
 int loop_forget (Sched *S, int fd);
 

@@ -15,11 +15,14 @@ HIDDEN_BEGIN
 void channel_openlib (lua_State *L);
 void coroutine_openlib (lua_State *L);
 void event_openlib (lua_State *L);
+void fd_openlib (lua_State *L);
 void host_openlib (lua_State *L);
 void generator_openlib (lua_State *L);
 void limiter_openlib (lua_State *L);
 void pool_openlib (lua_State *L);
+void process_openlib (lua_State *L);
 void semaphore_openlib (lua_State *L);
+void signals_openlib (lua_State *L);
 void source_openlib (lua_State *L);
 void stream_openlib (lua_State *L);
 void terminal_openlib (lua_State *L);

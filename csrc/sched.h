@@ -212,6 +212,7 @@ struct Sched {
   int last_trace;  /* ... its traceback, ... */
   uint64_t traced; /* ... and the step in which it was noted */
   int pid;         /* to notice a fork */
+  Line signals;    /* who listens to signals (signals.h) */
   int interrupts;  /* Ctrl-C seen and not yet acted on */
   int closed;
   double watchdog; /* seconds that a step may take; 0: any */

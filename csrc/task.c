@@ -120,17 +120,23 @@ static int body_ended (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
+/* the body of a task that runs also if it was cancelled before it began */
+static int owner_body (lua_State *L) {
+  lua_KContext t = (lua_KContext)task_at(L);
+  int status = lua_pcallk(L, lua_gettop(L) - AT_FUNCTION, LUA_MULTRET,
+                          AT_HANDLER, t, body_ended);
+  return body_ended(L, status, t);
+}
+
+
 static int body (lua_State *L) {
   Task *t = task_at(L);
-  int status;
   if (task_cancelled(t)) { /* before it began: it never does */
     lua_settop(L, AT_FUNCTION - 1);
     cause_push(L, t);
     return body_left(L, END_ERROR, AT_FUNCTION - 1);
   }
-  status = lua_pcallk(L, lua_gettop(L) - AT_FUNCTION, LUA_MULTRET, AT_HANDLER,
-                      (lua_KContext)t, body_ended);
-  return body_ended(L, status, (lua_KContext)t);
+  return owner_body(L);
 }
 
 
@@ -252,7 +258,7 @@ Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
   check_room(L, co, last - first + 6);
   /* nothing raises from here on */
   t = take_spare(S);
-  lua_pushcfunction(co, body);
+  lua_pushcfunction(co, flags & TASK_OWNER ? owner_body : body);
   lua_pushcfunction(co, error_handler);
   lua_pushvalue(L, last + 1);
   for (i = first; i <= last; i++) lua_pushvalue(L, i);

@@ -26,8 +26,9 @@ typedef struct Handle {
 /*
 ** Make a ready task in 'scope' that will call the function at index 'first',
 ** with what is above it as arguments; leaves these, and pushes the handle. May
-** raise for memory, then nothing has changed. Flags: T_ASYNC.
+** raise for memory, then nothing has changed. Flags: T_ASYNC, TASK_OWNER.
 */
+#define TASK_OWNER 256 /* it owns something: its body runs in any case */
 Task *task_new (lua_State *L, Scope *scope, int first, int flags);
 
 /* push the handle of a task that has not ended, or whose scope is to raise its

@@ -224,6 +224,14 @@ static int l_background (lua_State *L) {
 }
 
 
+/* internal.own(fn, ...) -> Task: as 'spawn', for a task that owns something. Its
+   body begins also if it was cancelled before; then it raises where it first
+   waits. */
+static int l_own (lua_State *L) {
+  return spawn(L, "own", TASK_OWNER);
+}
+
+
 /*** neap.current() -> Task or nil: the running task. */
 static int l_current (lua_State *L) {
   Sched *S = sched_of(L);
@@ -274,6 +282,7 @@ static const luaL_Reg funcs[] = {
 
 static const luaL_Reg internals[] = {
   { "background", l_background },
+  { "own", l_own },
   { NULL, NULL },
 };
 

@@ -20,6 +20,7 @@
 ** allocation that led to it.
 */
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,22 @@ static int l_interrupt (lua_State *L) {
 }
 
 
+/* hear(): USR1 comes */
+static int l_hear (lua_State *L) {
+  (void)L;
+  raise(SIGUSR1);
+  return 0;
+}
+
+
+/* has_children() -> boolean: dead or alive */
+static int l_has_children (lua_State *L) {
+  int none = waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
+  lua_pushboolean(L, !none);
+  return 1;
+}
+
+
 /* ---------------------------------------------------------------------- */
 /* a host that uses neap.h */
 
@@ -223,12 +240,20 @@ static int l_post (lua_State *L) {
 
 
 static const luaL_Reg host[] = {
-  { "close", l_close },         { "fail", l_fail },
-  { "interrupt", l_interrupt }, { "pair", l_pair },
-  { "post", l_post },           { "put", l_put },
-  { "requests", l_requests },   { "resume", l_resume },
-  { "spawn", l_spawn },         { "suspend", l_suspend },
-  { "undone", l_undone },       { NULL, NULL },
+  { "has_children", l_has_children },
+  { "hear", l_hear },
+  { "close", l_close },
+  { "fail", l_fail },
+  { "interrupt", l_interrupt },
+  { "pair", l_pair },
+  { "post", l_post },
+  { "put", l_put },
+  { "requests", l_requests },
+  { "resume", l_resume },
+  { "spawn", l_spawn },
+  { "suspend", l_suspend },
+  { "undone", l_undone },
+  { NULL, NULL },
 };
 
 

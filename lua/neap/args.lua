@@ -164,11 +164,19 @@ local kinds = {
   number = { "a number", function (v)
     return type(v) == "number" and v == v
   end },
+  table = { "a table", function (v) return type(v) == "table" end },
   natural = { "a whole number >= 0", function (v) return is_whole(v, 0) end },
   count = { "a whole number >= 1 or math.huge", function (v)
     return v == math.huge or is_whole(v, 1)
   end },
 }
+
+
+--- Raise the error for an option of a wrong value.
+function args.bad_option (value, key, fname, must, level)
+  error(("bad option '%s' to '%s' (must be %s, got %s)"):format(key, fname,
+    must, shown(value)), 3 + (level or 0))
+end
 
 
 --- Check a table of options against what there is: `{ name = kind }`, where a
@@ -204,8 +212,7 @@ function args.options (options, arg, fname, valid, level)
       fits = kinds[kind][2](value)
     end
     if not fits then
-      error(("bad option '%s' to '%s' (must be %s, got %s)"):format(key, fname,
-        must, shown(value)), level)
+      args.bad_option(value, key, fname, must, level - 2)
     end
   end
   return options

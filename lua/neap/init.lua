@@ -21,6 +21,8 @@ for _, file in ipairs {
   "collective",
   "debounce",
   "merge",
+  "os_signal",
+  "process",
   "progress",
   "retry",
   "stream",

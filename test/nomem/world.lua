@@ -85,3 +85,59 @@ play("hosts", function (neap)
     assert(host.undone() == undone, host.undone())
   end
 end)
+
+
+play("processes", function (neap, file)
+  local process = file.process
+  local function descriptors ()
+    local n = 0
+    for fd = 0, 63 do
+      if neap.internal.descriptor(fd) then n = n + 1 end
+    end
+    return n
+  end
+  neap.fd() -- opens all that stays open
+  local before = descriptors()
+  return function ()
+    neap.run(function ()
+      local out, err, code = process({ "cat" }):output("text")
+      assert(out == "text" and err == "" and code == 0)
+      neap.scope(function (s)
+        local p = process({ "sleep", "60" }, { env = { A = "1" } })
+        s:spawn(p.wait, p)
+        s:spawn(p.stdin.write, p.stdin, ("x"):rep(100000))
+        neap.sleep(0)
+        s:cancel()
+      end)
+      neap.scope(function (s)
+        process { "sleep", "60" }
+        s:cancel()
+      end)
+      local ok, message = pcall(process, { "no-such-program" })
+      assert(not ok)
+      expect(message, "cannot run")
+    end)
+  end, function ()
+    collectgarbage()
+    collectgarbage()
+    assert(not host.has_children(), "a child is left")
+    assert(descriptors() == before, "a descriptor is left")
+  end
+end, "neap.process")
+
+
+play("signals", function (neap, file)
+  local heard = {}
+  return function ()
+    neap.run(function ()
+      local a <close> = file.os_signal "USR1"
+      local b <close> = file.os_signal "USR1"
+      neap.spawn(function () heard.b = b:next() end)
+      neap.sleep(0)
+      host.hear()
+      heard.a = a:next()
+    end)
+  end, function (ok)
+    assert(not ok or (heard.a == "USR1" and heard.b == "USR1"))
+  end
+end, "neap.os_signal")

@@ -1,0 +1,287 @@
+/*
+** fd.c - descriptors that belong to an object: the ends of pipes. For neap's
+** own Lua files.
+**
+** Each call tries first, and waits only if the system says so. What was read
+** lies in the object until Lua has it, since making a string may fail.
+**
+** SIGPIPE belongs to the process: its handler is not ours to change. So it is
+** blocked in this thread around each write, and taken back if the write has
+** raised it.
+*/
+
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "loop.h"
+#include "rooms.h"
+#include "scope.h"
+
+/* bytes read at a time */
+#define PIECE 16384
+
+/* so many bytes moved count as a step, against keeping others waiting */
+#define BYTES_A_STEP 4096
+
+typedef struct Fd {
+  int fd;        /* -1: closed */
+  size_t nbytes; /* read and not yet taken */
+  char bytes[];  /* of one that is read from, PIECE bytes */
+} Fd;
+
+
+static Fd *check_fd (lua_State *L) {
+  Fd *f = (Fd *)sched_object(L, 1);
+  if (f == NULL) luaL_error(L, "a descriptor's object was expected");
+  return f;
+}
+
+
+/* closed by its owner, or the other end is: what comes with the error is the
+   value on top, or nothing */
+static int raise_closed (lua_State *L, const char *message) {
+  error_new(L, "ClosedError", message);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "value");
+  return lua_error(L);
+}
+
+
+/* wait until the descriptor is ready, then go on with 'then' */
+static int wait (lua_State *L, int fd, int what, Task *t, lua_KFunction then) {
+  Sched *S = t->scope->S;
+  Line *line = loop_line(L, S, fd, what);
+  sched_park(S, t, what == IO_READ ? WAIT_READABLE : WAIT_WRITABLE, line,
+             NEVER);
+  loop_watch(S, fd);
+  return lua_yieldk(L, 0, (lua_KContext)t, then);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* reading */
+
+
+static void close_it (Sched *S, Fd *f) {
+  if (f->fd < 0) return;
+  loop_forget(S, f->fd);
+  close(f->fd);
+  f->fd = -1;
+}
+
+
+static int read_on (lua_State *L, int status, lua_KContext ctx) {
+  Fd *f = (Fd *)lua_touserdata(L, 1);
+  Task *t = (Task *)ctx;
+  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
+  while (f->nbytes == 0 && f->fd >= 0) {
+    ssize_t n = read(f->fd, f->bytes, PIECE);
+    if (n > 0)
+      f->nbytes = (size_t)n;
+    else if (n == 0)
+      close_it(t->scope->S, f);
+    else if (errno == EAGAIN || errno == EWOULDBLOCK)
+      return wait(L, f->fd, IO_READ, t, read_on);
+    else if (errno != EINTR)
+      return luaL_error(L, "cannot read: %s", strerror(errno));
+  }
+  if (f->nbytes == 0) return 0;
+  lua_pushlstring(L, f->bytes, f->nbytes);
+  t->scope->S->fuel -= (int)(f->nbytes / BYTES_A_STEP);
+  f->nbytes = 0;
+  return 1;
+}
+
+
+/* fd:read() -> string, or nothing at the end, when it is closed. Suspends. */
+static int fd_read (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *t;
+  check_fd(L);
+  t = sched_enter(L, "read");
+  SCHED_DETOUR(L, S, t, fd_read);
+  lua_settop(L, 1);
+  return read_on(L, LUA_OK, (lua_KContext)t);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* writing */
+
+
+static int is_pending (int sig) {
+  sigset_t set;
+  sigpending(&set);
+  return sigismember(&set, sig) == 1;
+}
+
+
+/* 'write', whose SIGPIPE nobody sees */
+static ssize_t write_quietly (int fd, const char *p, size_t n) {
+  sigset_t pipe, before;
+  ssize_t written;
+  int was_pending, sig, error;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  was_pending = is_pending(SIGPIPE);
+  written = write(fd, p, n);
+  error = errno;
+  if (written < 0 && error == EPIPE && !was_pending && is_pending(SIGPIPE))
+    sigwait(&pipe, &sig);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = error;
+  return written;
+}
+
+
+/* index 2: the string, 3: how much of it has been written */
+static int write_on (lua_State *L, int status, lua_KContext ctx) {
+  Fd *f = (Fd *)lua_touserdata(L, 1);
+  Task *t = (Task *)ctx;
+  size_t size, done = (size_t)lua_tointeger(L, 3);
+  const char *data = lua_tolstring(L, 2, &size);
+  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
+  while (done < size && f->fd >= 0) {
+    ssize_t n = write_quietly(f->fd, data + done, size - done);
+    if (n >= 0) {
+      done += (size_t)n;
+      t->scope->S->fuel -= (int)(n / BYTES_A_STEP);
+    }
+    else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      lua_pushinteger(L, (lua_Integer)done);
+      lua_replace(L, 3);
+      return wait(L, f->fd, IO_WRITE, t, write_on);
+    }
+    else if (errno == EPIPE)
+      break;
+    else if (errno != EINTR)
+      return luaL_error(L, "cannot write: %s", strerror(errno));
+  }
+  if (done == size) return 0;
+  lua_pushlstring(L, data + done, size - done);
+  return raise_closed(L, f->fd < 0 ? "the pipe was closed"
+                                   : "nobody reads the pipe any more");
+}
+
+
+/* fd:write(string): raises a ClosedError, whose value is what was not written,
+   when nobody is there to read it. Suspends. */
+static int fd_write (lua_State *L) {
+  Sched *S = sched_of(L);
+  Task *t;
+  check_fd(L);
+  luaL_checkstring(L, 2);
+  t = sched_enter(L, "write");
+  SCHED_DETOUR(L, S, t, fd_write);
+  lua_settop(L, 2);
+  lua_pushinteger(L, 0);
+  return write_on(L, LUA_OK, (lua_KContext)t);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the object */
+
+
+/* fd:close(): who waits for it reads the end, or gets a ClosedError */
+static int fd_close (lua_State *L) {
+  Fd *f = check_fd(L);
+  close_it(sched_of(L), f);
+  f->nbytes = 0;
+  return 0;
+}
+
+
+/* fd:getfd() -> integer, -1 if it is closed */
+static int fd_getfd (lua_State *L) {
+  lua_pushinteger(L, check_fd(L)->fd);
+  return 1;
+}
+
+
+static int fd_gc (lua_State *L) {
+  Fd *f = (Fd *)lua_touserdata(L, 1);
+  if (f->fd >= 0) close(f->fd); /* nobody can wait for it */
+  f->fd = -1;
+  return 0;
+}
+
+
+static const luaL_Reg methods[] = {
+  { "close", fd_close }, { "getfd", fd_getfd }, { "read", fd_read },
+  { "write", fd_write }, { NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+  { "__gc", fd_gc },
+  { NULL, NULL },
+};
+
+
+int *fd_new (lua_State *L, int reading) {
+  size_t size = sizeof(Fd) + (reading ? PIECE : 0);
+  Fd *f = (Fd *)lua_newuserdatauv(L, size, 0);
+  f->fd = -1;
+  f->nbytes = 0;
+  luaL_setmetatable(L, "neap.fd");
+  return &f->fd;
+}
+
+
+static int try_pipe (int fd[2]) {
+#if defined(__linux__) || defined(__FreeBSD__) || defined(__NetBSD__) || \
+    defined(__OpenBSD__) || defined(__DragonFly__)
+  return pipe2(fd, O_CLOEXEC);
+#else
+  if (pipe(fd) != 0) return -1;
+  fcntl(fd[0], F_SETFD, FD_CLOEXEC);
+  fcntl(fd[1], F_SETFD, FD_CLOEXEC);
+  return 0;
+#endif
+}
+
+
+int fd_pipe (lua_State *L, int fd[2]) {
+  if (try_pipe(fd) == 0) return 0;
+  if (errno != EMFILE && errno != ENFILE) return -1;
+  lua_gc(L, LUA_GCCOLLECT);
+  return try_pipe(fd);
+}
+
+
+/* internal.pipe(reading) -> ours, theirs: a pipe to read from, or to write to;
+   or nil and why there is none. Only our end does not block. */
+static int l_pipe (lua_State *L) {
+  int reading = lua_toboolean(L, 1), fd[2];
+  int *ours = fd_new(L, reading), *theirs = fd_new(L, 0);
+  if (fd_pipe(L, fd) != 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(errno));
+    return 2;
+  }
+  *ours = fd[reading ? 0 : 1];
+  *theirs = fd[reading ? 1 : 0];
+  fcntl(*ours, F_SETFL, O_NONBLOCK);
+  return 2;
+}
+
+
+static const luaL_Reg internals[] = {
+  { "pipe", l_pipe },
+  { NULL, NULL },
+};
+
+
+void fd_openlib (lua_State *L) {
+  sched_class(L, "neap.fd", methods, meta);
+  lua_pop(L, 1);
+  sched_internals(L, internals);
+}

@@ -1,0 +1,544 @@
+/*
+** process.c - starting programs, and owning them until they have ended; the
+** rest is in Lua (neap.process).
+**
+** Invariant: a program that was started is known by its object from then on,
+** and the object is rid of it in one of two ways: its end was taken ('reap'),
+** or the object was closed or collected, which kills it and waits for it. So
+** there is never a zombie, whatever becomes of the Lua side. Only this process
+** id is ever waited for; a host may wait for others as it likes.
+**
+** The end is seen through a descriptor that becomes readable: a pidfd, or, on
+** systems without, a pipe that a thread closes which waits for the program
+** (and leaves it to be reaped: else its number could soon be somebody else's).
+*/
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
+#include "fd.h"
+#include "loop.h"
+#include "rooms.h"
+#include "signals.h"
+
+extern char **environ;
+
+typedef struct Child {
+  pid_t pid;
+  pid_t starter;     /* whose child it is: a fork of that has a copy of this */
+  int reaped;        /* or never started */
+  int status;        /* as waitpid gave it, or -1: nobody knows */
+  int group;         /* it leads a process group that may have members */
+  int fd;            /* readable when it has ended */
+  int is_pidfd;      /* else a thread closes the other end of a pipe, */
+  int other_end;     /* ... this, */
+  pthread_t watcher; /* ... and is this */
+} Child;
+
+
+/* ---------------------------------------------------------------------- */
+/* in the child, between fork and exec */
+
+/* what is to be done, made ready by the parent: nothing is allocated here */
+typedef struct Plan {
+  char **paths; /* where the program may be */
+  char **argv, **env;
+  const char *cwd; /* or NULL */
+  int fd[3];       /* what is to be 0, 1, 2: a descriptor or STDIO_... */
+  int group;       /* lead a process group */
+  int report;      /* where to write a Failure */
+} Plan;
+
+enum {
+  STDIO_NULL = -1,
+  STDIO_INHERIT = -2,
+  STDIO_OUTPUT = -3 /* what 1 is */
+};
+
+typedef enum Step { STEP_FORK, STEP_CWD, STEP_STDIO, STEP_EXEC } Step;
+
+typedef struct Failure {
+  Step step;
+  int error;
+} Failure;
+
+
+static void give_up (const Plan *p, Step step) {
+  Failure f;
+  ssize_t n;
+  f.step = step;
+  f.error = errno;
+  n = write(p->report, &f, sizeof f);
+  (void)n;
+  _exit(127);
+}
+
+
+/*
+** No handler of ours may run here, so all signals are blocked until now. What
+** is ignored stays so, as the user's shell wants it ('nohup', '&'), but for
+** those that hosts and libraries ignore for themselves.
+*/
+static void reset_signals (void) {
+  struct sigaction sa, fresh;
+  int sig;
+  fresh.sa_handler = SIG_DFL;
+  sigemptyset(&fresh.sa_mask);
+  fresh.sa_flags = 0;
+  for (sig = 1; sig < NSIG; sig++) {
+    if (sigaction(sig, NULL, &sa) != 0 || sa.sa_handler == SIG_DFL) continue;
+    if (sa.sa_handler != SIG_IGN || sig == SIGPIPE || sig == SIGCHLD ||
+        sig == SIGXFSZ)
+      sigaction(sig, &fresh, NULL);
+  }
+  sigprocmask(SIG_SETMASK, &fresh.sa_mask, NULL);
+}
+
+
+static int out_of_the_way (int fd) {
+  return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+
+/* what the program gets as descriptor 'i', as one that is not among the three;
+   -1: nothing, -2: it cannot be had */
+static int source_of (const Plan *p, int i, int output) {
+  int fd = p->fd[i], flags;
+  switch (fd) {
+    case STDIO_NULL: fd = open("/dev/null", O_RDWR | O_CLOEXEC); break;
+    case STDIO_OUTPUT: return output;
+    case STDIO_INHERIT:
+      /* if the host has none, the number is that of a descriptor of ours */
+      flags = fcntl(i, F_GETFD);
+      if (flags < 0 || flags & FD_CLOEXEC) return -1;
+      fd = i;
+      break;
+    default: break;
+  }
+  if (fd >= 0 && fd < 3) fd = out_of_the_way(fd);
+  return fd < 0 ? -2 : fd;
+}
+
+
+static void set_stdio (const Plan *p) {
+  int i, fd[3] = { -1, -1, -1 };
+  for (i = 0; i < 3; i++) {
+    fd[i] = source_of(p, i, fd[1]);
+    if (fd[i] == -2) give_up(p, STEP_STDIO);
+  }
+  for (i = 0; i < 3; i++) {
+    if (fd[i] < 0)
+      close(i);
+    else if (dup2(fd[i], i) < 0)
+      give_up(p, STEP_STDIO);
+  }
+}
+
+
+/* whoever opened them: none is for the program */
+static void close_above (int fd) {
+  long last;
+#if defined(SYS_close_range)
+  if (syscall(SYS_close_range, (unsigned)fd + 1, ~0u, 0) == 0) return;
+#endif
+  last = sysconf(_SC_OPEN_MAX);
+  if (last < 0) last = 1024;
+  while (last-- > fd + 1) close((int)last);
+}
+
+
+static void become (const Plan *plan) {
+  Plan p = *plan;
+  int error = ENOENT, i;
+  if (p.report < 3) p.report = out_of_the_way(p.report);
+  if (p.group) setpgid(0, 0);
+  reset_signals();
+  set_stdio(&p);
+  if (p.report != 3) p.report = dup2(p.report, 3);
+  fcntl(3, F_SETFD, FD_CLOEXEC);
+  close_above(3);
+  if (p.cwd != NULL && chdir(p.cwd) != 0) give_up(&p, STEP_CWD);
+  for (i = 0; p.paths[i] != NULL; i++) {
+    execve(p.paths[i], p.argv, p.env);
+    if (errno == EACCES)
+      error = EACCES; /* unless it is found in a later directory */
+    else if (errno != ENOENT && errno != ENOTDIR)
+      give_up(&p, STEP_EXEC);
+  }
+  errno = error;
+  give_up(&p, STEP_EXEC);
+}
+
+
+/*
+** A child that shares its memory with us until it has become another program,
+** where there is that: a copy of a large heap takes long. All that it changes
+** in it is its own stack, and the signals, which are blocked, find no handler
+** of ours in it.
+*/
+static pid_t start (const Plan *p) {
+#if defined(__linux__)
+  pid_t pid = vfork();
+#else
+  pid_t pid = fork();
+#endif
+  if (pid == 0) become(p);
+  return pid;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* in the parent */
+
+
+static pid_t wait_for (pid_t pid, int *status, int flags) {
+  pid_t result;
+  do result = waitpid(pid, status, flags);
+  while (result < 0 && errno == EINTR);
+  return result;
+}
+
+
+/* start it; 0 and the process id, or what has failed */
+static Failure launch (Plan *p, int report[2], pid_t *pid) {
+  Failure f = { STEP_FORK, 0 };
+  sigset_t all, before;
+  ssize_t n;
+  p->report = report[1];
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  *pid = start(p);
+  f.error = *pid < 0 ? errno : 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  close(report[1]);
+  if (*pid > 0) {
+    do n = read(report[0], &f, sizeof f);
+    while (n < 0 && errno == EINTR);
+    if (n == (ssize_t)sizeof f)
+      wait_for(*pid, NULL, 0);
+    else
+      f.error = 0;
+  }
+  close(report[0]);
+  return f;
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* seeing its end */
+
+
+/* the thread that stands for a pidfd */
+static void *watch (void *ud) {
+  Child *c = (Child *)ud;
+  for (;;) {
+    struct timespec moment = { 0, 20000000 };
+    siginfo_t info;
+    int result = waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT);
+    if (result != 0 && errno != EINTR) break;
+    if (result == 0 &&
+        (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED ||
+         info.si_code == CLD_DUMPED))
+      break;
+    nanosleep(&moment, NULL); /* some systems also tell when it is stopped */
+  }
+  close(c->other_end);
+  return NULL;
+}
+
+
+/* 0, or an error */
+static int watch_by_thread (lua_State *L, Child *c) {
+  sigset_t all, before;
+  int fd[2], error;
+  if (fd_pipe(L, fd) != 0) return errno;
+  c->other_end = fd[1];
+  sigfillset(&all); /* signals are for the host's own threads */
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  error = pthread_create(&c->watcher, NULL, watch, c);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error == 0)
+    c->fd = fd[0];
+  else {
+    close(fd[0]);
+    close(fd[1]);
+  }
+  return error;
+}
+
+
+static int watch_by_pidfd (Child *c) {
+#if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
+  c->fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+  c->is_pidfd = c->fd >= 0;
+#endif
+  return c->is_pidfd;
+}
+
+
+/* it has been waited for */
+static void bury (Sched *S, Child *c, int status) {
+  c->status = status;
+  c->reaped = 1;
+  if (c->fd < 0) return;
+  loop_forget(S, c->fd);
+  if (!c->is_pidfd) pthread_join(c->watcher, NULL);
+  close(c->fd);
+  c->fd = -1;
+}
+
+
+/* has it ended? Then nothing is left of it */
+static int reap (Sched *S, Child *c) {
+  int status = -1;
+  pid_t pid;
+  if (c->reaped) return 1;
+  if (c->starter != getpid()) {
+    c->reaped = 1; /* for us: it is the child of somebody else */
+    return 1;
+  }
+  pid = wait_for(c->pid, &status, WNOHANG);
+  if (pid == 0) return 0;
+  bury(S, c, pid < 0 ? -1 : status); /* -1: somebody else was faster */
+  return 1;
+}
+
+
+/* send it, and the group that it leads, a signal: 0 or an error */
+static int send (Child *c, int sig) {
+  int result;
+  if (c->starter != getpid()) return ESRCH;
+  if (c->group && c->reaped) { /* process 1 of a container gets orphans, too */
+    while (waitpid(-c->pid, NULL, WNOHANG) > 0) continue;
+  }
+  if (c->group) {
+    if (kill(-c->pid, sig) == 0) return 0;
+    if (errno == ESRCH) c->group = 0; /* its number is free from now on */
+  }
+  if (c->reaped) return ESRCH;
+#if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
+  if (c->is_pidfd)
+    result = (int)syscall(SYS_pidfd_send_signal, c->fd, sig, NULL, 0);
+  else
+#endif
+    result = kill(c->pid, sig);
+  return result == 0 ? 0 : errno;
+}
+
+
+/* the end of all ways: kill what there is still of it */
+static void finish (Sched *S, Child *c) {
+  int status = -1;
+  pid_t pid;
+  if (!c->reaped || c->group) send(c, SIGKILL);
+  c->group = 0;
+  if (c->reaped || c->starter != getpid()) return;
+  pid = wait_for(c->pid, &status, 0);
+  bury(S, c, pid < 0 ? -1 : status);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* the Lua side */
+
+
+static Child *check_child (lua_State *L) {
+  Child *c = (Child *)sched_object(L, 1);
+  if (c == NULL) luaL_error(L, "a child process was expected");
+  return c;
+}
+
+
+/* push an array of the strings in the list at 'idx', which keeps them */
+static char **push_strings (lua_State *L, int idx) {
+  size_t i, n = (size_t)lua_rawlen(L, idx);
+  char **list = (char **)lua_newuserdatauv(L, (n + 1) * sizeof(char *), 0);
+  for (i = 0; i < n; i++) {
+    lua_rawgeti(L, idx, (lua_Integer)i + 1);
+    list[i] = (char *)(uintptr_t)luaL_checkstring(L, -1); /* exec only reads */
+    lua_pop(L, 1);
+  }
+  list[n] = NULL;
+  return list;
+}
+
+
+static int not_started (lua_State *L, Step step, int error) {
+  static const char *const steps[] = { "fork", "cwd", "stdio", "exec" };
+  lua_pushnil(L);
+  lua_pushstring(L, steps[step]);
+  lua_pushstring(L, strerror(error));
+  return 3;
+}
+
+
+/*
+** internal.start_process(paths, argv, env, cwd, in, out, err, group, pidfd) ->
+** child; or nil, which step failed ("fork", "cwd", "stdio", "exec") and why.
+** 'paths' is where to look for the program; 'env' a list of "NAME=value", or
+** nil for ours; 'in' and so on are descriptors, or -1 for /dev/null, -2 for ours,
+** -3 for the same as 'out'; 'pidfd': whether to use one if there is that.
+*/
+static int l_start_process (lua_State *L) {
+  Plan p;
+  Failure f;
+  int report[2], error = 0, use_pidfd;
+  Child *c;
+  lua_settop(L, 9);
+  c = (Child *)lua_newuserdatauv(L, sizeof(Child), 0);
+  memset(c, 0, sizeof(Child));
+  c->reaped = 1;
+  c->fd = -1;
+  luaL_setmetatable(L, "neap.child");
+  p.paths = push_strings(L, 1);
+  p.argv = push_strings(L, 2);
+  p.env = lua_isnil(L, 3) ? environ : push_strings(L, 3);
+  p.cwd = luaL_optstring(L, 4, NULL);
+  p.fd[0] = (int)luaL_checkinteger(L, 5);
+  p.fd[1] = (int)luaL_checkinteger(L, 6);
+  p.fd[2] = (int)luaL_checkinteger(L, 7);
+  p.group = lua_toboolean(L, 8);
+  use_pidfd = lua_toboolean(L, 9);
+  if (fd_pipe(L, report) != 0) return not_started(L, STEP_FORK, errno);
+  f = launch(&p, report, &c->pid);
+  if (f.error != 0) return not_started(L, f.step, f.error);
+  c->starter = getpid();
+  c->group = p.group;
+  c->reaped = 0;
+  if (!use_pidfd || !watch_by_pidfd(c)) error = watch_by_thread(L, c);
+  if (error != 0) {
+    finish(sched_of(L), c);
+    return not_started(L, STEP_FORK, error);
+  }
+  lua_pushvalue(L, 10);
+  return 1;
+}
+
+
+/* internal.environ() -> table: the variables of this process */
+static int l_environ (lua_State *L) {
+  char **p;
+  lua_newtable(L);
+  for (p = environ; p != NULL && *p != NULL; p++) {
+    const char *value = strchr(*p, '=');
+    if (value == NULL) continue;
+    lua_pushlstring(L, *p, (size_t)(value - *p));
+    lua_pushstring(L, value + 1);
+    lua_rawset(L, -3);
+  }
+  return 1;
+}
+
+
+/* internal.descriptor(value) -> integer or nil: the open descriptor that it
+   is */
+static int l_descriptor (lua_State *L) {
+  int fd = loop_descriptor(L, 1);
+  if (fd < 0) return 0;
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+
+/* internal.signal_number(value) -> integer or nil: of a name or a number */
+static int l_signal_number (lua_State *L) {
+  int sig = signal_number(L, 1);
+  if (sig < 0) return 0;
+  lua_pushinteger(L, sig);
+  return 1;
+}
+
+
+/* child:getfd() -> integer: readable when it has ended */
+static int c_getfd (lua_State *L) {
+  lua_pushinteger(L, check_child(L)->fd);
+  return 1;
+}
+
+
+static int c_pid (lua_State *L) {
+  lua_pushinteger(L, check_child(L)->pid);
+  return 1;
+}
+
+
+/* child:reap() -> boolean: has it ended? */
+static int c_reap (lua_State *L) {
+  Child *c = check_child(L);
+  lua_pushboolean(L, reap(sched_of(L), c));
+  return 1;
+}
+
+
+/* child:result() -> exit code, or nil and the name of a signal; "unknown" if
+   somebody else has taken its status. It was reaped. */
+static int c_result (lua_State *L) {
+  Child *c = check_child(L);
+  if (c->status != -1 && WIFEXITED(c->status)) {
+    lua_pushinteger(L, WEXITSTATUS(c->status));
+    return 1;
+  }
+  lua_pushnil(L);
+  if (c->status == -1)
+    lua_pushliteral(L, "unknown");
+  else
+    signal_push_name(L, WTERMSIG(c->status));
+  return 2;
+}
+
+
+/* child:signal(number) -> boolean: was there somebody to get it? A group is
+   there as long as any of its members */
+static int c_signal (lua_State *L) {
+  Child *c = check_child(L);
+  int error = send(c, (int)luaL_checkinteger(L, 2));
+  if (error != 0 && error != ESRCH)
+    return luaL_error(L, "cannot send a signal to process %d: %s", (int)c->pid,
+                      strerror(error));
+  lua_pushboolean(L, error == 0);
+  return 1;
+}
+
+
+/* child:finish(): kill it if it has not ended, wait for that */
+static int c_finish (lua_State *L) {
+  finish(sched_of(L), (Child *)lua_touserdata(L, 1));
+  return 0;
+}
+
+
+static const luaL_Reg methods[] = {
+  { "finish", c_finish }, { "getfd", c_getfd },   { "pid", c_pid },
+  { "reap", c_reap },     { "result", c_result }, { "signal", c_signal },
+  { NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+  { "__gc", c_finish },
+  { NULL, NULL },
+};
+
+static const luaL_Reg internals[] = {
+  { "descriptor", l_descriptor },
+  { "environ", l_environ },
+  { "signal_number", l_signal_number },
+  { "start_process", l_start_process },
+  { NULL, NULL },
+};
+
+
+void process_openlib (lua_State *L) {
+  sched_class(L, "neap.child", methods, meta);
+  lua_pop(L, 1);
+  sched_internals(L, internals);
+}
