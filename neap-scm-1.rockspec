@@ -123,6 +123,7 @@ build = {
       ["neap.types.errors"] = "lua/neap/types/errors.d.lua",
       ["neap.types.http"] = "lua/neap/types/http.d.lua",
       ["neap.types.pools"] = "lua/neap/types/pools.d.lua",
+      ["neap.types.process"] = "lua/neap/types/process.d.lua",
       ["neap.types.running"] = "lua/neap/types/running.d.lua",
       ["neap.types.scopes"] = "lua/neap/types/scopes.d.lua",
       ["neap.types.sockets"] = "lua/neap/types/sockets.d.lua",

@@ -181,6 +181,19 @@ function neap.take_while(items, fn) end
 function stream:take_while(fn) end
 
 
+--- The lines of a text that comes in pieces.
+---@nodiscard
+---@param items string[]|neap.Stream<string>|neap.Channel<string>|neap.Source|fun(): string?
+---@return neap.Stream<string>
+function neap.lines(items) end
+
+
+--- The lines of a text that comes in pieces.
+---@nodiscard
+---@return neap.Stream<string>
+function stream:lines() end
+
+
 ---@class neap.ChunkOptions
 ---@field timeout? number seconds after a chunk's first item
 ---@field weight? async fun(item: any): number
