@@ -195,6 +195,7 @@ local function lua_entry (lines, code)
     for i, p in ipairs(entry.params) do args[i] = p.name end
     args = table.concat(args, ", ")
   end
+  args = args:gsub("^self,?%s*", "")
   entry.signature = lua_signature(name, args, entry)
   return entry
 end
