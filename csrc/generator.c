@@ -53,10 +53,17 @@ static const char inside_scope[] =
 
 
 /* cheaper than a look at the metatable, and 'next' is called for each value */
+static inline Generator *test_generator (lua_State *L, int idx) {
+  Generator *g = (Generator *)lua_touserdata(L, idx);
+  if (g == NULL || lua_rawlen(L, idx) != sizeof(Generator) || g->mark != &mark)
+    return NULL;
+  return g;
+}
+
+
 static inline Generator *check_generator (lua_State *L, const char *fname) {
-  Generator *g = (Generator *)lua_touserdata(L, 1);
-  if (g == NULL || lua_rawlen(L, 1) != sizeof(Generator) || g->mark != &mark)
-    arg_error(L, 0, fname, "self", "a generator", 1);
+  Generator *g = test_generator(L, 1);
+  if (g == NULL) arg_error(L, 0, fname, "self", "a generator", 1);
   return g;
 }
 
@@ -533,12 +540,29 @@ static int g_tostring (lua_State *L) {
 /* making them */
 
 
+/*
+** 'for x in f do' where 'for x in f() do' was meant asks the generator function
+** itself for values, for ever: the second call gets what the first one gave,
+** a generator of the same function that has not begun (it lies at 4 then).
+*/
+static int is_called_by_for (lua_State *L, int nargs) {
+  Generator *g = nargs == 2 && lua_isnil(L, 1) ? test_generator(L, 2) : NULL;
+  return g != NULL && g->state == GEN_FRESH &&
+         lua_topointer(g->strand.co, 4) ==
+             lua_topointer(L, lua_upvalueindex(2));
+}
+
+
 /* what neap.generator returns; upvalues: scheduler, function, metatable */
 static int begin (lua_State *L) {
   Sched *S = sched_of(L);
   int nargs = lua_gettop(L), self = nargs + 1;
   lua_State *co;
-  Generator *g = (Generator *)lua_newuserdatauv(L, sizeof(Generator), 1);
+  Generator *g;
+  if (is_called_by_for(L, nargs))
+    return luaL_error(L, "a generator function in a 'for': call it, as in "
+                         "'for value in f() do'");
+  g = (Generator *)lua_newuserdatauv(L, sizeof(Generator), 1);
   memset(g, 0, sizeof(Generator));
   g->mark = &mark;
   g->S = S;

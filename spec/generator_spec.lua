@@ -49,6 +49,20 @@ describe("generator", function ()
       run(function () assert.same({ 1, 2, 3 }, list(count(3))) end)
     end)
 
+    it("are none of the function itself: a 'for' that forgot to call it raises",
+      function ()
+        local rounds = 0
+        assert.error_matches(function ()
+          for _ in count do rounds = rounds + 1 end
+        end, "generator function in a 'for': call it, as in")
+        assert.equal(1, rounds)
+        local other = neap.generator(function (yield, first, second)
+          assert.is_nil(first)
+          for value in second do yield(value) end
+        end)
+        assert.same({ 1, 2, n = 2 }, neap.collect(other(nil, (count(2)))))
+      end)
+
     it("may be waited for", task(function ()
       assert.same({ 1, 2, 3 }, list(slow_count(3)))
       assert.equal(3, neap.now())
