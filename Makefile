@@ -299,6 +299,7 @@ build/bench/go: bench/programs/go.go
 run-bench: $(if $(shell command -v npm),build/bench/node_modules) \
     $(if $(shell command -v go),build/bench/go)
 	@$(RUN) bench/run.lua $(BENCH)
+	@$(RUN) bench/serve.lua $(filter --quick,$(BENCH))
 	@$(BUILD)/bench/post
 
 rock: ## install by LuaRocks into a temporary place, and use it

@@ -992,6 +992,104 @@ describe("trouble", function ()
 end)
 
 
+describe("https", function ()
+
+  local folder
+
+  setup(function ()
+    folder = peers.folder()
+    peers.certificates(folder)
+  end)
+
+  teardown(function () peers.remove(folder) end)
+
+  -- call `fn(url, server)` while a server with that certificate says "ok"
+  local function with_tls (name, fn)
+    serving(function (sock)
+      local ok = sock:starttls {
+        mode = "server", certificate = folder .. "/" .. name .. ".pem",
+        key = folder .. "/" .. name .. ".key",
+      }
+      if not ok then return end -- the client did not like it
+      while read_request(sock) do sock:send(OK) end
+    end, function (url, server)
+      fn(url:gsub("^http:", "https:"), server)
+    end)
+  end
+
+
+  it("is fetched, again and again over one connection", task(function ()
+    with_tls("good", function (url, server)
+      local tls = { cafile = folder .. "/ca.pem" }
+      for _ = 1, 3 do
+        local response = http.fetch(url, { tls = tls })
+        assert.equal("ok", response:text())
+        assert.equal(url, response.url)
+      end
+      assert.equal(1, server.connections)
+      -- what was trusted by one is nothing to another
+      http.fetch(url, { tls = { verify = "none" } }):text()
+      assert.equal(2, server.connections)
+      assert.equal("NetworkError", error_of(http.fetch, url).name)
+    end)
+  end))
+
+
+  it("is fetched only from whom the certificate is for", task(function ()
+    for name, words in pairs {
+      wrong = "cannot connect: the certificate is not for '127.0.0.1'",
+      expired = "cannot connect: certificate verify failed",
+      self = "cannot connect: certificate verify failed",
+    } do
+      with_tls(name, function (url, server)
+        local err = error_of(http.fetch, url,
+          { tls = { cafile = folder .. "/ca.pem" } })
+        assert.equal("NetworkError", err.name)
+        assert.matches(words, err.message)
+        eventually(function () return server.closed == 1 end)
+      end)
+    end
+  end))
+
+
+  it("is nothing that a server without TLS can speak", task(function ()
+    serving(function (sock)
+      sock:send(OK)
+      sock:receive()
+    end, function (url)
+      local err = error_of(http.fetch, (url:gsub("^http:", "https:")))
+      assert.equal("NetworkError", err.name)
+    end)
+  end))
+
+
+  it("is checked by LuaSocket's request, too", task(function ()
+    with_tls("good", function (url)
+      local body, message = http.request(url)
+      assert.is_nil(body)
+      assert.matches("certificate", message)
+      assert.equal(1, (http.request { url = url,
+        cafile = folder .. "/ca.pem" }))
+      assert.equal(1, (http.request { url = url, verify = "none" }))
+    end)
+  end))
+
+
+  it("is cancelled in the middle of the handshake", task(function ()
+    local ended = neap.event()
+    serving(function (sock)
+      while sock:receive(1) do end
+      ended:set()
+    end, function (url)
+      assert.is_true(neap.is_timeout(error_of(http.fetch,
+        (url:gsub("^http:", "https:")), { timeout = 0.02 })))
+      ended:wait()
+    end)
+  end))
+
+end)
+
+
 describe("request", function ()
 
   it("is LuaSocket's, and waits as a task", task(function ()

@@ -21,9 +21,9 @@ needs_of () {
   case $1 in
     build) echo cc headers libev ;;
     demo) echo lua socket ;;
-    test) echo lua socket luasec openssl redis busted ;;
+    test) echo lua socket luasec openssl redis nginx curl busted ;;
     examples) echo lua socket cxx sdl2 screen ;;
-    bench) echo lua cqueues luv python3 gnuplot ;;
+    bench) echo lua cqueues luv python3 gnuplot wrk copas lua-http ;;
     lint) echo lua luacheck clang-format shellcheck ;;
     warnings) echo gcc clang ;;
     asan) echo gcc ;;
@@ -54,7 +54,10 @@ has () {
     luasec) test -n "$LUA" && "$LUA" -e 'require "ssl"' ;;
     redis) test "$(uname -s)" = Darwin || # its client is Debian's
       { command -v redis-server && ls /usr/share/lua/*/redis.lua; } ;;
+    nginx) PATH=$PATH:/usr/sbin command -v nginx ;;
     busted) test -n "$LUA" && "$LUA" tools/busted.lua --version ;;
+    copas | lua-http) test "$(uname -s)" = Darwin || # plain Lua, of Debian
+      ls /usr/share/lua/5.[13]/"${1#lua-}"* ;;
     sdl2) command -v sdl2-config ;;
     screen) command -v xvfb-run && command -v xauth ;;
     *) command -v "$1" ;;
@@ -69,8 +72,10 @@ package () {
     libev:apt) echo libev-dev ;;
     socket:apt | cqueues:apt | luv:apt) echo "lua-$1" ;;
     gnuplot:apt) echo gnuplot-nox ;;
+    copas:apt) echo lua-copas ;;
     luasec:apt) echo lua-sec ;;
     redis:apt) echo redis-server lua-redis ;;
+    nginx:apt) echo nginx-light ;;
     busted:apt) echo lua-busted ;;
     luacheck:apt) echo lua-check ;;
     ldoc:apt) echo lua-ldoc ;;
@@ -80,7 +85,7 @@ package () {
     screen:apt) echo xvfb xauth ;;
     headers:brew | lua:brew) echo lua@5.4 ;;
     clang-format:brew | shellcheck:brew | luarocks:brew | libev:brew | gcc:brew | sdl2:brew | \
-      cmark-gfm:brew | gnuplot:brew | python3:brew)
+      cmark-gfm:brew | gnuplot:brew | python3:brew | nginx:brew | wrk:brew)
       echo "$1" ;;
     socket:rock) echo luasocket ;;
     luasec:rock) echo luasec ;;

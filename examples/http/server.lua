@@ -41,6 +41,7 @@ end
 
 -- the opposite: the file that the path of a request names, without the query
 local function unescape (path)
+  if not path:find "[?#%%]" then return path end
   return (path:gsub("[?#].*", ""):gsub("%%(%x%x)", function (hex)
     return string.char(tonumber(hex, 16))
   end))
@@ -104,8 +105,8 @@ local function find (site, path)
   local body = file:read "a"
   local kind = path:match "%.(%w+)$"
   if kind == "md" then body = page(path, body) end
-  local text = body:find("\0", 1, true) and types.bytes or types.text
-  return 200, types[kind] or text, body
+  return 200, types[kind] or body:find("\0", 1, true) and types.bytes
+    or types.text, body
 end
 
 
@@ -141,11 +142,10 @@ end
 
 
 local function answer (sock, status, kind, body, location)
-  local head = ("HTTP/1.1 %d %s\r\nContent-Type: %s\r\n"
-    .. "Content-Length: %d\r\n%s\r\n"):format(status, reasons[status], kind,
-    #body, location and ("Location: %s\r\n"):format(location) or "")
-  send(sock, head .. body:sub(1, PIECE))
-  for i = PIECE + 1, #body, PIECE do send(sock, body, i, i + PIECE - 1) end
+  local whole = ("HTTP/1.1 %d %s\r\nContent-Type: %s\r\n"
+    .. "Content-Length: %d\r\n%s\r\n%s"):format(status, reasons[status], kind,
+    #body, location and ("Location: %s\r\n"):format(location) or "", body)
+  for i = 1, #whole, PIECE do send(sock, whole, i, i + PIECE - 1) end
 end
 
 
@@ -153,8 +153,9 @@ end
 -- behind it; nothing when the client has left.
 local function receive (sock, came)
   while true do
-    local _, stop = came:find "\r?\n\r?\n"
+    local _, stop = came:find("\r\n\r\n", 1, true)
     if (stop or #came) > HEAD then error("the request is too long", 0) end
+    if stop == #came then return came, "" end
     if stop then return came:sub(1, stop), came:sub(stop + 1) end
     local data = sock:read()
     if data == nil then return end
@@ -167,7 +168,7 @@ end
 local function serve (site, sock, came)
   local head, rest = receive(sock, came)
   if head == nil then return nil end
-  local method, path = head:match "^(%u+) (/%S*) HTTP/1%.%d\r?\n"
+  local method, path = head:match "^(%u+) (/%S*) HTTP/1%.%d\r\n"
   if method == nil then
     answer(sock, 400, types.html, page("bad request", head))
     return nil
@@ -188,7 +189,7 @@ local function serve (site, sock, came)
   else
     answer(sock, find(site, path))
   end
-  if head:lower():find "\nconnection:[ \t]*close" then return nil end
+  if head:find "\n[Cc]onnection:[ \t]*[Cc]lose" then return nil end
   return rest
 end
 
