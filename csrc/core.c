@@ -45,6 +45,9 @@ int luaopen_neap_core (lua_State *L) {
   abort_openlib(L);
   args_openlib(L);
   terminal_openlib(L);
+  offload_openlib(L);
+  resolve_openlib(L);
+  file_openlib(L);
   wire_openlib(L);
   fd_openlib(L);
   signals_openlib(L);

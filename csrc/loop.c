@@ -26,6 +26,7 @@
 #include "error.h"
 #include "interrupt.h"
 #include "mirror.h"
+#include "offload.h"
 #include "post.h"
 #include "signals.h"
 #include "task.h"
@@ -214,6 +215,7 @@ static void check_fork (Sched *S) {
   if (ev_is_active(&loop->interrupt)) interrupt_renew(loop->interrupt.fd);
   if (S->poster != NULL) post_renew(S);
   signals_renew(S);
+  if (S->offload != NULL) offload_renew(S);
 }
 
 

@@ -19,12 +19,6 @@
 #include "loop.h"
 #include "pipe.h"
 
-typedef struct Posted {
-  struct Posted *next;
-  neap_Posted fn;
-  void *ud;
-} Posted;
-
 struct neap_Poster {
   pthread_mutex_t lock; /* of all below */
   Posted *first, **end;
@@ -90,13 +84,9 @@ void post_release (neap_Poster *p) {
 }
 
 
-int post_add (neap_Poster *p, neap_Posted fn, void *ud) {
+static int add (neap_Poster *p, Posted *x) {
   int added;
-  Posted *x = (Posted *)malloc(sizeof(Posted));
-  if (x == NULL) return 0;
   x->next = NULL;
-  x->fn = fn;
-  x->ud = ud;
   pthread_mutex_lock(&p->lock);
   added = !p->closed;
   if (added) {
@@ -105,8 +95,25 @@ int post_add (neap_Poster *p, neap_Posted fn, void *ud) {
     p->end = &x->next;
   }
   pthread_mutex_unlock(&p->lock);
-  if (!added) free(x);
   return added;
+}
+
+
+int post_add (neap_Poster *p, neap_Posted fn, void *ud) {
+  Posted *x = (Posted *)malloc(sizeof(Posted));
+  if (x == NULL) return 0;
+  x->fn = fn;
+  x->ud = ud;
+  x->borrowed = 0;
+  if (add(p, x)) return 1;
+  free(x);
+  return 0;
+}
+
+
+int post_add_borrowed (neap_Poster *p, Posted *x) {
+  x->borrowed = 1;
+  return add(p, x);
 }
 
 
@@ -135,13 +142,14 @@ void post_drain (lua_State *L, Sched *S) {
   Posted *x = take_all(S->poster);
   while (x != NULL) {
     Posted *next = x->next;
+    int borrowed = x->borrowed; /* then 'fn' may free it */
     lua_pushcfunction(L, call);
     lua_pushlightuserdata(L, x);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
       lua_pushnil(L);
       error_hook(L, S, "on_unhandled");
     }
-    free(x);
+    if (!borrowed) free(x);
     x = next;
   }
 }
@@ -174,8 +182,9 @@ void post_close (Sched *S) {
   pthread_mutex_unlock(&p->lock);
   for (x = take_all(p); x != NULL;) {
     Posted *next = x->next;
+    int borrowed = x->borrowed;
     x->fn(NULL, x->ud);
-    free(x);
+    if (!borrowed) free(x);
     x = next;
   }
   post_release(p);

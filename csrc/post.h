@@ -13,6 +13,15 @@
 
 HIDDEN_BEGIN
 
+/* a place in the queue */
+typedef struct Posted {
+  struct Posted *next;
+  neap_Posted fn; /* called in the scheduler's thread; without a state if that
+                     is gone */
+  void *ud;
+  int borrowed; /* the memory belongs to whoever posted it */
+} Posted;
+
 /* the poster of this state, with one more owner; may raise */
 neap_Poster *post_open (lua_State *L, Sched *S);
 
@@ -21,6 +30,10 @@ void post_release (neap_Poster *p);
 
 /* add to the queue; 0 if the state is gone or memory is out; any thread */
 int post_add (neap_Poster *p, neap_Posted fn, void *ud);
+
+/* the same for a place that the caller has; it cannot lack memory. Owners keep
+   the poster until 'fn' is called. */
+int post_add_borrowed (neap_Poster *p, Posted *x);
 
 /* call what was posted, on L */
 void post_drain (lua_State *L, Sched *S);

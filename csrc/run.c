@@ -54,13 +54,15 @@ static double next_deadline (Sched *S) {
 */
 static int wait (Sched *S, lua_State *L) {
   double next = next_deadline(S);
-  if (S->settled.first != NULL) {
+  if (S->settled.first != NULL &&
+      (S->offloaded == 0 || S->clock != CLOCK_VIRTUAL)) {
     sched_wake_all(S, &S->settled, WHY_DONE);
     return 1;
   }
   if (S->clock == CLOCK_VIRTUAL) {
-    if (outside(S)) sched_look(S, L, next < NEVER ? 0 : NEVER);
-    if (sched_busy(S)) return 1;
+    if (outside(S))
+      sched_look(S, L, next < NEVER && S->offloaded == 0 ? 0 : NEVER);
+    if (sched_busy(S) || S->offloaded > 0) return 1;
     if (next < NEVER) {
       if (next > S->time) S->time = next;
       sched_look(S, L, 0);

@@ -17,6 +17,7 @@
 #include "error.h"
 #include "generator.h"
 #include "loop.h"
+#include "offload.h"
 #include "post.h"
 #include "strand.h"
 #include "task.h"
@@ -442,6 +443,7 @@ static int sched_gc (lua_State *L) {
   S->closed = 1;
   if (S->background != NULL) sched_end_all(L, S); /* the last to be made */
   generator_kill_all(L, S);
+  offload_close(S);
   post_close(S);
   loop_free(S);
   while (S->free_scopes != NULL) {

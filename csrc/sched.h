@@ -29,6 +29,7 @@ typedef struct Sched Sched;
 typedef struct Task Task;
 typedef struct Scope Scope;
 typedef struct Loop Loop;
+typedef struct Offload Offload;
 
 #if defined(NEAP_DEBUG)
 #include <assert.h>
@@ -64,6 +65,8 @@ typedef enum Wait {
   WAIT_STREAM_CLOSE,
   WAIT_LIMITER,
   WAIT_IDLE,
+  WAIT_LOOKUP,
+  WAIT_FILE,
   WAIT_KINDS
 } Wait;
 
@@ -168,6 +171,8 @@ struct Sched {
   struct ev_loop *host_loop; /* what it is to use, or NULL for its own */
   int stepping;              /* the host steps it, and polls that loop itself */
   struct neap_Poster *poster; /* what other threads post to, or NULL */
+  Offload *offload;           /* helper threads, or NULL */
+  int offloaded;              /* what they have to do for somebody, or had */
   int external;               /* tasks that wait for the outside world */
   Scope *host;                /* where tasks spawned outside any task live */
   Scope *roots;               /* where the root tasks of 'run' live */

@@ -53,6 +53,21 @@ static lua_State *open_here (size_t *bytes) {
 /* many */
 
 
+/* closing waits for no helper thread, and leaves nothing open */
+static void test_closed_while_reading (void) {
+  int i, before = open_descriptors();
+  for (i = 0; i < 20; i++) {
+    size_t bytes;
+    lua_State *L = open_here(&bytes);
+    run(L, "begin_reading");
+    close_state(L, &bytes);
+    CHECK(counted == 20);
+  }
+  for (i = 0; i < 200 && open_descriptors() != before; i++) usleep(10000);
+  CHECK(open_descriptors() == before);
+}
+
+
 static void test_one_after_the_other (void) {
   int i, before = open_descriptors();
   for (i = 0; i < 20; i++) {
@@ -185,6 +200,7 @@ static void test_exit (void) {
 
 int main (void) {
   test_one_after_the_other();
+  test_closed_while_reading();
   test_at_the_same_time();
   test_side_by_side();
   test_opened_twice();

@@ -34,6 +34,9 @@ function programs.errand ()
       end
     end)
     for i = 1, 10 do neap.spawn(neap.sleep, 0.001 * (i % 3)) end
+    for _ = 1, 10 do
+      neap.spawn(function () assert(#neap.file.read "LICENSE" > 0) end)
+    end
   end)
   assert(neap.now() >= began + 0.002)
   assert(host.close(r) and host.close(w))
@@ -46,6 +49,18 @@ function programs.begin_something ()
     neap.sleep(0.001)
     host.count()
   end)
+end
+
+
+-- helper threads are at it, or will be, when the state is closed
+function programs.begin_reading ()
+  for _ = 1, 20 do
+    neap.spawn(function ()
+      local _ <close> = counted()
+      neap.file.read "LICENSE"
+    end)
+  end
+  neap.step()
 end
 
 

@@ -20,6 +20,7 @@ for _, file in ipairs {
   "cancellable",
   "collective",
   "debounce",
+  "file",
   "merge",
   "os_signal",
   "process",

@@ -141,3 +141,26 @@ play("signals", function (neap, file)
     assert(not ok or (heard.a == "USR1" and heard.b == "USR1"))
   end
 end, "neap.os_signal")
+
+
+play("helpers", function (neap)
+  local internal = neap.internal
+  return function ()
+    neap.run(function ()
+      for _ = 1, 2 do
+        neap.async(function ()
+          local f <close> = assert(internal.file_open("LICENSE", "r"))
+          assert(f:read(1000):find "MIT")
+        end)
+      end
+      assert(not internal.file_open("no such file", "r"))
+      assert(internal.resolve("127.0.0.1"))
+      neap.async(internal.resolve, "127.0.0.1"):cancel()
+    end)
+  end, function ()
+    neap.run(function ()
+      local f <close> = assert(internal.file_open("LICENSE", "r"))
+      assert(f:read(1000):find "MIT")
+    end)
+  end
+end)

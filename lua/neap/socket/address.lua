@@ -2,6 +2,7 @@
 --
 -- @module neap.socket.address
 
+local core = require "neap.core"
 local luasocket = require "socket"
 
 local address = {}
@@ -36,7 +37,12 @@ function address.resolve (host, family)
     local own = host:find(":", 1, true) and "inet6" or "inet"
     return { { family = own, addr = host } }
   end
-  local list, message = luasocket.dns.getaddrinfo(host)
+  local list, message
+  if core.current() ~= nil then
+    list, message = core.internal.resolve(host)
+  else
+    list, message = luasocket.dns.getaddrinfo(host)
+  end
   if list == nil then return nil, message end
   if family then return only(list, family) end
   return list

@@ -1,0 +1,285 @@
+--- Files, read and written without holding up other tasks.
+--
+-- Reading and writing a file on a disk blocks whoever does it, so helper
+-- threads do it while the task waits; a pipe or a terminal is waited for in the
+-- loop. Whatever ends a call, an error, a cancel, a `break`, closes its file.
+--
+-- Errors are `FileError` objects with `path`, `reason` (what the system said)
+-- and `errno`.
+--
+-- @module neap.file
+
+local args = require "neap.args"
+local core = require "neap.core"
+local streams = require "neap.stream"
+
+local find, open, rename = core.internal.file_find, core.internal.file_open,
+  core.internal.file_rename
+local file_of = core.internal.file_of
+local make_error, reading = core.error, core.internal.reading
+local readable, writable = core.readable, core.writable
+local with_signal = core.with_signal
+
+local BLOCK = 65536
+local ENOENT, EEXIST = 2, 17 -- on every Unix
+
+local file = {}
+
+
+-- ------------------------------------------------------------------------
+-- Errors and arguments
+
+
+local function fail (path, reason, errno)
+  error(make_error("FileError", ("%s: %s"):format(path, reason),
+    { path = path, reason = reason, errno = errno }), 0)
+end
+
+
+-- raise what the core said of a failure, with the name that it lacks
+local function must (path, value, ...)
+  if value == nil then fail(path, ...) end
+  return value, ...
+end
+
+
+local function is_handle (value) return io.type(value) ~= nil end
+
+
+-- a path, or an open file of Lua's own library
+local function check_source (value, fname)
+  if is_handle(value) then
+    if io.type(value) == "closed file" then
+      args.fail(1, fname, "path", "a path or an open file", "closed file", 1)
+    end
+  elseif type(value) ~= "string" then
+    args.fail(1, fname, "path", "a path or an open file", value, 1)
+  elseif value == "" or value:find("\0", 1, true) then
+    args.fail(1, fname, "path", "a path", value, 1)
+  end
+  return value
+end
+
+
+-- ------------------------------------------------------------------------
+-- Reading
+
+
+local function open_source (source)
+  if is_handle(source) then return file_of(source), tostring(source) end
+  return must(source, open(source, "r")), source
+end
+
+
+-- the next bytes; "" at the end
+local function next_block (f, path, size)
+  if not f:is_waitable() then return must(path, f:read(size)) end
+  local bytes
+  repeat
+    readable(f)
+    bytes = must(path, f:take(size))
+  until bytes
+  return bytes
+end
+
+
+--- The whole of a file. Suspends.
+-- @function neap.file.read
+-- @tparam string|file path its name, or an open file, which is read from where
+-- it stands to its end and not closed: `io.stdin`
+-- @treturn string
+-- @raise a `FileError`
+function file.read (path)
+  check_source(path, "file.read")
+  args.enter("file.read")
+  local f <close>, name = open_source(path)
+  local size, blocks = BLOCK, {}
+  while true do
+    local bytes = next_block(f, name, size)
+    if bytes == "" then return table.concat(blocks) end
+    blocks[#blocks + 1] = bytes
+    if #bytes == size and size < 16 * BLOCK then size = 2 * size end
+  end
+end
+
+
+-- what a stream reads from: the file is opened when that is first asked
+local Reader = {}
+
+
+-- the next bytes, or nil at the end
+function Reader:block (size)
+  if self.f == nil then self.f, self.name = open_source(self.source) end
+  local bytes = next_block(self.f, self.name, size)
+  if bytes ~= "" then return bytes end
+end
+
+
+function Reader:close ()
+  if self.f ~= nil then self.f:close() end
+end
+
+
+local Chunks = { block = Reader.block, close = Reader.close }
+local Lines = { block = Reader.block, close = Reader.close }
+Chunks.__index, Lines.__index = Chunks, Lines
+
+
+function Chunks:read () return self:block(self.size) end
+
+
+--- A file as a stream of strings. It is opened when the first one is asked for,
+-- and read only as far as somebody asks. Does not suspend; the stream does.
+-- @function neap.file.chunks
+-- @tparam string|file path see `neap.file.read`
+-- @tparam[opt=65536] integer size bytes to read at a time; a pipe may give less
+-- @treturn stream
+-- @raise from the stream: a `FileError`
+function file.chunks (path, size)
+  check_source(path, "file.chunks")
+  if size ~= nil then
+    size = args.integer(size, 2, "file.chunks", "size", 1)
+  end
+  return streams.read(setmetatable({ source = path, size = size or BLOCK },
+    Chunks))
+end
+
+
+-- the next line: what is in the buffer, or that with blocks behind it
+function Lines:read ()
+  local stop = self.buffer:find("\n", self.at, true)
+  if stop then
+    local line = self.buffer:sub(self.at, stop - 1)
+    self.at = stop + 1
+    return line
+  end
+  local parts = { self.buffer:sub(self.at) } -- a long line is joined once
+  while true do
+    local bytes = self:block(BLOCK)
+    if bytes == nil then
+      self.buffer, self.at = "", 1
+      local line = table.concat(parts)
+      return line ~= "" and line or nil
+    end
+    stop = bytes:find("\n", 1, true)
+    if stop then
+      parts[#parts + 1] = bytes:sub(1, stop - 1)
+      self.buffer, self.at = bytes, stop + 1
+      return table.concat(parts)
+    end
+    parts[#parts + 1] = bytes
+  end
+end
+
+
+--- A file as a stream of its lines, without their ends ("\n"), like `io.lines`;
+-- the last one may lack its end. Opened and read as by `neap.file.chunks`. Does
+-- not suspend; the stream does.
+-- @function neap.file.lines
+-- @tparam string|file path see `neap.file.read`
+-- @treturn stream
+-- @raise from the stream: a `FileError`
+function file.lines (path)
+  check_source(path, "file.lines")
+  return streams.read(setmetatable({ source = path, buffer = "", at = 1 },
+    Lines))
+end
+
+
+-- ------------------------------------------------------------------------
+-- Writing
+
+
+local function write_string (f, path, bytes)
+  local at = 1
+  while at <= #bytes do
+    if f:is_waitable() then writable(f) end
+    at = at + must(path, f:write(bytes, at))
+  end
+end
+
+
+local function write_all (f, path, data)
+  if type(data) == "string" then return write_string(f, path, data) end
+  local source <close> = reading(data, "file.write")
+  for item in source do
+    if type(item) ~= "string" and type(item) ~= "number" then
+      error(("bad item for 'file.write' (must be a string, got %s)"):format(
+        type(item)), 0)
+    end
+    write_string(f, path, tostring(item))
+  end
+end
+
+
+-- write to a file of its own beside the target, which then takes its place
+local function replace (target, path, data, mode, keep)
+  local temporary, f, reason, errno
+  for attempt = 1, 100 do
+    temporary = ("%s.%06x~"):format(target, math.random(0, 0xffffff))
+    f, reason, errno = open(temporary, "x", mode)
+    if f or errno ~= EEXIST or attempt == 100 then break end
+  end
+  if not f then fail(path, reason, errno) end
+  local done = false
+  local _ <close> = setmetatable({}, { __close = function ()
+    f:close()
+    if not done then os.remove(temporary) end
+  end })
+  if keep then must(path, f:chmod(mode)) end
+  write_all(f, path, data)
+  must(path, f:finish())
+  must(path, rename(temporary, target))
+  done = true
+end
+
+
+local function write (path, data, opts)
+  local append = opts.append
+  local target, mode, regular = find(path)
+  if target == nil then
+    local reason, errno = mode, regular
+    if errno ~= ENOENT then fail(path, reason, errno) end
+    target, mode, regular = path, nil, true
+  end
+  if regular and not append then
+    return replace(target, path, data, opts.mode or mode or 438, -- rw-rw-rw-
+      opts.mode ~= nil or mode ~= nil)
+  end
+  local f <close> = must(path, open(path, append and "a" or "w", opts.mode))
+  write_all(f, path, data)
+  must(path, f:finish())
+end
+
+
+local valid = { append = "boolean", mode = "natural", signal = "signal" }
+
+
+--- Write a file. The data goes to a file beside it, which takes its place when
+-- all has been written: others see the old contents or the new ones, and on an
+-- error or a cancel the old ones stay. Links are followed, and the rights of a
+-- file that is there are kept. What is no plain file (a device, a pipe) is
+-- written in place, and so is what is appended. Suspends.
+-- @function neap.file.write
+-- @tparam string path
+-- @tparam string|items data a string, or items that are strings or numbers
+-- @tparam[opt=false] boolean options.append add to the end of the file
+-- @tparam[opt] integer options.mode rights as for chmod, `tonumber("644", 8)`;
+-- those of a new file are 666, less the process's umask
+-- @tparam[opt] signal options.signal
+-- @raise a `FileError`, or what the items raise
+function file.write (path, data, options)
+  if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then
+    args.fail(1, "file.write", "path", "a path", path)
+  end
+  if type(data) ~= "string" and not args.are_items(data) then
+    args.fail(2, "file.write", "data", "a string or items", data)
+  end
+  local opts = args.options(options, 3, "file.write", valid)
+  args.enter("file.write")
+  if opts.signal == nil then return write(path, data, opts) end
+  return with_signal(opts.signal, write, path, data, opts)
+end
+
+
+return { file = file }
