@@ -110,6 +110,8 @@ static void end (lua_State *L, Sched *S, Stream *s) {
   lua_setiuservalue(L, AT_STREAM, STREAM_SOURCE);
   lua_pushnil(L);
   lua_setiuservalue(L, AT_STREAM, STREAM_CLOSE);
+  lua_pushnil(L);
+  lua_setiuservalue(L, AT_STREAM, STREAM_INTO);
   sched_wake_all(S, &s->turn, WHY_DONE);
 }
 
@@ -415,8 +417,8 @@ static int was_let_run (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/* an item was dropped: must others be let run before the next one, since the
-   task is cancelled, or has run for long without waiting? */
+/* an item was dropped or kept: must others be let run before the next one,
+   since the task is cancelled, or has run for long without waiting? */
 static int is_tired (lua_State *L, Sched *S) {
   if (!in_task(L, S)) return 0;
   if (S->fuel >= 0) S->fuel--;
@@ -453,8 +455,27 @@ static int emit (lua_State *L, Sched *S, Stream *s) {
 }
 
 
+/* an item has passed all stages, and is put into the table of 'fill' */
+static void keep (lua_State *L, Stream *s) {
+  lua_getiuservalue(L, AT_STREAM, STREAM_INTO);
+  lua_pushvalue(L, AT_HANDLER + 1);
+  s->state = STREAM_READY; /* there may be no memory for it */
+  lua_rawseti(L, -2, ++s->kept);
+  s->state = STREAM_BUSY;
+}
+
+
+static int filled (lua_State *L, Sched *S, Stream *s) {
+  rest(S, s);
+  lua_pushnil(L);
+  lua_setiuservalue(L, AT_STREAM, STREAM_INTO);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+
 /* an item, if there is one, stands before stage 'i': move it on until it has
-   passed, or the next one, or there is none */
+   passed, or the next one, or there is none; in 'fill' until enough have */
 static int go_on (lua_State *L, Sched *S, Stream *s, int i) {
   for (;;) {
     if (i == PULLING) {
@@ -495,7 +516,12 @@ static int go_on (lua_State *L, Sched *S, Stream *s, int i) {
       if (verdict != DROPPED || is_tired(L, S)) return follow(L, S, s, verdict);
       break;
     }
-    if (i == s->nstages) return emit(L, S, s);
+    if (i == s->nstages) {
+      if (s->want == 0 || lua_isnil(L, AT_HANDLER + 1)) return emit(L, S, s);
+      keep(L, s);
+      if (s->kept >= s->want) return filled(L, S, s);
+      if (is_tired(L, S)) return follow(L, S, s, DROPPED);
+    }
     i = PULLING;
   }
 }
@@ -568,6 +594,20 @@ int stream_next (lua_State *L) {
   Sched *S = s->object.S;
   if (in_task(L, S)) SCHED_DETOUR(L, S, S->current, stream_next);
   lua_settop(L, AT_STREAM);
+  s->want = 0;
+  return next(L, S, s);
+}
+
+
+int stream_fill (lua_State *L) {
+  Stream *s = stream_check(L, "next");
+  Sched *S = s->object.S;
+  lua_Number n = lua_tonumber(L, 3);
+  if (in_task(L, S)) SCHED_DETOUR(L, S, S->current, stream_fill);
+  s->kept = (lua_Integer)lua_rawlen(L, 2);
+  s->want = n < 1e15 ? (lua_Integer)n : LUA_MAXINTEGER;
+  lua_settop(L, 2);
+  lua_setiuservalue(L, AT_STREAM, STREAM_INTO);
   return next(L, S, s);
 }
 

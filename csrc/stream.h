@@ -43,6 +43,8 @@ typedef struct Stream {
   Line turn;         /* tasks that wait for their turn */
   lua_Integer taken; /* items taken of a table, ... */
   lua_Integer total; /* ... of so many */
+  lua_Integer kept;  /* items in the table that 'fill' fills, ... */
+  lua_Integer want;  /* ... until there are so many; 0: in 'next' */
   Source source;
   int at; /* the stage that the item is at, or PULLING */
   int nstages;
@@ -61,6 +63,7 @@ enum {
   STREAM_SOURCE = 1, /* when it was handed on: the stream that took it over */
   STREAM_CLOSE,      /* what is called with the source to close it, or nil */
   STREAM_KEYS,       /* of SOURCE_KEYS: a list of the keys */
+  STREAM_INTO,       /* the table that 'fill' fills, in it */
   STREAM_FN          /* of the first stage; the others behind it */
 };
 
@@ -75,6 +78,11 @@ Stream *stream_check (lua_State *L, const char *fname);
 
 /* is some task in 'next' or 'close'? */
 int stream_is_busy (Stream *s);
+
+/* internal.fill(stream, list, n) -> true or nil: puts items into the list, the
+   first value of each, until it has n; nil: the stream has ended before. What
+   was put there when this raises is there. For streams that nobody else reads */
+int stream_fill (lua_State *L);
 
 /* methods, and '__close' */
 int stream_next (lua_State *L);

@@ -16,6 +16,9 @@
 /* operators in a row; each has a user value */
 #define MAX_STAGES 60000
 
+/* items that a list has room for from the beginning, at most */
+#define ROOM_AHEAD 256
+
 
 /* ---------------------------------------------------------------------- */
 /* making them */
@@ -301,7 +304,18 @@ static const luaL_Reg operators[] = {
   { "take_while", l_take_while }, { NULL, NULL },
 };
 
+/* internal.list(n) -> table: an empty one with room for n items, if that is not
+   too many to make room for before they are there */
+static int l_list (lua_State *L) {
+  lua_Number n = luaL_checknumber(L, 1);
+  lua_createtable(L, n < ROOM_AHEAD ? (int)n : ROOM_AHEAD, 0);
+  return 1;
+}
+
+
 static const luaL_Reg internals[] = {
+  { "fill", stream_fill },
+  { "list", l_list },
   { "map", l_map },
   { "reading", l_reading },
   { "stream_of", l_stream_of },

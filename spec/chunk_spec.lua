@@ -237,6 +237,45 @@ describe("chunk", function ()
     assert.equal(1, source.closed)
   end)
 
+  it("CHK-10 filling a long one lets others run, and a cancel in", task(
+    function ()
+      local s = neap.chunk(numbers(), 20000)
+      local others, first = 0, nil
+      local filling = neap.spawn(function ()
+        first = s:next()
+        s:next()
+      end)
+      while first == nil do
+        neap.sleep(0)
+        others = others + 1
+      end
+      assert.is_true(others > 10)
+      assert.equal(20000, #first)
+      filling:cancel()
+      neap.sleep(0)
+      neap.sleep(0)
+      assert.equal("cancelled", filling:status())
+      local second = s:next()
+      assert.equal(20000, #second)
+      for i, item in ipairs(second) do assert.equal(20000 + i, item) end
+    end))
+
+  it("has the first value of each item that comes through its stages",
+    function ()
+      local pairs_of = neap.iter(ipairs { "a", "b", "c", "d", "e" })
+        :filter(function (i) return i ~= 2 end)
+        :take(3)
+      assert.same({ "1,3", "4" }, shown(pairs_of:chunk(2)))
+    end)
+
+  it("CNV-11 a hole is an error behind the items before it", function ()
+    local s = neap.chunk({ 1, 2, 3, nil, 5, n = 5 }, 2)
+    assert.same({ 1, 2 }, (s()))
+    assert.same({ 3 }, (s()))
+    assert.matches("a hole in a list", error_of(s))
+    assert.is_nil(s())
+  end)
+
   it("needs no run without a timeout", function ()
     assert.same({ "1,2", "3" }, shown(neap.stream(numbers(3)):chunk(2)))
     local s = neap.chunk(numbers(3), 2, { timeout = 1 })

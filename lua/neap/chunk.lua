@@ -17,6 +17,7 @@ local core = require "neap.core"
 
 local finish, has_ended, wait = ahead.finish, ahead.has_ended, ahead.wait
 local new_event, now = core.event, core.now
+local fill, list = core.internal.fill, core.internal.list
 local stream_of, take_over = core.internal.stream_of, core.internal.take_over
 local huge = math.huge
 
@@ -67,19 +68,8 @@ end
 -- By size only, in the task of the consumer
 
 
--- Without weights: the chunk is filled by one protected call. What was taken
--- when it is cut short is in the chunk, and stays there.
-local function fill (work)
-  local items, chunk, size = work.items, work.chunk, work.size
-  for count = work.count + 1, size do
-    local item = items()
-    if item == nil then return end
-    chunk[count] = item
-    work.count = count
-  end
-end
-
-
+-- Without weights: the core fills the chunk. What was taken when it is cut
+-- short is in the chunk, and stays there.
 local Counted = {
   __name = "neap.chunk",
   __neap_close = function (work) work.items:close() end,
@@ -87,11 +77,16 @@ local Counted = {
 
 
 function Counted.__call (work)
+  local chunk = work.chunk or list(work.size)
+  work.chunk = chunk
   if not work.failed then
-    local ok, err = core.pcall(fill, work)
+    local ok, err = core.pcall(fill, work.items, chunk, work.size)
     if not ok then work.failed, work.err = true, err end
   end
-  if work.count > 0 then return hand_over(work) end
+  if #chunk > 0 then
+    work.chunk = nil
+    return chunk
+  end
   if work.failed then error(work.err, 0) end
 end
 
