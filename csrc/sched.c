@@ -157,7 +157,7 @@ void sched_wake (Sched *S, Task *t, Why why) {
   const WaitKind *kind = S->kind[t->wait];
   invariant(t->status == TASK_WAITING);
   if (line != NULL) line_leave(line, &t->link);
-  timer_clear(&S->heap, &t->timer);
+  if (t->timer != 0) timer_clear(&S->heap, &t->timer);
   t->why = (uint8_t)why;
   sched_ready(S, t);
   if (why != WHY_DONE && kind != NULL && kind->leave != NULL)

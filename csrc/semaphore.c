@@ -37,8 +37,8 @@ static const char sem_mark = 0, permit_mark = 0;
 
 
 /*
-** What a waiting task wants stands on its own stack: the second argument of
-** 'acquire' and 'permit', nothing where it is always one.
+** What a waiting task wants stands on its own stack, as the second argument of
+** 'acquire' or 'permit'; but one permit, which most want, is a wait of its own.
 */
 static lua_Integer wanted (Task *t) {
   return t->wait == WAIT_PERMIT ? 1 : lua_tointeger(task_co(t), 2);
@@ -70,7 +70,8 @@ static void left (Sched *S, Task *t, Line *line) {
 }
 
 
-static Sem *check_sem (lua_State *L, const char *fname) {
+/* these are inline: 'acquire' and 'release' cost little more than them */
+static inline Sem *check_sem (lua_State *L, const char *fname) {
   Sem *s = (Sem *)object_at(L, 1, &sem_mark);
   if (s == NULL) arg_error(L, 0, fname, "self", "a semaphore", 1);
   return s;
@@ -78,33 +79,44 @@ static Sem *check_sem (lua_State *L, const char *fname) {
 
 
 /* the number of permits at index 2, default 1 */
-static lua_Integer check_count (lua_State *L, const char *fname) {
+static inline lua_Integer check_count (lua_State *L, const char *fname) {
   if (lua_gettop(L) == 1 || lua_isnil(L, 2)) return 1;
   return arg_integer(L, 2, 1, fname, "n", 0);
 }
 
 
+static void refuse_count (lua_State *L, const char *fname, lua_Integer n,
+                          const char *must, lua_Integer most) {
+  lua_pushfstring(L, must, most);
+  lua_pushinteger(L, n);
+  arg_error(L, 1, fname, "n", lua_tostring(L, -2), lua_gettop(L));
+}
+
+
 /* the same for those who take them: no more than there can be */
-static lua_Integer check_wanted (lua_State *L, Sem *s, const char *fname) {
+static inline lua_Integer check_wanted (lua_State *L, Sem *s,
+                                        const char *fname) {
   lua_Integer n = check_count(L, fname);
-  if (n > s->largest) {
-    const char *must =
-        lua_pushfstring(L, "at most %I, the size of the semaphore", s->largest);
-    lua_pushinteger(L, n);
-    arg_error(L, 1, fname, "n", must, lua_gettop(L));
-  }
+  if (n > s->largest)
+    refuse_count(L, fname, n, "at most %I, the size of the semaphore",
+                 s->largest);
   return n;
 }
 
 
-/* wait in line for 'n' permits, noted at index 2 (see 'wanted'); the caller
-   yields next */
-static void stand_in_line (lua_State *L, Sem *s, Task *t, lua_Integer n) {
-  lua_settop(L, 2);
-  lua_pushinteger(L, n);
-  lua_replace(L, 2);
+/* wait in line for 'n' permits, noted where 'wanted' looks; the caller yields
+   next */
+static inline void stand_in_line (lua_State *L, Sem *s, Task *t,
+                                  lua_Integer n) {
+  Wait wait = WAIT_PERMIT;
+  if (n != 1) {
+    wait = WAIT_PERMITS;
+    lua_settop(L, 2);
+    lua_pushinteger(L, n);
+    lua_replace(L, 2);
+  }
   s->waiting++;
-  sched_park(s->object.S, t, WAIT_PERMITS, &s->line, NEVER);
+  sched_park(s->object.S, t, wait, &s->line, NEVER);
 }
 
 
@@ -157,9 +169,9 @@ static int s_try_acquire (lua_State *L) {
 }
 
 
-static void give (Sem *s, lua_Integer n) {
+static inline void give (Sem *s, lua_Integer n) {
   s->taken -= n;
-  serve(s->object.S, s);
+  if (s->line.first != NULL) serve(s->object.S, s);
 }
 
 
@@ -168,11 +180,8 @@ who wait. Raises if that is more than are taken. Does not suspend. */
 static int s_release (lua_State *L) {
   Sem *s = check_sem(L, "release");
   lua_Integer n = check_count(L, "release");
-  if (n > s->taken) {
-    const char *must = lua_pushfstring(L, "at most the %I taken", s->taken);
-    lua_pushinteger(L, n);
-    arg_error(L, 1, "release", "n", must, lua_gettop(L));
-  }
+  if (n > s->taken)
+    refuse_count(L, "release", n, "at most the %I taken", s->taken);
   give(s, n);
   return 0;
 }
@@ -217,8 +226,7 @@ static int s_with_permit (lua_State *L) {
   SCHED_DETOUR(L, S, t, s_with_permit);
   if (s->closed) return raise_closed(L);
   if (take(s, 1)) return use_permit(L, s);
-  s->waiting++;
-  sched_park(S, t, WAIT_PERMIT, &s->line, NEVER);
+  stand_in_line(L, s, t, 1);
   return lua_yieldk(L, 0, (lua_KContext)t, got_permit);
 }
 
