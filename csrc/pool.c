@@ -114,17 +114,17 @@ static void stop (lua_State *L, Sched *S, Pool *p, Worker *me) {
 /* results */
 
 
-/* the result, or a mark, is on top; pops it */
-static void keep_result (lua_State *L, Pool *p, lua_Integer index) {
-  if (!p->entries &&
-      (is_mark(L, -1, source_skip) || is_mark(L, -1, source_stop))) {
-    p->skips = 1;
-    if (p->source == SOURCE_KEYS) {
+/* the result of the worker's item, or a mark, is on top; pops it */
+static void keep_result (lua_State *L, Sched *S, Pool *p, Worker *w) {
+  if (!p->entries && lua_islightuserdata(L, -1)) {
+    int stops = is_mark(L, -1, source_stop);
+    if (stops) stop(L, S, p, w);
+    if (stops || is_mark(L, -1, source_skip)) {
+      p->skips = 1;
       lua_pop(L, 1);
-      return;
+      if (p->source == SOURCE_KEYS) return;
+      push_mark(L, source_skip);
     }
-    lua_pop(L, 1);
-    push_mark(L, source_skip);
   }
   if (p->source == SOURCE_KEYS) {
     lua_pushvalue(L, AT_KEY);
@@ -132,7 +132,7 @@ static void keep_result (lua_State *L, Pool *p, lua_Integer index) {
     lua_rawset(L, AT_RESULTS);
   }
   else
-    lua_rawseti(L, AT_RESULTS, index);
+    lua_rawseti(L, AT_RESULTS, w->index);
 }
 
 
@@ -172,14 +172,13 @@ static int told (lua_State *L, int status, lua_KContext ctx) {
 static void item_ended (lua_State *L, Worker *w, int ending) {
   Pool *p = w->pool;
   Sched *S = p->S;
-  lua_Integer index = w->index;
   if (ending < END_EXPIRED) {
-    lua_settop(L, AT_KEY + 1);
-    if (!p->entries && is_mark(L, -1, source_stop)) stop(L, S, p, w);
-    keep_result(L, p, index);
+    if (ending != END_VALUES) lua_settop(L, AT_KEY + 1);
+    keep_result(L, S, p, w);
   }
   else {
     Task *t = S->current;
+    lua_Integer index = w->index;
     if (task_cancelled(t) && cause_is(L, t, -1)) lua_error(L);
     if (index > p->stop) { /* dropped */
       lua_pushnil(L);
@@ -217,8 +216,12 @@ static int item_left (lua_State *L, int ending, int base) {
 static int body_ended (lua_State *L, Worker *w, int status) {
   Scope *s = w->pool->S->current->scope;
   int failed = status != LUA_OK && status != LUA_YIELD;
-  if (!scope_body_ended(L, s, failed, AT_KEY)) return 0;
-  item_ended(L, w, scope_finish(L, s));
+  if (!failed && scope_leave_untouched(s))
+    item_ended(L, w, END_VALUES);
+  else if (scope_body_ended(L, s, failed, AT_KEY))
+    item_ended(L, w, scope_finish(L, s));
+  else
+    return 0;
   return 1;
 }
 
@@ -235,11 +238,9 @@ static int body_returned (lua_State *L, int status, lua_KContext ctx) {
 /* an item begins */
 
 
-/* replace the item on top by the call of the pool's function with it; how many
-   arguments */
-static int push_call (lua_State *L, Pool *p, Worker *w) {
-  lua_pushvalue(L, AT_FN);
-  lua_insert(L, -2);
+/* the pool's function lies below the item on top: add what else it is called
+   with; how many arguments */
+static inline int push_index (lua_State *L, Pool *p, Worker *w) {
   if (p->source == SOURCE_KEYS)
     lua_pushvalue(L, AT_KEY);
   else
@@ -268,9 +269,8 @@ static int run_item (lua_State *L, Sched *S, Worker *w) {
   if (!p->exhausted && p->idle == 0 && p->born < p->limit) bear(L, p);
   s = scope_open(L, t);
   if (p->item_timeout < NEVER) scope_arm(s, p->item_timeout);
-  nargs = p->entries ? push_entry(L) : push_call(L, p, w);
-  status = lua_pcallk(L, nargs, LUA_MULTRET, AT_HANDLER, (lua_KContext)w,
-                      body_returned);
+  nargs = p->entries ? push_entry(L) : push_index(L, p, w);
+  status = lua_pcallk(L, nargs, 1, AT_HANDLER, (lua_KContext)w, body_returned);
   return body_ended(L, w, status);
 }
 
@@ -369,6 +369,12 @@ static int go_on (lua_State *L, Worker *w) {
         return lua_yieldk(L, 0, (lua_KContext)w, got_turn);
       has_turn = 0;
     }
+    if (p->source == SOURCE_CALL && p->pulling && !has_turn) {
+      p->idle++;
+      sched_park(S, t, WAIT_SOURCE, &p->turn, NEVER);
+      return lua_yieldk(L, 0, (lua_KContext)w, got_turn);
+    }
+    if (!p->entries) lua_pushvalue(L, AT_FN);
     if (p->source != SOURCE_CALL) {
       if (!take(L, p)) {
         no_more(S, p);
@@ -377,11 +383,6 @@ static int go_on (lua_State *L, Worker *w) {
     }
     else {
       int status;
-      if (p->pulling && !has_turn) {
-        p->idle++;
-        sched_park(S, t, WAIT_SOURCE, &p->turn, NEVER);
-        return lua_yieldk(L, 0, (lua_KContext)w, got_turn);
-      }
       has_turn = 0;
       p->pulling = 1;
       lua_pushvalue(L, AT_ITEMS);
