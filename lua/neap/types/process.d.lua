@@ -30,9 +30,8 @@ function neap.process(argv, options) end
 
 ---@class neap.Process
 ---@field pid integer
----@field stdin neap.ProcessInput
----@field stdout neap.Stream<string>
----@field stderr neap.Stream<string>
+---@field stdout neap.Stream<string>? nil if it is no pipe
+---@field stderr neap.Stream<string>?
 local process = {}
 
 
@@ -60,17 +59,17 @@ function process:output(input) end
 
 
 ---@class neap.ProcessInput
-local input = {}
+process.stdin = {}
 
 
 --- Write all of it; raises a ClosedError when nobody reads.
 ---@async
 ---@param data string
-function input:write(data) end
+function process.stdin:write(data) end
 
 
 --- Tell the program that no more comes.
-function input:close() end
+function process.stdin:close() end
 
 
 --- A stream of a signal that this process gets.
