@@ -125,6 +125,7 @@ build = {
       -- lua/neap/types/*.d.lua
       ["neap.types.calls"] = "lua/neap/types/calls.d.lua",
       ["neap.types.errors"] = "lua/neap/types/errors.d.lua",
+      ["neap.types.file"] = "lua/neap/types/file.d.lua",
       ["neap.types.http"] = "lua/neap/types/http.d.lua",
       ["neap.types.pools"] = "lua/neap/types/pools.d.lua",
       ["neap.types.process"] = "lua/neap/types/process.d.lua",

@@ -263,6 +263,7 @@ local valid = { append = "boolean", mode = "natural", signal = "signal" }
 -- @function neap.file.write
 -- @tparam string path
 -- @tparam string|items data a string, or items that are strings or numbers
+-- @tparam[opt] table options as follows
 -- @tparam[opt=false] boolean options.append add to the end of the file
 -- @tparam[opt] integer options.mode rights as for chmod, `tonumber("644", 8)`;
 -- those of a new file are 666, less the process's umask
