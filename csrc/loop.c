@@ -34,6 +34,9 @@
 /* watched descriptors that are checked at each poll */
 #define CHECKED 4
 
+/* 'steady' of a descriptor that the kernel has not been told of */
+#define STEADY_NEW 0x100
+
 /* longest wait while not all have been checked, in seconds */
 #define CHECK_WAIT 0.05
 
@@ -44,6 +47,8 @@ typedef struct Io {
   Line writers;
   Link change; /* place among those whose watcher is out of date */
   int active;  /* place among the watched, from 1; 0 if it is not */
+  int steady;  /* whoever closes it says so before, so the kernel need not be
+                  asked: what it has been told; 0: not so */
 } Io;
 
 struct Loop {
@@ -112,7 +117,7 @@ static void update (Loop *loop, Io *io) {
   int events = (io->readers.first != NULL ? EV_READ : 0) |
                (io->writers.first != NULL ? EV_WRITE : 0);
   int fd = io->watcher.fd;
-  if (events != 0 && !is_open(fd)) {
+  if (events != 0 && !io->steady && !is_open(fd)) {
     wake_line(io, &io->readers, 1);
     wake_line(io, &io->writers, 1);
     events = 0;
@@ -123,7 +128,8 @@ static void update (Loop *loop, Io *io) {
   if (events != 0) {
     /* setting it anew makes libev tell the kernel again, which matters when
        the number stands for another file now */
-    ev_io_set(&io->watcher, fd, events);
+    if (io->steady != events) ev_io_set(&io->watcher, fd, events);
+    if (io->steady) io->steady = events;
     ev_io_start(loop->ev, &io->watcher);
     if (io->active == 0) {
       loop->active[loop->nactive++] = io;
@@ -157,7 +163,9 @@ static void check_some (Loop *loop) {
     loop->cursor = (loop->cursor + 1) % loop->nactive;
     io = loop->active[loop->cursor];
     loop->unchecked--;
-    if (!is_open(io->watcher.fd)) update(loop, io);
+    if (is_open(io->watcher.fd)) continue;
+    io->steady = 0;
+    update(loop, io);
   }
 }
 
@@ -315,7 +323,16 @@ Line *loop_line (lua_State *L, Sched *S, int fd, int what) {
 
 void loop_watch (Sched *S, int fd) {
   S->external++;
+  S->loop->io[fd]->steady = 0;
   note_change(S->loop->io[fd]);
+}
+
+
+void loop_watch_steady (Sched *S, int fd) {
+  Io *io = S->loop->io[fd];
+  S->external++;
+  if (io->steady == 0) io->steady = STEADY_NEW;
+  note_change(io);
 }
 
 
@@ -323,6 +340,7 @@ int loop_forget (Sched *S, int fd) {
   Io *io;
   if (S->loop == NULL || fd < 0 || fd >= S->loop->size) return 0;
   io = S->loop->io[fd];
+  if (io != NULL) io->steady = 0;
   if (io == NULL || (io->readers.first == NULL && io->writers.first == NULL))
     return 0;
   check_fork(S);

@@ -40,6 +40,10 @@ int loop_descriptor (lua_State *L, int idx);
 #define FD_CLOSED (-1)
 #define FD_NONE (-2)
 
+/* the same for a descriptor of ours, before whose closing 'loop_forget' is
+   called; it costs no system call when nothing has changed */
+void loop_watch_steady (Sched *S, int fd);
+
 /* wake all who wait for 'fd' with ClosedError, and forget about it */
 int loop_forget (Sched *S, int fd);
 

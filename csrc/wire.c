@@ -97,7 +97,7 @@ static int wait (lua_State *L, Wire *w, Task *t, int what, double deadline,
   Line *line = loop_line(L, S, w->fd, what);
   sched_park(S, t, what == IO_READ ? WAIT_READABLE : WAIT_WRITABLE, line,
              deadline);
-  loop_watch(S, w->fd);
+  loop_watch_steady(S, w->fd);
   return lua_yieldk(L, 0, (lua_KContext)t, then);
 }
 
