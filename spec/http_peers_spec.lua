@@ -278,7 +278,8 @@ describe("examples/http's server, asked by curl", function ()
 
   -- what curl says when it has ended, while the server runs
   local function curl (...)
-    local pipe <close> = assert(io.popen("curl -s -S " .. string.format(...)
+    local pipe <close> = assert(io.popen(peers.ALONE .. "curl -s -S "
+      .. string.format(...)
       .. " 2>&1"))
     neap.readable(pipe)
     return pipe:read "a"

@@ -11,6 +11,10 @@ local internal = require("neap.core").internal
 
 local peers = {}
 
+--- The beginning of a shell command that runs another's program: without the
+-- sanitizers that are loaded into this one.
+peers.ALONE = "unset LD_PRELOAD; "
+
 local HANGS = 60 -- seconds until a spec is given up; under valgrind, too
 
 
@@ -64,7 +68,8 @@ Peer.__index = Peer
 --- Start a program; its output, errors too, is read by `peer:line`. It is ended
 -- by `peer:stop()` or at the end of a block.
 function peers.start (command)
-  local pipe = assert(io.popen("echo $$; exec " .. command .. " 2>&1"))
+  local pipe = assert(io.popen(peers.ALONE .. "echo $$; exec " .. command
+    .. " 2>&1"))
   return setmetatable({ pipe = pipe, pid = pipe:read "l" }, Peer)
 end
 
@@ -116,7 +121,7 @@ end
 -- run openssl, which must succeed
 local function openssl (...)
   local command = "openssl " .. string.format(...)
-  local pipe = assert(io.popen(command .. " 2>&1"))
+  local pipe = assert(io.popen(peers.ALONE .. command .. " 2>&1"))
   local output = pipe:read "a"
   assert(pipe:close(), command .. "\n" .. output)
 end
