@@ -43,7 +43,8 @@ end
 -- inline data of gnuplot, and a curve of it for each program that has any
 local function curves (run, prefix, rows_of, style)
   local data, parts = {}, {}
-  for _, program in ipairs(run.programs) do
+  for i = #run.programs, 1, -1 do -- neap is drawn last, above the others
+    local program = run.programs[i]
     local rows = rows_of(program.name)
     if #rows > 0 then
       local name = ("$%s_%s"):format(prefix, program.name)
@@ -67,10 +68,10 @@ local function operations (run)
 set title "One operation, nanoseconds of processor time (left is better)"
 set logscale x
 set format x "10^{%%T}"
-set grid xtics ytics lc rgb "#dddddd"
+set grid xtics ytics lt 1 lw 1 lc rgb "#dddddd"
 set yrange [%d:0]
 set ytics (%s)
-set key outside right center
+set key outside right center invert
 set bars 0
 %s]]):format(-#shown - 1, table.concat(labels, ", "),
     curves(run, "operations", function (program)
@@ -92,7 +93,7 @@ local function growth (run)
   local parts = { [[
 set logscale xy
 set format "10^{%T}"
-set grid lc rgb "#dddddd"
+set grid lt 1 lw 1 lc rgb "#dddddd"
 set xrange [700:1400000]
 set key off
 set multiplot layout 2,2 title "How cost grows with n (lower is better)"
@@ -100,7 +101,8 @@ set multiplot layout 2,2 title "How cost grows with n (lower is better)"
   for i, series in ipairs(catalog.growth) do
     if i == #catalog.growth then
       parts[#parts + 1] = "unset logscale y\nset format y '%g'\n"
-        .. "set yrange [0:*]\nset key bottom right maxrows 4 samplen 1.5\n"
+        .. "set yrange [0:*]\nset key bottom right maxrows 4 samplen 1.5"
+        .. " invert\n"
     end
     parts[#parts + 1] = ("set title '%s (%s)'\n%s"):format(
       series[3]:gsub(":.*", ""), series[2],

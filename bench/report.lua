@@ -216,7 +216,8 @@ All figures are in [results.tsv](results.tsv).
 local function conditions (run)
   local lines = {}
   local function item (...) lines[#lines + 1] = "- " .. string.format(...) end
-  item("%s; %s", processor(), first_line "uname -sr" or "unknown system")
+  item("%s; %s", processor(), (first_line "uname -sr" or "unknown system")
+    :match "^[^%d]*%d*%.?%d*")
   item("%s, %d rounds, by `make bench`", os.date "!%Y-%m-%d", run.rounds)
   local after = report.load()
   if run.load_before and after then
