@@ -137,6 +137,7 @@ static int begin (lua_State *L, const Setup *o, const char *fname) {
   p->source = o->source;
   p->total = o->total;
   p->limit = o->limit;
+  if (o->source != SOURCE_CALL && o->total < o->limit) p->limit = o->total;
   p->group = o->group;
   p->full = o->group > 0 ? o->group : LUA_MAXINTEGER;
   p->stop = LUA_MAXINTEGER;
@@ -155,7 +156,7 @@ static int begin (lua_State *L, const Setup *o, const char *fname) {
   p->scope = scope_open(L, t);
   abort_listen(L, p->scope, AT_RESULTS + 1);
   lua_settop(L, AT_RESULTS);
-  n = o->source == SOURCE_CALL ? 1 : o->total < o->limit ? o->total : o->limit;
+  n = o->source == SOURCE_CALL ? 1 : p->limit;
   lua_pushcfunction(L, pool_begin); /* in the scope, so its errors are too */
   for (i = AT_POOL; i <= AT_RESULTS; i++) lua_pushvalue(L, i);
   lua_pushinteger(L, n);

@@ -91,6 +91,22 @@ describe("pool", function ()
     end))
 
 
+  it("POOL-04 a list has at most one task for each item", task(function ()
+    local function tasks_of (pool, items)
+      local most = 0
+      pool(items, function (x)
+        most = math.max(most, #neap.tasks()[1].children)
+        neap.sleep(x)
+      end)
+      return most
+    end
+    assert.equal(3, tasks_of(neap.parallel, { 1, 1, 2 }))
+    assert.equal(2, tasks_of(neap.parallel, { a = 1, b = 1 }))
+    assert.equal(2, tasks_of(function (items, fn)
+      neap.pool(items, 9, fn)
+    end, { 1, 1 }))
+  end))
+
   it("POOL-05 an item is pulled only when there is a slot", task(function ()
     local s, most = source(20), 0
     local ended = 0
