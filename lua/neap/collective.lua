@@ -65,11 +65,25 @@ local function check (list, fname)
   if type(list) ~= "table" or is_callable(list) then
     args.fail(1, fname, "list", "a table", list)
   end
-  local all_good, bad_key = true, nil
-  local n, is_sequence = each(list, function (key, entry)
-    if all_good and not is_entry(entry) then all_good, bad_key = false, key end
-  end)
-  if not all_good then
+  local n, bad_key = length(list), nil
+  local is_sequence = n ~= nil
+  if is_sequence then
+    for i = 1, n do
+      local entry = list[i]
+      -- a function is what an entry mostly is, and a call is not for nothing
+      if type(entry) ~= "function" and not is_entry(entry) then
+        bad_key = i
+        break
+      end
+    end
+  else
+    n = 0
+    for key, entry in pairs(list) do
+      n = n + 1
+      if not is_entry(entry) then bad_key = key end
+    end
+  end
+  if bad_key ~= nil then
     args.fail(1, fname, ("list[%s]"):format(bad_key),
       "a function, a task, a future or an operation", list[bad_key])
   end
