@@ -54,6 +54,7 @@ int luaopen_neap_core (lua_State *L) {
   process_openlib(L);
   host_openlib(L);
   lua_pop(L, 1);
+  /*** neap.version -> string: this release, such as "1.2.3". */
   lua_pushliteral(L, NEAP_VERSION);
   lua_setfield(L, -2, "version");
   return 1;

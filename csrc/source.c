@@ -43,8 +43,11 @@ int source_push_close (lua_State *L, int idx) {
 
 
 void source_openlib (lua_State *L) {
+  /*** neap.SKIP: what a function returns to leave its item out. */
   push_mark(L, source_skip);
   lua_setfield(L, -3, "SKIP");
+  /*** neap.STOP: what a function returns when enough has been done: no
+  further items are taken, and the end comes behind those before this one. */
   push_mark(L, source_stop);
   lua_setfield(L, -3, "STOP");
 }

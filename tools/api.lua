@@ -7,6 +7,7 @@
 -- What is public has one of two kinds of comment, and nothing else has them:
 --
 --   C:   /*** sem:try_acquire([n]) -> boolean: takes n permits if ... */
+--        /*** neap.version -> string: this release. */
 --   Lua: --- text, with @tparam, @treturn and the like, above a function
 --
 -- A Lua function `retry` is called `neap.retry` here; another name is said by
@@ -16,9 +17,9 @@
 local page = "docs/api.md"
 
 local rooms = {
-  { "Running", "csrc/run.c", "csrc/tasklib.c", "csrc/clock.c" },
+  { "Running", "csrc/run.c", "csrc/tasklib.c", "csrc/clock.c", "csrc/core.c" },
   { "Scopes and cancellation", "csrc/scopelib.c", "csrc/abortlib.c" },
-  { "Pools", "csrc/poollib.c" },
+  { "Pools", "csrc/poollib.c", "csrc/source.c" },
   { "Several at once", "lua/neap/collective.lua" },
   { "Retry", "lua/neap/retry.lua" },
   { "Debounce and throttle",
@@ -98,6 +99,7 @@ local function c_entry (comment)
   comment = comment:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
   local call, rest = comment:match "^([%w_.:]+%b())(.*)"
   if not call then call, rest = comment:match "^([%w_.:]+%b{})(.*)" end
+  if not call then call, rest = comment:match "^(neap%.[%w_]+)(.*)" end
   local results, text = (rest or ""):match "^( %-> [^:]+): (.+)"
   if not results then results, text = (rest or ""):match "^( %-> .+)%.$", "" end
   if not results then results, text = "", (rest or ""):match "^: (.+)" end
