@@ -281,9 +281,9 @@ double sched_step (lua_State *L, Sched *S, double budget) {
 
 /*** neap.step([budget]) -> delay: for hosts with a loop of their own: runs
 what is ready and due without blocking, for at most about 'budget' seconds
-(default: one round). Returns the seconds until it wants to run again: 0 now,
-math.huge when tasks wait but not for time, nil when none remain. Raises
-inside a task. */
+(default, and math.huge: one round). Returns the seconds until it wants to run
+again: 0 now, math.huge when tasks wait but not for time, nil when none remain.
+Raises inside a task. */
 static int l_step (lua_State *L) {
   Sched *S = sched_of(L);
   double budget = NEVER, delay;
