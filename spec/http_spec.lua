@@ -127,20 +127,23 @@ describe("fetch", function ()
   end))
 
 
-  it("sends a header once for each of several values", task(function ()
-    serving(function (sock)
-      local lines = {}
-      for line in function () return sock:receive() end do
-        if line == "" then break end
-        lines[#lines + 1] = line:match "^X%-.*"
-      end
-      sock:send("HTTP/1.0 200 OK\r\n\r\n" .. table.concat(lines, "|"))
-    end, function (url)
-      assert.equal("X-A: 1|X-A: 2|X-B: 3", http.fetch(url, {
-        headers = { ["X-B"] = "3", ["X-A"] = { "1", "2" } },
-      }):text())
-    end)
-  end))
+  it("sends headers in an order of their own, one for each of several values",
+    task(function ()
+      serving(function (sock)
+        local lines = {}
+        for line in function () return sock:receive() end do
+          if line == "" then break end
+          lines[#lines + 1] = line
+        end
+        sock:send("HTTP/1.0 200 OK\r\n\r\n" .. table.concat(lines, "|"))
+      end, function (url)
+        assert.equal("POST / HTTP/1.1|host: other|a: 0|B: 1|B: 2|c: 3|D: 4|"
+          .. "User-Agent: neap|Accept: */*|Content-Length: 0", http.fetch(url, {
+          method = "POST", headers = { D = 4, a = 0, c = 3, host = "other",
+            B = { 1, 2 } },
+        }):text())
+      end)
+    end))
 
 
   it("sends items as they come, in chunks", task(function ()
@@ -179,15 +182,17 @@ describe("fetch", function ()
           body = large }):text())
         assert.is_true(server.requests[1].body == large)
       end)
-      serving(function (sock)
-        repeat until sock:receive() == ""
-        sock:send "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
-        sock:shutdown "send"
-        sock:receive(#large)
-      end, function (url)
-        assert.equal(413, http.fetch(url, { method = "POST",
-          body = large }).status)
-      end)
+      -- it reads the rest, or hangs up
+      for _, patient in ipairs { true, false } do
+        serving(function (sock)
+          repeat until sock:receive() == ""
+          sock:send "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
+          if patient then sock:receive "*a" end
+        end, function (url)
+          assert.equal(413, http.fetch(url, { method = "POST",
+            body = large:rep(20) }).status)
+        end)
+      end
     end))
 
 
@@ -526,6 +531,17 @@ describe("a connection", function ()
   end))
 
 
+  it("is closed with a body that ends with it", task(function ()
+    answering({ function (sock) sock:send "HTTP/1.1 200 OK\r\n\r\nall" end },
+      function (url, server)
+        local before = peers.descriptors()
+        assert.equal("all", http.fetch(url):text())
+        eventually(function () return server.closed == 1 end)
+        assert.equal(before, peers.descriptors())
+      end)
+  end))
+
+
   it("is closed with a response that was not read to its end", task(function ()
     local ended = 0
     answering({ function (sock)
@@ -545,9 +561,56 @@ describe("a connection", function ()
       collectgarbage()
       collectgarbage()
       eventually(function () return ended == 5 end)
-      http.fetch(url) -- left to the end of the run
     end)
   end))
+
+
+  it("is closed at the end of the run, whatever became of its response",
+    function ()
+      local responses = {}
+      peers.run(function () -- counts what is open
+        answering({ "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc" },
+          function (url)
+            for i = 1, 3 do responses[i] = http.fetch(url) end
+            responses[2]:chunks():next()
+          end)
+      end)
+      assert.equal(3, #responses)
+    end)
+
+
+  it("is kept only if there are not too many", task(function ()
+    local all = neap.event()
+    local n = 0
+    answering({ function (sock)
+      n = n + 1
+      if n == 110 then all:set() end
+      all:wait()
+      return sock:send(OK)
+    end }, function (url, server)
+      neap.scope(function (scope)
+        for _ = 1, 110 do
+          scope:spawn(function () http.fetch(url):text() end)
+        end
+      end)
+      eventually(function () return server.closed == 10 end)
+    end)
+  end))
+
+
+  it("of a host's tasks is closed after its time, and nothing remains",
+    function ()
+      neap.clock "virtual"
+      local done
+      neap.spawn(function ()
+        answering({ OK }, function (url) http.fetch(url):text() end)
+        done = neap.now()
+      end)
+      repeat until neap.step() == nil
+      assert.equal(0, done)
+      assert.equal(15, neap.now())
+      support.assert_empty()
+    end)
 
 
   it("that the server has closed is not used again", task(function ()
@@ -587,6 +650,29 @@ describe("a connection", function ()
         assert.equal(3, #server.requests)
       end)
     end))
+
+
+  it("that is closed in the middle of an answer is no reason to ask again",
+    task(function ()
+      answering({ OK, function (sock) sock:send "HTTP/1.1 200 OK\r\n" end },
+        function (url, server)
+          http.fetch(url):text()
+          assert.matches("closed in the headers",
+            error_of(http.fetch, url).message)
+          assert.equal(2, #server.requests)
+        end)
+    end))
+
+
+  it("that is closed when items were sent is none either", task(function ()
+    answering({ OK, function () end }, function (url, server)
+      http.fetch(url):text()
+      assert.equal("NetworkError", error_of(http.fetch, url, { method = "PUT",
+        body = { "a" } }).name)
+      assert.equal(2, #server.requests)
+      assert.equal(1, server.connections)
+    end)
+  end))
 
 
   it("is kept for as long as the server says; 15 s at most", function ()
@@ -755,13 +841,15 @@ describe("a redirect", function ()
 
 
   it("with a large body is followed on a new connection", task(function ()
-    answering({ function (sock)
-      sock:send "HTTP/1.1 302 R\r\nLocation: /x\r\n\r\n"
-      while sock:send(("x"):rep(10000)) do end -- it never ends
-    end, OK }, function (url, server)
-      assert.equal("ok", http.fetch(url):text())
-      assert.equal(2, server.connections)
-    end)
+    for _, length in ipairs { "", "Content-Length: 20000\r\n" } do
+      answering({ function (sock)
+        sock:send("HTTP/1.1 302 R\r\nLocation: /x\r\n" .. length .. "\r\nx")
+        sock:receive() -- nothing more comes
+      end, OK }, function (url, server)
+        assert.equal("ok", http.fetch(url):text())
+        assert.equal(2, server.connections)
+      end)
+    end
   end))
 
 end)
@@ -928,7 +1016,9 @@ describe("trouble", function ()
     local _, port = listener:getsockname()
     listener:close()
     local url = "http://127.0.0.1:" .. port .. "/"
+    local before = peers.descriptors()
     local err = error_of(http.fetch, url)
+    assert.equal(before, peers.descriptors())
     assert.equal("NetworkError", err.name)
     assert.equal("GET " .. url .. ": cannot connect: connection refused",
       err.message)
@@ -937,12 +1027,16 @@ describe("trouble", function ()
   end))
 
 
-  it("with a name that is not known says so", task(function ()
-    local err = error_of(http.fetch, "http://no-such-name.invalid/")
-    assert.equal("NetworkError", err.name)
-    assert.matches("^GET http://no%-such%-name.invalid/: cannot connect: .",
-      err.message)
-  end))
+  it("with a name that is not known says so", function ()
+    -- what looks names up opens its own descriptors once
+    neap.run(socket.dns.getaddrinfo, "localhost")
+    peers.run(function ()
+      local err = error_of(http.fetch, "http://no-such-name.invalid/")
+      assert.equal("NetworkError", err.name)
+      assert.matches("^GET http://no%-such%-name.invalid/: cannot connect: .",
+        err.message)
+    end)
+  end)
 
 
   it("with a connection that is lost says so", task(function ()

@@ -24,8 +24,7 @@ local ended = { done = true, failed = true, cancelled = true }
 
 local connections = {}
 
--- those that are not closed; a response that was dropped takes its one along
-local open = setmetatable({}, { __mode = "k" })
+local open = {} -- those that are not closed, as keys
 
 local idle, idle_count = {}, 0 -- lists by origin
 local keeper, keeper_looks -- the task, and when it looks next
