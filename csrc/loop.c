@@ -8,7 +8,8 @@
 ** out to be closed. So it is told of a change only right before a poll, when
 ** the descriptor has been checked and no Lua can run in between ('changed');
 ** and a few of those that are watched are checked at each poll, since the
-** kernel says nothing of a descriptor that this process itself has closed.
+** kernel says nothing of a descriptor that this process itself has closed. Steady
+** ones need neither: they are closed only after 'loop_forget'.
 */
 
 #include "loop.h"
@@ -24,6 +25,7 @@
 
 #include "args.h"
 #include "error.h"
+#include "fork.h"
 #include "interrupt.h"
 #include "mirror.h"
 #include "offload.h"
@@ -49,6 +51,7 @@ typedef struct Io {
   int active;  /* place among the watched, from 1; 0 if it is not */
   int steady;  /* whoever closes it says so before, so the kernel need not be
                   asked: what it has been told; 0: not so */
+  int checked; /* is watched, and must be checked */
 } Io;
 
 struct Loop {
@@ -61,9 +64,11 @@ struct Loop {
   int size;    /* of 'io' */
   Io **active; /* the watched ones; as large as 'io' */
   int nactive;
-  int cursor;    /* the next one to check */
-  int unchecked; /* watched ones not checked since Lua last ran */
-  int mirror;    /* what neap.fd gave away (mirror.h), or -1 */
+  int nchecked;       /* ... of them those that must be checked */
+  int cursor;         /* the next one to check */
+  int unchecked;      /* watched ones not checked since Lua last ran */
+  int mirror;         /* what neap.fd gave away (mirror.h), or -1 */
+  volatile int *mark; /* 0 after a fork (fork.h), or NULL */
 };
 
 
@@ -99,11 +104,18 @@ static void on_io (struct ev_loop *ev, ev_io *w, int events) {
 }
 
 
+static void must_check (Loop *loop, Io *io, int checked) {
+  loop->nchecked += checked - io->checked;
+  io->checked = checked;
+}
+
+
 static void deactivate (Loop *loop, Io *io) {
   Io *last = loop->active[--loop->nactive];
   loop->active[io->active - 1] = last;
   last->active = io->active;
   io->active = 0;
+  must_check(loop, io, 0);
 }
 
 
@@ -122,6 +134,8 @@ static void update (Loop *loop, Io *io) {
     wake_line(io, &io->writers, 1);
     events = 0;
   }
+  if (events != 0 && io->steady == events && ev_is_active(&io->watcher))
+    return; /* nothing has changed */
   ev_io_stop(loop->ev, &io->watcher);
   if (loop->mirror >= 0)
     mirror_set(loop->mirror, fd, events & EV_READ, events & EV_WRITE);
@@ -135,6 +149,7 @@ static void update (Loop *loop, Io *io) {
       loop->active[loop->nactive++] = io;
       io->active = loop->nactive;
     }
+    must_check(loop, io, !io->steady);
   }
   else if (io->active != 0)
     deactivate(loop, io);
@@ -163,9 +178,7 @@ static void check_some (Loop *loop) {
     loop->cursor = (loop->cursor + 1) % loop->nactive;
     io = loop->active[loop->cursor];
     loop->unchecked--;
-    if (is_open(io->watcher.fd)) continue;
-    io->steady = 0;
-    update(loop, io);
+    if (io->checked && !is_open(io->watcher.fd)) update(loop, io);
   }
 }
 
@@ -216,8 +229,9 @@ static void fill_mirror (Loop *loop) {
    its own, under the same numbers, before it changes or reads any of it. */
 static void check_fork (Sched *S) {
   Loop *loop = S->loop;
-  if (S->pid == (int)getpid()) return;
+  if (loop->mark != NULL ? *loop->mark : S->pid == (int)getpid()) return;
   S->pid = (int)getpid();
+  if (loop->mark != NULL) *loop->mark = 1;
   ev_loop_fork(loop->ev);
   if (loop->mirror >= 0 && mirror_renew(loop->mirror)) fill_mirror(loop);
   if (ev_is_active(&loop->interrupt)) interrupt_renew(loop->interrupt.fd);
@@ -236,7 +250,7 @@ void loop_poll (Sched *S, double wait) {
   check_fork(S);
   update_all(loop);
   if (S->host_loop != NULL && S->stepping) return; /* the host polls it */
-  loop->unchecked = loop->nactive;
+  loop->unchecked = loop->nchecked > 0 ? loop->nactive : 0;
   for (;;) {
     double w = wait;
     check_some(loop);
@@ -275,6 +289,7 @@ void loop_open (lua_State *L, Sched *S) {
   }
   ev_timer_init(&loop->timer, on_time, 0., 0.);
   loop->mirror = -1;
+  loop->mark = fork_mark();
   S->pid = (int)getpid();
   S->loop = loop;
 }
@@ -325,6 +340,13 @@ void loop_watch (Sched *S, int fd) {
   S->external++;
   S->loop->io[fd]->steady = 0;
   note_change(S->loop->io[fd]);
+}
+
+
+void loop_anew (Sched *S, int fd) {
+  Loop *loop = S->loop;
+  if (loop != NULL && fd < loop->size && loop->io[fd] != NULL)
+    loop->io[fd]->steady = 0;
 }
 
 
@@ -407,6 +429,7 @@ void loop_free (Sched *S) {
   if (loop == NULL) return;
   if (ev_is_active(&loop->interrupt)) interrupt_close(loop->interrupt.fd);
   if (loop->mirror >= 0) close(loop->mirror);
+  fork_unmark(loop->mark);
   if (S->host_loop == NULL)
     ev_loop_destroy(loop->ev);
   else

@@ -44,6 +44,9 @@ int loop_descriptor (lua_State *L, int idx);
    called; it costs no system call when nothing has changed */
 void loop_watch_steady (Sched *S, int fd);
 
+/* the number stands for a file that has just been opened */
+void loop_anew (Sched *S, int fd);
+
 /* wake all who wait for 'fd' with ClosedError, and forget about it */
 int loop_forget (Sched *S, int fd);
 

@@ -330,6 +330,7 @@ static int l_wire (lua_State *L) {
   w->object.S = sched_of(L);
   w->fd = (int)fd;
   w->drained = 0;
+  if (w->fd >= 0) loop_anew(w->object.S, w->fd);
   return 1;
 }
 
