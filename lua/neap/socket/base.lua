@@ -35,7 +35,12 @@ end
 function base.new (class, raw)
   raw:settimeout(0)
   raw:settimeout(-1, "t")
-  local self = setmetatable({ raw = raw, fd = nil, wire = nil }, class)
+  local self = setmetatable({
+    raw = raw, fd = nil, wire = nil, -- of the descriptor
+    block = false, total = false, limit = false, each = false, -- seconds
+    ssl = false, -- LuaSec's object
+    closed = false,
+  }, class)
   base.rewire(self)
   return self
 end
@@ -48,10 +53,9 @@ function base.deadline (self)
 end
 
 
--- When a single wait in it is to end.
+-- When a single wait in it is to end, if these are limited, too.
 function base.wait_until (self, deadline)
-  local each = self.each
-  return each and min(deadline, now() + each) or deadline
+  return min(deadline, now() + self.each)
 end
 
 
@@ -96,7 +100,7 @@ end
 -- Call a method of LuaSocket's object.
 function base.call (self, name, ...)
   local raw = self.raw
-  if self.ssl == nil then return raw[name](raw, ...) end
+  if not self.ssl then return raw[name](raw, ...) end
   raw:setfd(self.ssl:getfd())
   return give_back(raw, pcall(raw[name], raw, ...))
 end
@@ -157,9 +161,9 @@ function methods:settimeout (seconds, mode)
   mode = mode or "b"
   if seconds and (seconds < 0 or seconds == math.huge) then seconds = nil end
   if mode == "b" then
-    self.block = seconds
+    self.block = seconds or false
   elseif mode == "t" or mode == "r" then
-    self.total = seconds
+    self.total = seconds or false
   else
     error("bad argument #2 to 'settimeout' (invalid timeout mode)", 2)
   end
@@ -183,9 +187,9 @@ end
 -- @function sock:close
 -- @treturn integer 1
 function methods:close ()
-  local can_write = wire_close(self.wire, self.ssl ~= nil)
+  local can_write = wire_close(self.wire, self.ssl)
   self.closed = true
-  if self.ssl == nil then
+  if not self.ssl then
     self.raw:close()
   else
     -- LuaSec says farewell, and would wait until it can

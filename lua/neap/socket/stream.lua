@@ -21,7 +21,7 @@ local wait_until = base.wait_until
 local stream_of, wire_receive = internal.stream_of, internal.wire_receive
 local wire_send, wire_wait = internal.wire_send, internal.wire_wait
 local now, sleep = core.now, core.sleep
-local concat = table.concat
+local concat, math_type = table.concat, math.type
 local find, gsub, sub = string.find, string.gsub, string.sub
 
 local BACKLOG = 1024 -- connections that wait to be accepted; the system has a
@@ -36,7 +36,7 @@ local methods, Stream = { starttls = tls.starttls }, nil
 local function wrap (raw, family)
   local self = base.new(Stream, raw)
   self.family = family
-  self.ahead, self.pos = nil, 1
+  self.ahead, self.pos = false, 1
   self.receiving, self.sending = false, false -- see base.wait_turn
   return self
 end
@@ -49,14 +49,15 @@ end
 -- the next piece, at least one byte; or nil, a word, and "broken" if it is no
 -- proper end
 function methods:pull (deadline)
-  return wire_receive(self.wire, wait_until(self, deadline))
+  if self.each then deadline = wait_until(self, deadline) end
+  return wire_receive(self.wire, deadline)
 end
 
 
 -- exactly n bytes, or nil, a word, and what there was
 local function receive_bytes (self, n, deadline)
   local ahead, pos = self.ahead, self.pos
-  if ahead == nil then
+  if not ahead then
     local data, word = self:pull(deadline)
     if data == nil then return nil, word, "" end
     if #data == n then return data end
@@ -68,7 +69,7 @@ local function receive_bytes (self, n, deadline)
     return sub(ahead, pos, pos + n - 1)
   end
   local parts, count = { sub(ahead, pos) }, 1
-  self.ahead = nil
+  self.ahead = false
   while left < n do
     local data, word = self:pull(deadline)
     if data == nil then return nil, word, concat(parts) end
@@ -91,7 +92,7 @@ local function receive_line (self, deadline)
   local parts, count = {}, 0
   while true do
     local ahead, pos = self.ahead, self.pos
-    if ahead == nil then
+    if not ahead then
       local word
       ahead, word = self:pull(deadline)
       if ahead == nil then return nil, word, concat(parts) end
@@ -101,7 +102,7 @@ local function receive_line (self, deadline)
     count = count + 1
     parts[count] = sub(ahead, pos, stop)
     if stop == nil or stop == #ahead then
-      self.ahead = nil
+      self.ahead = false
     else
       self.ahead, self.pos = ahead, stop + 1
     end
@@ -115,7 +116,7 @@ local function receive_all (self, deadline)
   local parts, count = {}, 0
   if self.ahead then
     parts[1], count = sub(self.ahead, self.pos), 1
-    self.ahead = nil
+    self.ahead = false
   end
   while true do
     local data, word, broken = self:pull(deadline)
@@ -160,6 +161,46 @@ local function unreceive (self, data)
 end
 
 
+-- what a receive that got nothing raises or returns
+local function received_nothing (self, word, partial, prefix, is_line)
+  if word == "cancelled" or word == "forgotten" or word == "outside" then
+    unreceive(self, partial)
+    stopped(word, "receive")
+  end
+  if is_line then partial = bare(partial) end
+  return nil, word, prefix .. partial
+end
+
+
+-- any receive, in all its forms
+local function receive (self, pattern, prefix)
+  local take, n = pattern_of(pattern)
+  prefix = prefix or ""
+  if n and prefix ~= "" then
+    n = n - #prefix
+    if n <= 0 then return prefix end
+  end
+  local deadline = self.limit and deadline_of(self) or nil
+  if self.receiving and not wait_turn(self, "receiving", deadline) then
+    return nil, "timeout", prefix
+  end
+  self.receiving = self.receiving or true
+  local data, word, partial
+  if n then
+    data, word, partial = take(self, n, deadline)
+  else
+    data, word, partial = take(self, deadline)
+  end
+  end_turn(self, "receiving")
+  local is_line = take == receive_line
+  if not data then
+    return received_nothing(self, word, partial, prefix, is_line)
+  end
+  if is_line then data = bare(data) end
+  return prefix == "" and data or prefix .. data
+end
+
+
 --- Receive from the connection. Suspends. When it is cancelled, what it had got
 -- is kept for the next one. Of several tasks that receive at once, each has its
 -- turn, in order.
@@ -172,35 +213,21 @@ end
 -- @treturn string|nil "closed", "timeout", or what the system says
 -- @treturn string|nil what there was until then, with the prefix
 function methods:receive (pattern, prefix)
-  local take, n = receive_bytes, pattern
-  if math.type(n) ~= "integer" or n < 0 then take, n = pattern_of(pattern) end
-  prefix = prefix or ""
-  if n and prefix ~= "" then
-    n = n - #prefix
-    if n <= 0 then return prefix end
+  -- a message that comes as a whole, without ceremony
+  if math_type(pattern) == "integer" and pattern > 0 and not (self.ahead
+      or self.receiving or self.limit or self.ssl or prefix) then
+    self.receiving = true
+    local data, word = wire_receive(self.wire)
+    if self.receiving == true then
+      self.receiving = false
+    else
+      end_turn(self, "receiving")
+    end
+    if not data then return received_nothing(self, word, "", "") end
+    if #data == pattern then return data end
+    self.ahead, self.pos = data, 1
   end
-  local deadline = self.limit and deadline_of(self)
-  if self.receiving and not wait_turn(self, "receiving", deadline) then
-    return nil, "timeout", prefix
-  end
-  self.receiving = self.receiving or true
-  local data, word, partial
-  if n then
-    data, word, partial = take(self, n, deadline)
-  else
-    data, word, partial = take(self, deadline)
-  end
-  end_turn(self, "receiving")
-  if data then
-    if take == receive_line then data = bare(data) end
-    return prefix == "" and data or prefix .. data
-  end
-  if word == "cancelled" or word == "forgotten" or word == "outside" then
-    unreceive(self, partial)
-    stopped(word, "receive")
-  end
-  if take == receive_line then partial = bare(partial) end
-  return nil, word, prefix .. partial
+  return receive(self, pattern, prefix)
 end
 
 
@@ -211,14 +238,14 @@ end
 -- @treturn string|nil nil at the end
 -- @raise a string when the connection was lost, or a timeout has passed
 function methods:read (max)
-  local deadline = self.limit and deadline_of(self)
+  local deadline = self.limit and deadline_of(self) or nil
   if self.receiving and not wait_turn(self, "receiving", deadline) then
     error("timeout", 0)
   end
   self.receiving = self.receiving or true
   local data, word, broken, pos = self.ahead, nil, nil, self.pos
   if data then
-    self.ahead = nil
+    self.ahead = false
   else
     data, word, broken = self:pull(deadline)
     pos = 1
@@ -238,7 +265,7 @@ end
 
 
 function methods:dirty ()
-  return self.ahead ~= nil or (self.ssl or self.raw):dirty()
+  return self.ahead ~= false or (self.ssl or self.raw):dirty()
 end
 
 
@@ -249,6 +276,32 @@ end
 -- send bytes i to j; j, or nil, a word, and which was the last one sent
 function methods:push (data, i, j, deadline)
   return wire_send(self.wire, data, i, j, deadline)
+end
+
+
+-- any send, in all its forms
+local function send (self, data, i, j)
+  local kind = type(data)
+  if kind == "number" then
+    data = tostring(data)
+  elseif kind ~= "string" then
+    error(("bad argument #1 to 'send' (string expected, got %s)"):format(kind),
+      3)
+  end
+  local size = #data
+  i, j = i or 1, j or size
+  if i < 0 then i = math.max(size + i + 1, 1) elseif i == 0 then i = 1 end
+  if j < 0 then j = size + j + 1 elseif j > size then j = size end
+  local deadline = self.limit and deadline_of(self) or nil
+  if self.sending and not wait_turn(self, "sending", deadline) then
+    return nil, "timeout", i - 1
+  end
+  self.sending = self.sending or true
+  local last, word, partial = self:push(data, i, j, deadline)
+  end_turn(self, "sending")
+  if last then return last end
+  stopped(word, "send")
+  return nil, word, partial or i - 1
 end
 
 
@@ -264,27 +317,21 @@ end
 -- @treturn string|nil "closed", "timeout", or what the system says
 -- @treturn integer|nil the number of the last byte that was sent
 function methods:send (data, i, j)
-  local kind = type(data)
-  if kind == "number" then
-    data = tostring(data)
-  elseif kind ~= "string" then
-    error(("bad argument #1 to 'send' (string expected, got %s)"):format(kind),
-      2)
+  -- a whole string, without ceremony
+  if type(data) == "string" and not (i or j or self.sending or self.limit
+      or self.ssl) then
+    self.sending = true
+    local last, word, partial = wire_send(self.wire, data, 1, #data)
+    if self.sending == true then
+      self.sending = false
+    else
+      end_turn(self, "sending")
+    end
+    if last then return last end
+    stopped(word, "send")
+    return nil, word, partial or 0
   end
-  local size = #data
-  i, j = i or 1, j or size
-  if i < 0 then i = math.max(size + i + 1, 1) elseif i == 0 then i = 1 end
-  if j < 0 then j = size + j + 1 elseif j > size then j = size end
-  local deadline = self.limit and deadline_of(self)
-  if self.sending and not wait_turn(self, "sending", deadline) then
-    return nil, "timeout", i - 1
-  end
-  self.sending = self.sending or true
-  local last, word, partial = self:push(data, i, j, deadline)
-  end_turn(self, "sending")
-  if last then return last end
-  stopped(word, "send")
-  return nil, word, partial or i - 1
+  return send(self, data, i, j)
 end
 
 

@@ -126,10 +126,11 @@ end
 -- Wait for what LuaSec wants; nil and a word if that is not it. After an error
 -- LuaSec must not be called again: it would not come back.
 local function wait (self, message, deadline)
+  if self.each then deadline = wait_until(self, deadline) end
   if message == "wantread" or message == "timeout" then
-    return wire_wait(self.wire, false, wait_until(self, deadline))
+    return wire_wait(self.wire, false, deadline)
   elseif message == "wantwrite" then
-    return wire_wait(self.wire, true, wait_until(self, deadline))
+    return wire_wait(self.wire, true, deadline)
   elseif message ~= "closed" then
     self.lost = message
     return nil, message, "broken"
@@ -171,7 +172,7 @@ local function push (self, data, i, j, deadline)
     local last, message, sent = self.ssl:send(data, i, j)
     if last then
       if not wire_wait(self.wire, true, 0) then
-        wire_wait(self.wire, true, wait_until(self, deadline))
+        wire_wait(self.wire, true, deadline)
       end
       return j
     end
@@ -255,8 +256,10 @@ function tls.starttls (self, options)
   local context
   context, word = context_of(ssl, params)
   if context == nil then return nil, word end
-  self.ssl, word = ssl.wrap(self.raw, context)
-  if self.ssl == nil then return nil, word end
+  local object
+  object, word = ssl.wrap(self.raw, context)
+  if object == nil then return nil, word end
+  self.ssl = object
   self.ssl:settimeout(0)
   self.pull, self.push = pull, push
   if params.mode == "client" and name and not address.is_numeric(name) then
