@@ -143,7 +143,9 @@ static void charge (Wire *w, ssize_t bytes) {
 static int on_readable (lua_State *L, int status, lua_KContext t);
 
 
-static int receive (lua_State *L, Wire *w, Task *t) {
+/* one system call; 1: the bytes are pushed, 0: there are none yet, -1: there
+   will be none, and errno says why, 0 at the end */
+static int take (lua_State *L, Wire *w) {
   char bytes[PIECE];
   ssize_t n;
   do n = recv(w->fd, bytes, PIECE, 0);
@@ -154,15 +156,30 @@ static int receive (lua_State *L, Wire *w, Task *t) {
     lua_pushlstring(L, bytes, (size_t)n);
     return 1;
   }
-  if (n == 0) return refuse(L, "closed");
-  if (would_block(errno)) {
-    double deadline = deadline_at(L, 2);
-    if (has_passed(w->object.S, deadline)) return refuse(L, "timeout");
-    return wait(L, w, t, IO_READ, deadline, on_readable);
-  }
+  if (n < 0 && would_block(errno)) return 0;
+  if (n == 0) errno = 0;
+  return -1;
+}
+
+
+/* nil, a word, and whether the connection was lost */
+static int at_end (lua_State *L) {
+  if (errno == 0) return refuse(L, "closed");
   failed(L, errno);
   lua_pushliteral(L, "broken");
   return 3;
+}
+
+
+static int receive (lua_State *L, Wire *w, Task *t) {
+  double deadline = deadline_at(L, 2);
+  switch (take(L, w)) {
+    case 1: return 1;
+    case -1: return at_end(L);
+    default:
+      if (has_passed(w->object.S, deadline)) return refuse(L, "timeout");
+      return wait(L, w, t, IO_READ, deadline, on_readable);
+  }
 }
 
 
@@ -294,6 +311,146 @@ static int l_wait (lua_State *L) {
 }
 
 
+/* ---------------------------------------------------------------------- */
+/* the short way */
+
+
+/*
+** Most messages come and go as a whole, on a socket without a timeout and
+** without TLS that no other task is at. Then 'sock:receive' and 'sock:send'
+** need nothing of what they are written for in Lua. Such a socket, a table, has
+** its wire at SLOT_IN, or at SLOT_OUT, and while we are at it, true; at
+** anything else there, the functions in Lua do the work, or what is left of it.
+*/
+enum { SLOT_IN = 1, SLOT_OUT = 2 };
+
+
+/* push what is in the slot; the wire, if it is that and can be used now */
+static Wire *plain_wire (lua_State *L, int slot) {
+  Wire *w;
+  if (!lua_istable(L, 1)) return NULL;
+  lua_rawgeti(L, 1, slot);
+  w = (Wire *)object_at(L, -1, &wire_mark);
+  return w == NULL || objection(w, task_here(L, w), NEVER) != NULL ? NULL : w;
+}
+
+
+static int passed_on (lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  return lua_gettop(L);
+}
+
+
+/* call the upvalue with what is on the stack */
+static int pass_on (lua_State *L, int upvalue) {
+  lua_pushvalue(L, lua_upvalueindex(upvalue));
+  lua_insert(L, 1);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, passed_on);
+  return lua_gettop(L);
+}
+
+
+/* the socket, the number of bytes, the wire, and above these what was got:
+   bytes, or nil and a word */
+static int received (lua_State *L) {
+  if (lua_rawgeti(L, 1, SLOT_IN) == LUA_TBOOLEAN &&
+      lua_rawlen(L, 4) == (lua_Unsigned)lua_tointeger(L, 2)) {
+    lua_pushvalue(L, 3);
+    lua_rawseti(L, 1, SLOT_IN);
+    lua_settop(L, 4);
+    return 1;
+  }
+  lua_pop(L, 1);
+  lua_remove(L, 3);
+  return pass_on(L, 2);
+}
+
+
+static int quick_wake (lua_State *L, int status, lua_KContext t);
+
+
+/* what the kernel has, or the wait for it */
+static int quick_take (lua_State *L, Wire *w, Task *t, int wait_first) {
+  switch (wait_first ? 0 : take(L, w)) {
+    case 0: return wait(L, w, t, IO_READ, NEVER, quick_wake);
+    case -1: at_end(L);
+  }
+  return received(L);
+}
+
+
+static int quick_wake (lua_State *L, int status, lua_KContext ctx) {
+  Wire *w = (Wire *)lua_touserdata(L, 3);
+  Task *t = (Task *)ctx;
+  const char *word = hindrance(w, t);
+  (void)status;
+  if (word == NULL) return quick_take(L, w, t, 0);
+  refuse(L, word);
+  return received(L);
+}
+
+
+/* sock:receive */
+static int quick_receive (lua_State *L) {
+  Sched *S;
+  Wire *w = NULL;
+  if (lua_gettop(L) == 2 && lua_isinteger(L, 2) && lua_tointeger(L, 2) > 0) {
+    w = plain_wire(L, SLOT_IN);
+    if (w == NULL) lua_settop(L, 2);
+  }
+  if (w == NULL) return pass_on(L, 1);
+  S = w->object.S;
+  if (--S->fuel < 0) {
+    lua_settop(L, 2);
+    return sched_detour(L, S, S->current, quick_receive);
+  }
+  lua_pushboolean(L, 1);
+  lua_rawseti(L, 1, SLOT_IN);
+  return quick_take(L, w, S->current, w->drained);
+}
+
+
+/* sock:send */
+static int quick_send (lua_State *L) {
+  Wire *w = NULL;
+  if (lua_gettop(L) == 2 && lua_type(L, 2) == LUA_TSTRING) {
+    w = plain_wire(L, SLOT_OUT);
+    lua_settop(L, 2);
+  }
+  if (w != NULL) {
+    size_t size;
+    const char *data = lua_tolstring(L, 2, &size);
+    ssize_t n;
+    if (--w->object.S->fuel < 0)
+      return sched_detour(L, w->object.S, w->object.S->current, quick_send);
+    n = send(w->fd, data, size, MSG_NOSIGNAL);
+    if (n > 0) {
+      charge(w, n);
+      lua_pushinteger(L, n);
+      if ((size_t)n == size) return 1;
+      lua_pushinteger(L, n + 1); /* the rest */
+      lua_replace(L, 3);
+    }
+  }
+  return pass_on(L, 1);
+}
+
+
+/* internal.wire_quick(receive, rest, send) -> receive, send: the short ways.
+   'rest(sock, n, data, word)' goes on with a receive that has begun. */
+static int l_quick (lua_State *L) {
+  lua_settop(L, 3);
+  lua_pushcclosure(L, quick_send, 1);
+  lua_insert(L, 1);
+  lua_pushcclosure(L, quick_receive, 2);
+  lua_insert(L, 1);
+  return 2;
+}
+
+
+/* ---------------------------------------------------------------------- */
+
+
 /* internal.wire_close(wire, last_words) -> boolean: the descriptor is going to
    be closed, by somebody else; who waits is told. With 'last_words' it tells
    whether something can be sent before. */
@@ -339,6 +496,7 @@ static const luaL_Reg internals[] = {
   { "wire", l_wire },
   { "wire_close", l_close },
   { "wire_enter", l_enter },
+  { "wire_quick", l_quick },
   { "wire_receive", l_receive },
   { "wire_send", l_send },
   { "wire_wait", l_wait },

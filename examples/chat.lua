@@ -51,7 +51,7 @@ local function attend (client)
     name = sock:receive()
   end
   if name == nil then return end
-  local lines, place <close> = enter(name)
+  local lines, _ <close> = enter(name)
   neap.scope(function (scope)
     scope:spawn(function ()
       for line in lines do sock:send(line .. "\n") end

@@ -18,6 +18,7 @@
 -- @module neap.socket
 
 local address = require "neap.socket.address"
+local base = require "neap.socket.base"
 local core = require "neap.core"
 local datagram = require "neap.socket.datagram"
 local luasocket = require "socket"
@@ -107,6 +108,7 @@ function socket.wrap (raw)
   if raw:dirty() then -- it has bytes that the system knows no more of
     local data, _, partial = raw:receive("*a")
     sock.ahead = data or partial
+    base.refresh(sock)
   end
   return sock
 end

@@ -22,13 +22,65 @@ local max, min = math.max, math.min
 local base = {}
 
 
+local IN <const>, OUT <const> = 1, 2 -- the sides of a socket
+
+-- `self[side]` says who is at that side: `false`, nobody; the wire, nobody, and
+-- no timeout, TLS or read-ahead is in the way, so the core has a short way for
+-- whoever comes; `true`, somebody; a semaphore, somebody, for whom others wait.
+
+
+local function at_rest (self, side)
+  local in_the_way = self.limit or self.ssl or side == IN and self.ahead
+  return not in_the_way and self.wire
+end
+
+
+local function is_busy (self, side)
+  local turn = self[side]
+  return turn and turn ~= self.wire
+end
+
+
+-- the semaphore of a side that somebody is at
+local function turns (self, side)
+  local turn = self[side]
+  if turn == true then
+    turn = semaphore(1)
+    turn:try_acquire() -- for the one who is at it
+    self[side] = turn
+  end
+  return turn
+end
+
+
+-- Is somebody at either side?
+function base.is_busy (self)
+  return is_busy(self, IN) or is_busy(self, OUT)
+end
+
+
+-- Something may have come into the way, or out of it.
+function base.refresh (self)
+  for side = IN, OUT do
+    if is_busy(self, side) then
+      turns(self, side) -- so that this is looked at again
+    else
+      self[side] = at_rest(self, side)
+    end
+  end
+end
+
+
 -- Make the socket know the descriptor that LuaSocket's object has now.
 function base.rewire (self)
   local fd = self.raw:getfd()
-  if fd ~= self.fd then
-    self.fd = fd
-    self.wire = wire(fd)
+  if fd == self.fd then return end
+  for side = IN, OUT do
+    if not is_busy(self, side) then self[side] = false end
   end
+  self.fd = fd
+  self.wire = wire(fd)
+  base.refresh(self)
 end
 
 
@@ -36,8 +88,10 @@ function base.new (class, raw)
   raw:settimeout(0)
   raw:settimeout(-1, "t")
   local self = setmetatable({
+    [IN] = false, [OUT] = false,
     raw = raw, fd = nil, wire = nil, -- of the descriptor
     block = false, total = false, limit = false, each = false, -- seconds
+    ahead = false, pos = 1, -- bytes that were received but not asked for
     ssl = false, -- LuaSec's object
     closed = false,
   }, class)
@@ -107,35 +161,32 @@ end
 
 
 -- ------------------------------------------------------------------------
--- Turns. `self[side]` is false when nobody is at it, true when somebody is,
--- and a semaphore once somebody had to wait for that.
+-- Turns
 
 
--- Wait for one's turn, if `self[side]` is set; false when the deadline has
--- passed. Suspends.
-function base.wait_turn (self, side, deadline)
-  local turn, closed = self[side], self.closed
-  if turn == true then
-    turn = semaphore(1)
-    turn:try_acquire() -- for the one who is at it
-    self[side] = turn
+-- Begin at a side, in one's turn; false when the deadline has passed. Suspends.
+function base.begin (self, side, deadline)
+  if not is_busy(self, side) then
+    self[side] = true
+    return true
   end
+  local turn, closed = turns(self, side), self.closed
   local wait = deadline and max(0, deadline - now()) or math.huge
   local ok = move_on_after(wait, turn.acquire, turn)
   if ok and self.closed and not closed then
-    turn:release()
+    base.finish(self, side)
     base.stopped("forgotten")
   end
   return ok
 end
 
 
-function base.end_turn (self, side)
+function base.finish (self, side)
   local turn = self[side]
-  if turn == true then
-    self[side] = false
-  else
+  if turn ~= true and turn:waiting() > 0 then
     turn:release()
+  else
+    self[side] = at_rest(self, side)
   end
 end
 
@@ -169,6 +220,7 @@ function methods:settimeout (seconds, mode)
   end
   self.limit = self.total or self.block
   self.each = self.total and self.block
+  base.refresh(self)
   return 1
 end
 

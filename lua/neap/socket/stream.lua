@@ -14,15 +14,16 @@ local luasocket = require "socket"
 local tls = require "neap.socket.tls"
 
 local internal = core.internal
-local attempt, deadline_of, end_turn = base.attempt, base.deadline,
-  base.end_turn
-local rewire, stopped, wait_turn = base.rewire, base.stopped, base.wait_turn
+local attempt, begin, finish = base.attempt, base.begin, base.finish
+local deadline_of, rewire, stopped = base.deadline, base.rewire, base.stopped
 local wait_until = base.wait_until
 local stream_of, wire_receive = internal.stream_of, internal.wire_receive
 local wire_send, wire_wait = internal.wire_send, internal.wire_wait
 local now, sleep = core.now, core.sleep
-local concat, math_type = table.concat, math.type
+local concat = table.concat
 local find, gsub, sub = string.find, string.gsub, string.sub
+
+local IN <const>, OUT <const> = 1, 2 -- see base.begin
 
 local BACKLOG = 1024 -- connections that wait to be accepted; the system has a
 -- limit of its own
@@ -36,8 +37,6 @@ local methods, Stream = { starttls = tls.starttls }, nil
 local function wrap (raw, family)
   local self = base.new(Stream, raw)
   self.family = family
-  self.ahead, self.pos = false, 1
-  self.receiving, self.sending = false, false -- see base.wait_turn
   return self
 end
 
@@ -147,7 +146,7 @@ local function pattern_of (pattern)
   end
   local n = tonumber(pattern)
   if n == nil or n < 0 or n >= 2 ^ 53 then
-    error("bad argument #1 to 'receive' (invalid receive pattern)", 3)
+    error("bad argument #1 to 'receive' (invalid receive pattern)", 4)
   end
   return receive_bytes, n // 1 | 0
 end
@@ -158,6 +157,7 @@ local function unreceive (self, data)
   if data == "" then return end
   if self.ahead then data = data .. sub(self.ahead, self.pos) end
   self.ahead, self.pos = data, 1
+  base.refresh(self)
 end
 
 
@@ -172,7 +172,6 @@ local function received_nothing (self, word, partial, prefix, is_line)
 end
 
 
--- any receive, in all its forms
 local function receive (self, pattern, prefix)
   local take, n = pattern_of(pattern)
   prefix = prefix or ""
@@ -180,18 +179,15 @@ local function receive (self, pattern, prefix)
     n = n - #prefix
     if n <= 0 then return prefix end
   end
-  local deadline = self.limit and deadline_of(self) or nil
-  if self.receiving and not wait_turn(self, "receiving", deadline) then
-    return nil, "timeout", prefix
-  end
-  self.receiving = self.receiving or true
+  local deadline = deadline_of(self)
+  if not begin(self, IN, deadline) then return nil, "timeout", prefix end
   local data, word, partial
   if n then
     data, word, partial = take(self, n, deadline)
   else
     data, word, partial = take(self, deadline)
   end
-  end_turn(self, "receiving")
+  finish(self, IN)
   local is_line = take == receive_line
   if not data then
     return received_nothing(self, word, partial, prefix, is_line)
@@ -199,6 +195,45 @@ local function receive (self, pattern, prefix)
   if is_line then data = bare(data) end
   return prefix == "" and data or prefix .. data
 end
+
+
+-- the rest of a receive of n bytes that the core has begun
+local function receive_rest (self, n, data, word)
+  local partial = ""
+  if data and #data ~= n then
+    self.ahead, self.pos = data, 1
+    data, word, partial = receive_bytes(self, n)
+  end
+  finish(self, IN)
+  if data then return data end
+  return received_nothing(self, word, partial, "")
+end
+
+
+local function send (self, data, i, j)
+  local kind = type(data)
+  if kind == "number" then
+    data = tostring(data)
+  elseif kind ~= "string" then
+    error(("bad argument #1 to 'send' (string expected, got %s)"):format(kind),
+      3)
+  end
+  local size = #data
+  i, j = i or 1, j or size
+  if i < 0 then i = math.max(size + i + 1, 1) elseif i == 0 then i = 1 end
+  if j < 0 then j = size + j + 1 elseif j > size then j = size end
+  local deadline = deadline_of(self)
+  if not begin(self, OUT, deadline) then return nil, "timeout", i - 1 end
+  local last, word, partial = self:push(data, i, j, deadline)
+  finish(self, OUT)
+  if last then return last end
+  stopped(word, "send")
+  return nil, word, partial or i - 1
+end
+
+
+local quick_receive, quick_send = internal.wire_quick(receive, receive_rest,
+  send)
 
 
 --- Receive from the connection. Suspends. When it is cancelled, what it had got
@@ -212,23 +247,7 @@ end
 -- @treturn string|nil what was received
 -- @treturn string|nil "closed", "timeout", or what the system says
 -- @treturn string|nil what there was until then, with the prefix
-function methods:receive (pattern, prefix)
-  -- a message that comes as a whole, without ceremony
-  if math_type(pattern) == "integer" and pattern > 0 and not (self.ahead
-      or self.receiving or self.limit or self.ssl or prefix) then
-    self.receiving = true
-    local data, word = wire_receive(self.wire)
-    if self.receiving == true then
-      self.receiving = false
-    else
-      end_turn(self, "receiving")
-    end
-    if not data then return received_nothing(self, word, "", "") end
-    if #data == pattern then return data end
-    self.ahead, self.pos = data, 1
-  end
-  return receive(self, pattern, prefix)
-end
+methods.receive = quick_receive
 
 
 --- What has come, at least one byte; so `neap.read(sock)` is a stream of
@@ -238,11 +257,8 @@ end
 -- @treturn string|nil nil at the end
 -- @raise a string when the connection was lost, or a timeout has passed
 function methods:read (max)
-  local deadline = self.limit and deadline_of(self) or nil
-  if self.receiving and not wait_turn(self, "receiving", deadline) then
-    error("timeout", 0)
-  end
-  self.receiving = self.receiving or true
+  local deadline = deadline_of(self)
+  if not begin(self, IN, deadline) then error("timeout", 0) end
   local data, word, broken, pos = self.ahead, nil, nil, self.pos
   if data then
     self.ahead = false
@@ -250,14 +266,14 @@ function methods:read (max)
     data, word, broken = self:pull(deadline)
     pos = 1
   end
-  end_turn(self, "receiving")
-  if data then
-    if max and #data - pos >= max then
-      self.ahead, self.pos = data, pos + max
-      return sub(data, pos, pos + max - 1)
-    end
-    return pos == 1 and data or sub(data, pos)
+  if data and max and #data - pos >= max then
+    self.ahead, self.pos = data, pos + max
+    data = sub(data, pos, pos + max - 1)
+  elseif data and pos > 1 then
+    data = sub(data, pos)
   end
+  finish(self, IN)
+  if data then return data end
   stopped(word, "read")
   if word == "closed" and not broken then return nil end
   error(broken and "connection lost" or word, 0)
@@ -279,32 +295,6 @@ function methods:push (data, i, j, deadline)
 end
 
 
--- any send, in all its forms
-local function send (self, data, i, j)
-  local kind = type(data)
-  if kind == "number" then
-    data = tostring(data)
-  elseif kind ~= "string" then
-    error(("bad argument #1 to 'send' (string expected, got %s)"):format(kind),
-      3)
-  end
-  local size = #data
-  i, j = i or 1, j or size
-  if i < 0 then i = math.max(size + i + 1, 1) elseif i == 0 then i = 1 end
-  if j < 0 then j = size + j + 1 elseif j > size then j = size end
-  local deadline = self.limit and deadline_of(self) or nil
-  if self.sending and not wait_turn(self, "sending", deadline) then
-    return nil, "timeout", i - 1
-  end
-  self.sending = self.sending or true
-  local last, word, partial = self:push(data, i, j, deadline)
-  end_turn(self, "sending")
-  if last then return last end
-  stopped(word, "send")
-  return nil, word, partial or i - 1
-end
-
-
 --- Send all of `data`, or its bytes `i` to `j`, which are counted as
 -- `string.sub` does. Suspends. Of several tasks that send at once, each has its
 -- turn, in order, so what they send is not mixed. When it is cancelled, some of
@@ -316,23 +306,7 @@ end
 -- @treturn integer|nil the number of the last byte that was sent
 -- @treturn string|nil "closed", "timeout", or what the system says
 -- @treturn integer|nil the number of the last byte that was sent
-function methods:send (data, i, j)
-  -- a whole string, without ceremony
-  if type(data) == "string" and not (i or j or self.sending or self.limit
-      or self.ssl) then
-    self.sending = true
-    local last, word, partial = wire_send(self.wire, data, 1, #data)
-    if self.sending == true then
-      self.sending = false
-    else
-      end_turn(self, "sending")
-    end
-    if last then return last end
-    stopped(word, "send")
-    return nil, word, partial or 0
-  end
-  return send(self, data, i, j)
-end
+methods.send = quick_send
 
 
 --- Say that no more is sent ("send", a half-close: the other side sees the

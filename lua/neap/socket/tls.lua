@@ -17,6 +17,8 @@ local internal = core.internal
 local wait_until = base.wait_until
 local wire_enter, wire_wait = internal.wire_enter, internal.wire_wait
 
+local IN <const>, OUT <const> = 1, 2 -- see base.begin
+
 local PIECE = 16384 -- bytes received at a time: what a record can hold
 
 -- contexts that are kept to be used again, at most: to make one, a file with
@@ -243,7 +245,7 @@ function tls.starttls (self, options)
     error("bad option 'server_name' to 'starttls' (must be given, for the "
       .. "socket was not connected by name)", 2)
   end
-  if self.receiving or self.sending then
+  if base.is_busy(self) then
     error("'starttls' while another task receives or sends", 2)
   end
   local deadline = base.deadline(self)
@@ -265,10 +267,11 @@ function tls.starttls (self, options)
   if params.mode == "client" and name and not address.is_numeric(name) then
     self.ssl:sni((name:gsub("%.$", "")))
   end
-  self.receiving, self.sending = true, true
+  base.begin(self, IN)
+  base.begin(self, OUT)
   ok, word = shake_hands(self, deadline)
-  base.end_turn(self, "receiving")
-  base.end_turn(self, "sending")
+  base.finish(self, IN)
+  base.finish(self, OUT)
   if ok and params.mode == "client" and params.verify ~= "none" and name then
     ok, word = check_name(self, name)
   end
