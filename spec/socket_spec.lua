@@ -180,6 +180,20 @@ describe("a TCP connection", function ()
   end))
 
 
+  it("does not take the socket of the next address for that of the last",
+    task(function ()
+      local server <close> = assert(socket.bind("127.0.0.1", 0))
+      local _, port = server:getsockname()
+      server:close()
+      local sock <close> = assert(socket.tcp4())
+      local wire = sock.wire
+      assert.same({ nil, "connection refused" },
+        { sock:connect("127.0.0.1", port) })
+      assert.is_nil((sock:connect("127.0.0.1", port)))
+      assert.not_equal(wire, sock.wire)
+    end))
+
+
   it("tells its addresses and takes options", task(function ()
     local a, b = pair()
     local _ <close> = closing(a, b)

@@ -366,6 +366,7 @@ local function try_all (self, host, port, deadline)
         or word == "outside" then
       break
     end
+    self.fd = nil -- the next one may get another socket by the same number
   end
   return nil, word
 end
