@@ -22,9 +22,15 @@
 ** survive an error that nobody catches, or keep two Lua states apart.
 */
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <ev.h>
 
@@ -631,6 +637,91 @@ static int floor_generator (lua_State *L) {
 /* }================================================================== */
 
 
+/*
+** {==================================================================
+** Sockets: 64 bytes there and back, by libev's callbacks alone
+** ===================================================================
+*/
+
+enum { MESSAGE = 64 };
+
+typedef struct Peer {
+  ev_io io;
+  long left; /* messages that it is still to send; -1: it echoes */
+} Peer;
+
+
+static void on_message (struct ev_loop *ev, ev_io *w, int events) {
+  Peer *p = (Peer *)w->data;
+  char bytes[16384];
+  ssize_t n = recv(w->fd, bytes, sizeof(bytes), 0);
+  (void)events;
+  if (n > 0 && p->left != 0) {
+    if (p->left > 0) p->left--;
+    if (send(w->fd, bytes, (size_t)n, MSG_NOSIGNAL) == n) return;
+  }
+  if (n < 0 && errno == EAGAIN) return;
+  ev_io_stop(ev, w);
+  close(w->fd);
+}
+
+
+static void listen_to (Peer *p, int fd, long left) {
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  p->left = left;
+  p->io.data = p;
+  ev_io_init(&p->io, on_message, fd, EV_READ);
+  ev_io_start(loop, &p->io);
+}
+
+
+/* a connection over loopback: fd[0] and fd[1]; 0 if there is one */
+static int connect_pair (int fd[2]) {
+  struct sockaddr_in addr;
+  socklen_t size = sizeof(addr);
+  int server = socket(AF_INET, SOCK_STREAM, 0), failed;
+  memset(&addr, 0, sizeof(addr));
+  addr.sin_family = AF_INET;
+  addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+  failed = bind(server, (struct sockaddr *)&addr, size) != 0 ||
+           listen(server, 1) != 0 ||
+           getsockname(server, (struct sockaddr *)&addr, &size) != 0 ||
+           connect(fd[0], (struct sockaddr *)&addr, size) != 0;
+  fd[1] = failed ? -1 : accept(server, NULL, NULL);
+  close(server);
+  return fd[1] < 0;
+}
+
+
+static int run_loop (lua_State *L) {
+  (void)L;
+  ev_run(loop, 0);
+  return 0;
+}
+
+
+/* echo(connections, n): what sends n messages over each, there and back */
+static int floor_echo (lua_State *L) {
+  lua_Integer i, connections = luaL_checkinteger(L, 1);
+  lua_Integer n = luaL_checkinteger(L, 2);
+  Peer *peers =
+      lua_newuserdatauv(L, (size_t)(2 * connections) * sizeof(Peer), 0);
+  char bytes[MESSAGE] = { 0 };
+  for (i = 0; i < connections; i++) {
+    int fd[2];
+    if (connect_pair(fd)) return luaL_error(L, "cannot connect");
+    listen_to(&peers[2 * i], fd[0], (long)n - 1);
+    listen_to(&peers[2 * i + 1], fd[1], -1);
+    send(fd[0], bytes, MESSAGE, MSG_NOSIGNAL);
+  }
+  lua_pushcclosure(L, run_loop, 1); /* which holds the peers */
+  return 1;
+}
+
+/* }================================================================== */
+
+
 static const luaL_Reg handle_methods[] = { { "await", handle_await },
                                            { "cancel", handle_cancel },
                                            { NULL, NULL } };
@@ -648,6 +739,7 @@ static const luaL_Reg funcs[] = { { "run", floor_run },
                                   { "timeout", floor_timeout },
                                   { "pool", floor_pool },
                                   { "generator", floor_generator },
+                                  { "echo", floor_echo },
                                   { NULL, NULL } };
 
 

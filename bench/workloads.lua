@@ -248,6 +248,41 @@ return function (api)
   end
 
 
+  -- 64 bytes there and back, n times, over so many connections
+  if api.pair then
+    local MESSAGE = ("x"):rep(64)
+
+    local function echoed (connections)
+      return function (n)
+        local pairs_, each = {}, n // connections
+        run(function ()
+          for i = 1, connections do pairs_[i] = { api.pair() } end
+        end)
+        return function ()
+          run(function ()
+            for _, pair in ipairs(pairs_) do
+              local near, far = pair[1], pair[2]
+              spawn(function ()
+                for _ = 1, each do far:send(far:receive(#MESSAGE)) end
+                far:close()
+              end)
+              spawn(function ()
+                for _ = 1, each do
+                  near:send(MESSAGE)
+                  near:receive(#MESSAGE)
+                end
+                near:close()
+              end)
+            end
+          end)
+        end
+      end
+    end
+
+    all.pingpong, all.echo1000 = echoed(1), echoed(1000)
+  end
+
+
   if api.extra then api.extra(all, counts) end -- what only it has
   return all, counts
 end

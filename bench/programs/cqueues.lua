@@ -70,6 +70,31 @@ local function run (fn)
 end
 
 
+-- without buffers of its own, which would delay each message
+local Socket = {}
+Socket.__index = Socket
+
+function Socket:send (data) return self.con:xwrite(data, "bn") end
+
+function Socket:receive (n) return self.con:xread(n, "b") end
+
+function Socket:close () return self.con:close() end
+
+
+-- two sockets, connected over loopback
+local function pair ()
+  local socket = require "cqueues.socket"
+  local server = socket.listen("127.0.0.1", 0)
+  local _, _, port = server:localname()
+  local near = socket.connect("127.0.0.1", port)
+  near:connect()
+  local far = server:accept()
+  server:close()
+  return setmetatable({ con = near }, Socket),
+    setmetatable({ con = far }, Socket)
+end
+
+
 return {
   version = "cqueues " .. cqueues.VERSION,
   run = run,
@@ -84,4 +109,5 @@ return {
     return setmetatable({ free = n, cond = condition.new() }, Semaphore)
   end,
   pool = pool,
+  pair = pair,
 }

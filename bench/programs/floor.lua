@@ -6,6 +6,10 @@ local run, sleep = floor.run, floor.sleep
 
 
 local function extra (all)
+  function all.pingpong (n) return floor.echo(1, n) end
+
+  function all.echo1000 (n) return floor.echo(1000, n // 1000) end
+
   -- the resumes that an await and a value of a generator need: of the body,
   -- which waits; of the task, when it has waited; of the body again
   function all.generator_await (n)

@@ -80,6 +80,69 @@ local semaphore, pool = require "by_hand" (running, yield, wake,
   function (fn) wake(coroutine.create(fn)) end)
 
 
+local Socket = {}
+Socket.__index = Socket
+
+
+local function socket (tcp)
+  return setmetatable({ tcp = tcp, got = "" }, Socket)
+end
+
+
+-- from now on, for the loop does not end while somebody reads
+local function begin_reading (self)
+  self.reads = true
+  self.tcp:read_start(function (err, data)
+    assert(not err, err)
+    self.got = self.got .. (data or "")
+    if self.reader and #self.got >= self.wanted then
+      local co = self.reader
+      self.reader = nil
+      start(co)
+    end
+  end)
+end
+
+
+function Socket:send (data)
+  self.tcp:write(data)
+end
+
+
+function Socket:receive (n)
+  if not self.reads then begin_reading(self) end
+  if #self.got < n then
+    self.reader, self.wanted = running(), n
+    yield()
+  end
+  local data = self.got:sub(1, n)
+  self.got = self.got:sub(n + 1)
+  return data
+end
+
+
+function Socket:close ()
+  self.tcp:close()
+end
+
+
+-- two sockets, connected over loopback
+local function pair ()
+  local co, near, far = running(), uv.new_tcp(), nil
+  local server = uv.new_tcp()
+  server:bind("127.0.0.1", 0)
+  server:listen(1, function ()
+    far = uv.new_tcp()
+    server:accept(far)
+    server:close()
+    start(co)
+  end)
+  near:connect("127.0.0.1", server:getsockname().port)
+  yield()
+  return socket(near), socket(far)
+end
+
+
 return {
   version = "luv " .. uv.version_string(),
   run = function (fn)
@@ -95,4 +158,5 @@ return {
   timeout = timeout,
   semaphore = semaphore,
   pool = pool,
+  pair = pair,
 }

@@ -165,6 +165,16 @@ local function extra (all, counts)
 end
 
 
+-- two sockets, connected over loopback
+local function pair ()
+  local socket = require "neap.socket"
+  local server <close> = assert(socket.bind("127.0.0.1", 0))
+  local _, port = server:getsockname()
+  local near = assert(socket.connect("127.0.0.1", port))
+  return near, assert(server:accept())
+end
+
+
 return {
   version = "neap " .. neap.version,
   run = run,
@@ -176,5 +186,6 @@ return {
   channel = neap.channel,
   pool = neap.pool,
   cancellable = neap.async,
+  pair = pair,
   extra = extra,
 }

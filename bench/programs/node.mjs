@@ -8,6 +8,7 @@
 
 import { pathToFileURL } from "node:url";
 import { readFileSync } from "node:fs";
+import net from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
 const CALIBRATION = 1e7, TARGET = 1.5e8; // nanoseconds
@@ -84,6 +85,44 @@ async function onSemaphore (n, tasks, permits) {
 }
 
 
+// connections over loopback, each as [near, far]
+async function connected (n) {
+  const server = net.createServer();
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const pairs = [];
+  for (let i = 0; i < n; i++) {
+    const near = net.connect(server.address().port, "127.0.0.1");
+    const far = await new Promise((done) => server.once("connection", done));
+    near.setNoDelay(true);
+    far.setNoDelay(true);
+    pairs.push([near, far]);
+  }
+  server.close();
+  return pairs;
+}
+
+
+// what sends n messages of 64 bytes over them, there and back
+async function echoed (n, connections) {
+  const pairs = await connected(connections);
+  const message = Buffer.alloc(64, "x"), each = Math.ceil(n / connections);
+  return () => Promise.all(pairs.map(([near, far]) => new Promise((done) => {
+    let left = each;
+    far.on("data", (data) => far.write(data));
+    near.on("data", () => {
+      if (--left > 0) {
+        near.write(message);
+      } else {
+        near.destroy();
+        far.destroy();
+        done();
+      }
+    });
+    near.write(message);
+  })));
+}
+
+
 async function pool (n, limit, fn) {
   const results = [];
   let next = 0;
@@ -104,6 +143,8 @@ const work = async (x) => { await tick(); return x; };
 
 
 const workloads = {
+  pingpong: { prepare: (n) => echoed(n, 1) },
+  echo1000: { prepare: (n) => echoed(n, 1000) },
   switch2: (n) => shared(n, 2, tick),
   switch1000: (n) => shared(n, 1000, tick),
   async spawn (n) { for (let i = 0; i < n; i++) await (async () => {})(); },
@@ -225,9 +266,11 @@ const counts = { pool: 1e6, pool0: 1e6, pool_p_map: 1e5, pool_p_limit: 1e5,
   pool_p_queue: 2e4, frame100k: 1e6, sleep100k: 1e5, cancel100k: 1e5 };
 
 
+// of a function, or of what `fn.prepare` returns
 async function nanoseconds (fn, n) {
+  const loop = fn.prepare ? await fn.prepare(n) : () => fn(n);
   const start = process.cpuUsage();
-  await fn(n);
+  await loop();
   const { user, system } = process.cpuUsage(start);
   return (user + system) / n * 1000;
 }
