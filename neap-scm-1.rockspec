@@ -48,6 +48,7 @@ build = {
         "csrc/event.c",
         "csrc/fd.c",
         "csrc/file.c",
+        "csrc/fork.c",
         "csrc/generator.c",
         "csrc/host.c",
         "csrc/interrupt.c",
