@@ -10,13 +10,14 @@
 local args = require "neap.args"
 local connections = require "neap.http.connections"
 local core = require "neap.core"
+local lines = require("neap.lines").lines
 local message = require "neap.http.message"
 
 local cancelled, new_error = core.cancelled, core.error
 local now, timeout = core.now, core.timeout
 local stream_of = core.internal.stream_of
 local read_body = message.read_body
-local concat, find, sub = table.concat, string.find, string.sub
+local concat = table.concat
 local huge, max = math.huge, math.max
 
 -- tried in this order
@@ -108,7 +109,7 @@ end
 
 
 -- ------------------------------------------------------------------------
--- Streams of it
+-- A stream of it
 
 
 local Chunks = {
@@ -118,42 +119,8 @@ local Chunks = {
 }
 
 
--- The lines of a text that comes in pieces: `rest`, from `pos` on, is not yet
--- given; the beginnings of a long line are in `parts`.
-local Lines = {
-  __name = "neap.http.lines",
-  __neap_close = function (lines) leave(lines.body, false) end,
-}
-
-
--- with the parts before it, and without the carriage return at its end
-local function whole (lines, text)
-  local parts = lines.parts
-  if parts[1] ~= nil then
-    parts[#parts + 1] = text
-    text = concat(parts)
-    lines.parts = {}
-  end
-  return sub(text, -1) == "\r" and sub(text, 1, -2) or text
-end
-
-
-function Lines.__call (lines)
-  while true do
-    local rest, pos = lines.rest, lines.pos
-    local stop = find(rest, "\n", pos, true)
-    if stop then
-      lines.pos = stop + 1
-      return whole(lines, sub(rest, pos, stop - 1))
-    end
-    if pos <= #rest then lines.parts[#lines.parts + 1] = sub(rest, pos) end
-    lines.rest, lines.pos = "", 1
-    rest = next_piece(lines.body)
-    lines.rest = rest or ""
-    if rest == nil then
-      return lines.parts[1] ~= nil and whole(lines, "") or nil
-    end
-  end
+local function chunks_of (body)
+  return stream_of(setmetatable({ body = body }, Chunks))
 end
 
 
@@ -231,7 +198,7 @@ end
 -- @treturn stream the pieces, strings of at least one byte
 function Response:chunks ()
   check(self, "chunks")
-  return stream_of(setmetatable({ body = begin(self, "chunks") }, Chunks))
+  return chunks_of(begin(self, "chunks"))
 end
 
 
@@ -241,9 +208,7 @@ end
 -- @treturn stream the lines, strings
 function Response:lines ()
   check(self, "lines")
-  return stream_of(setmetatable({
-    body = begin(self, "lines"), rest = "", pos = 1, parts = {},
-  }, Lines))
+  return lines(chunks_of(begin(self, "lines")))
 end
 
 
