@@ -145,6 +145,20 @@ end
 -- Heads
 
 
+-- a header line's name and value; nothing if it is none
+local function field (reader, text)
+  -- nearly all are like this
+  local name, value = match(text, "^([%w-]+): ([^%c ][^%c]*)$")
+  if name and byte(value, -1) ~= 32 then return name, value end
+  if find(text, "[%z\1-\8\10-\31\127]") then
+    fail(reader, "an invalid byte in the header " .. quoted(text))
+  end
+  name, value = match(text, "^([%w!#$%%&'*+.^_`|~-]+):[ \t]*(.*)$")
+  -- without the blanks behind it, which may be many
+  if name then return name, match(value, "^.*[^ \t]") or "" end
+end
+
+
 -- header fields up to the empty line; what was read stays with the reader, for
 -- whoever goes on when this was cancelled
 local function fields (reader, where)
@@ -157,14 +171,9 @@ local function fields (reader, where)
       reader.fields = nil
       return headers.new(names, values)
     end
-    if find(text, "[%z\1-\8\10-\31\127]") then
-      fail(reader, "an invalid byte in the header " .. quoted(text))
-    end
-    local name, value = match(text, "^([%w!#$%%&'*+.^_`|~-]+):[ \t]*(.*)$")
+    local name, value = field(reader, text)
     if name then
-      names[n + 1] = lower(name)
-      -- without the blanks behind it, which may be many
-      values[n + 1] = match(value, "^.*[^ \t]") or ""
+      names[n + 1], values[n + 1] = lower(name), value
     elseif n > 0 and find(text, "^[ \t]") then -- an old way to go on
       values[n] = values[n] .. " " .. (match(text, "^[ \t]*(.*[^ \t])") or "")
     else

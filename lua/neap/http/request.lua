@@ -105,7 +105,7 @@ end
 
 local function body_length (req)
   local text, body = request.header(req, "content-length"), req.body
-  request.drop(req, { ["content-length"] = true })
+  if text ~= nil then request.drop(req, { ["content-length"] = true }) end
   if type(body) == "string" then
     if text ~= nil and text ~= tostring(#body) then
       fail("headers", "'Content-Length' is %s, but the body has %d bytes", text,

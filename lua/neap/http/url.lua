@@ -21,6 +21,7 @@ end
 
 -- what is not ASCII, spaces, and signs that no URL has
 local function encoded (text)
+  if not text:find "[^%w/._-]" then return text end -- nearly always
   return (text:gsub("[^%w%-._~:/?#%[%]@!$&'()*+,;=%%|^{}]", function (char)
     return ("%%%02X"):format(char:byte())
   end))
@@ -29,6 +30,7 @@ end
 
 -- "/a/./b/../c/" -> "/a/c/"
 local function without_dots (path)
+  if not path:find("/.", 1, true) then return path end
   local parts = {}
   for part in path:gmatch "[^/]*/?" do -- "/", "a/", "./", ...
     if part == "../" or part == ".." then
