@@ -350,17 +350,27 @@ static int pass_on (lua_State *L, int upvalue) {
 }
 
 
+/* say that we are at it; it needs no memory */
+static void occupy (lua_State *L) {
+  lua_pushboolean(L, 1);
+  lua_rawseti(L, 1, SLOT_IN);
+}
+
+
 /* the socket, the number of bytes, the wire, and above these what was got:
    bytes, or nil and a word */
 static int received (lua_State *L) {
-  if (lua_rawgeti(L, 1, SLOT_IN) == LUA_TBOOLEAN &&
+  int waited = lua_rawgeti(L, 1, SLOT_IN) == LUA_TBOOLEAN;
+  int at_once = lua_touserdata(L, -1) == lua_touserdata(L, 3);
+  lua_pop(L, 1);
+  if ((waited || at_once) &&
       lua_rawlen(L, 4) == (lua_Unsigned)lua_tointeger(L, 2)) {
     lua_pushvalue(L, 3);
     lua_rawseti(L, 1, SLOT_IN);
     lua_settop(L, 4);
     return 1;
   }
-  lua_pop(L, 1);
+  if (at_once) occupy(L);
   lua_remove(L, 3);
   return pass_on(L, 2);
 }
@@ -369,23 +379,18 @@ static int received (lua_State *L) {
 static int quick_wake (lua_State *L, int status, lua_KContext t);
 
 
-/* what the kernel has, or the wait for it */
-static int quick_take (lua_State *L, Wire *w, Task *t, int wait_first) {
-  switch (wait_first ? 0 : take(L, w)) {
-    case 0: return wait(L, w, t, IO_READ, NEVER, quick_wake);
-    case -1: at_end(L);
-  }
-  return received(L);
-}
-
-
 static int quick_wake (lua_State *L, int status, lua_KContext ctx) {
   Wire *w = (Wire *)lua_touserdata(L, 3);
   Task *t = (Task *)ctx;
   const char *word = hindrance(w, t);
   (void)status;
-  if (word == NULL) return quick_take(L, w, t, 0);
-  refuse(L, word);
+  if (word != NULL)
+    refuse(L, word);
+  else
+    switch (take(L, w)) {
+      case 0: return wait(L, w, t, IO_READ, NEVER, quick_wake);
+      case -1: at_end(L);
+    }
   return received(L);
 }
 
@@ -404,9 +409,14 @@ static int quick_receive (lua_State *L) {
     lua_settop(L, 2);
     return sched_detour(L, S, S->current, quick_receive);
   }
-  lua_pushboolean(L, 1);
-  lua_rawseti(L, 1, SLOT_IN);
-  return quick_take(L, w, S->current, w->drained);
+  switch (w->drained ? 0 : take(L, w)) {
+    case 0:
+      loop_line(L, S, w->fd, IO_READ); /* which may raise, while nothing has */
+      occupy(L);                       /* changed */
+      return wait(L, w, S->current, IO_READ, NEVER, quick_wake);
+    case -1: at_end(L);
+  }
+  return received(L);
 }
 
 

@@ -119,7 +119,7 @@ describe("Redis", function ()
   end)
 
 
-  it("is talked to by a hundred of its clients at once", function ()
+  it("is talked to by a hundred of its clients at once #slow", function ()
     if redis == nil then return pending "there is no Redis client" end
     peers.run(function ()
       local function work (i)

@@ -471,6 +471,40 @@ describe("several tasks at one socket", function ()
   end))
 
 
+  it("receive numbers of bytes in turn, in however many pieces they come",
+    task(function ()
+      local a, b = pair()
+      local _ <close> = closing(a, b)
+      local got = {}
+      for i = 1, 3 do
+        neap.spawn(function () got[i] = b:receive(4) end)
+      end
+      settle()
+      for _, piece in ipairs { "ab", "cdef", "ghijklmn" } do
+        a:send(piece)
+        neap.sleep(0.001)
+      end
+      settle()
+      assert.same({ "abcd", "efgh", "ijkl" }, got)
+      assert.equal("mn", b:receive(2))
+    end))
+
+
+  it("set a timeout for each other", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    local first = neap.async(b.receive, b, 4)
+    settle()
+    b:settimeout(0.001)
+    a:send "1234"
+    assert.equal("1234", first:await())
+    assert.same({ nil, "timeout", "" }, { b:receive(4) })
+    b:settimeout(nil)
+    a:send "5678"
+    assert.equal("5678", b:receive(4))
+  end))
+
+
   it("send in turn, and what they send is not mixed", task(function ()
     local a, b = pair()
     local _ <close> = closing(a, b)

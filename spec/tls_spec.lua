@@ -184,7 +184,7 @@ describe("starttls", function ()
   end))
 
 
-  it("carries much in both directions at once", task(function ()
+  it("carries much in both directions at once #slow", task(function ()
     local data = ("0123456789abcdef"):rep(100000)
     with_server(function (sock)
       start_tls(sock)
@@ -274,7 +274,7 @@ describe("starttls", function ()
     end))
 
 
-  it("close never waits, however much is to be sent", task(function ()
+  it("close never waits, however much is to be sent #slow", task(function ()
     with_server(function (sock)
       start_tls(sock)
       neap.readable(sock)
