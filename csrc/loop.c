@@ -290,7 +290,8 @@ void loop_open (lua_State *L, Sched *S) {
   ev_timer_init(&loop->timer, on_time, 0., 0.);
   loop->mirror = -1;
   loop->mark = fork_mark();
-  S->pid = (int)getpid();
+  if (loop->mark != NULL && S->pid != (int)getpid())
+    *loop->mark = 0; /* there was a fork before: others are yet to notice it */
   S->loop = loop;
 }
 

@@ -201,6 +201,7 @@ int main (void) {
   test_fork_is_closed(0);
   test_fork_is_closed(1);
   test("fork_hears_its_own_signals");
+  test("fork_before_there_is_a_loop");
   test_no_stdio();
   test_threads();
   CHECK(open_descriptors() == before);

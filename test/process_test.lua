@@ -62,12 +62,13 @@ function programs.inherits_nothing ()
 end
 
 
--- Each process that hears the signal says so, and to the other it did not come.
-function programs.fork_hears_its_own_signals ()
+-- Each process that hears the signal says so, and to the other it did not
+-- come; 'prepare' is called with the task that waits for it, before the fork.
+local function fork_and_hear (prepare)
   neap.run(function ()
     local stream <close> = neap.os_signal "USR1"
     local reader = neap.async(stream.next, stream)
-    neap.sleep(0.001) -- it waits, in the loop
+    prepare(reader)
     local pid = host.fork()
     if pid == 0 then
       host.kill(0, SIGUSR1) -- before the loop knows of the fork
@@ -77,11 +78,24 @@ function programs.fork_hears_its_own_signals ()
       host.exit(ok and 9 or 1)
     end
     assert(host.wait(pid) == 9)
-    assert(reader:status() == "waiting")
     assert(not neap.move_on_after(0.002, reader.await, reader))
+    assert(reader:status() == "waiting")
     host.kill(0, SIGUSR1)
     assert(reader:await() == "USR1")
   end)
+end
+
+
+function programs.fork_hears_its_own_signals ()
+  fork_and_hear(function (reader)
+    repeat neap.sleep(0) until reader:status() == "waiting"
+    neap.sleep(0.001) -- so that the loop waits for it
+  end)
+end
+
+
+function programs.fork_before_there_is_a_loop ()
+  fork_and_hear(function () return end)
 end
 
 
