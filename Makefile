@@ -245,7 +245,8 @@ FIXED := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 tsan: ## run the C programs with threads under gcc's thread sanitizer
 	$(SETUP) build asan
 	@$(MAKE) -s BUILD=build/tsan CC=gcc CFLAGS='-g -O1 -fsanitize=thread' hosts
-	@for program in test/host_test test/states_test examples/embed/threads; do \
+	@for program in test/host_test test/process_test test/states_test \
+	    examples/embed/threads; do \
 	  echo "tsan $$program" && \
 	  TSAN_OPTIONS=halt_on_error=1 $(FIXED) build/tsan/$$program >/dev/null || \
 	  exit 1; \

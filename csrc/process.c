@@ -31,7 +31,12 @@
 #include "rooms.h"
 #include "signals.h"
 
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#define environ (*_NSGetEnviron())
+#else
 extern char **environ;
+#endif
 
 typedef struct Child {
   pid_t pid;

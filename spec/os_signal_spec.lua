@@ -32,7 +32,7 @@ local function pending (stream)
 end
 
 
-describe("os_signal", function ()
+describe("os_signal #slow", function ()
 
   it("gives the signal's name each time that it comes", task(function ()
     local n = 0

@@ -1,4 +1,5 @@
---- process: real programs, with the real clock.
+--- process: real programs, with the real clock. (Slow under valgrind, which
+-- gets to see test/process_test.c.)
 
 local neap = require "neap"
 local support = require "spec.support"
@@ -70,7 +71,7 @@ local function await_death (pid)
 end
 
 
-describe("process", function ()
+describe("process #slow", function ()
 
   local open
 

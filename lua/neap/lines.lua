@@ -8,34 +8,25 @@
 local args = require "neap.args"
 local core = require "neap.core"
 
-local concat, find, sub = table.concat, string.find, string.sub
+local byte, find, sub = string.byte, string.find, string.sub
+local concat = table.concat
 local stream_of, take_over = core.internal.stream_of, core.internal.take_over
 
+local CR <const> = 13
 
--- without the CR of a CR LF
-local function strip (line)
-  if sub(line, -1) == "\r" then return sub(line, 1, -2) end
+
+-- what there is of a line, without the CR of a CR LF
+local function whole (reader)
+  local line = concat(reader.pieces, "", 1, reader.n)
+  reader.n, reader.pieces = 0, {}
+  if byte(line, -1) == CR then return sub(line, 1, -2) end
   return line
 end
 
 
--- the rest of the text, when no more comes
-local function last (reader)
-  if reader.n == 0 then return nil end
-  local line = concat(reader.pieces, "", 1, reader.n)
-  reader.n = 0
-  if line ~= "" then return strip(line) end
-end
-
-
--- what the next line still lacks is `piece`
-local function complete (reader, piece)
-  if reader.n == 0 then return strip(piece) end
+local function keep (reader, piece)
   reader.n = reader.n + 1
   reader.pieces[reader.n] = piece
-  local line = concat(reader.pieces, "", 1, reader.n)
-  reader.n, reader.pieces = 0, {}
-  return strip(line)
 end
 
 
@@ -51,15 +42,17 @@ function Lines.__call (reader)
     local at = find(text, "\n", from, true)
     if at ~= nil then
       reader.from = at + 1
-      return complete(reader, sub(text, from, at - 1))
+      if reader.n == 0 then
+        if byte(text, at - 1) == CR and at > from then at = at - 1 end
+        return sub(text, from, at - 1)
+      end
+      keep(reader, sub(text, from, at - 1))
+      return whole(reader)
     end
-    if from <= #text then
-      reader.n = reader.n + 1
-      reader.pieces[reader.n] = sub(text, from)
-    end
+    if from <= #text then keep(reader, sub(text, from)) end
     reader.text, reader.from = "", 1
     text = reader.stream()
-    if text == nil then return last(reader) end
+    if text == nil then return reader.n > 0 and whole(reader) or nil end
     if type(text) ~= "string" then
       error(("bad item for 'lines' (must be a string, got %s)"):format(
         tostring(text)), 0)

@@ -475,7 +475,9 @@ end
 -- Its ends of pipes are streams: `process.stdout` and `process.stderr` give
 -- what it writes, piece by piece (`process.stdout:lines()` line by line), at
 -- the consumer's pace; `process.stdin:write(data)` is its input. They can be
--- read and written after its end, and by any task. Only the descriptors 0, 1
+-- read and written after its end, and by any task. Leaving a loop over
+-- `process.stdout` itself leaves it open, for another loop, until it is closed;
+-- leaving one over `process.stdout:lines()` closes it. Only the descriptors 0, 1
 -- and 2 are open in it; signals have their default effect, but those stay
 -- ignored that were ignored when this program was started. Does not suspend.
 -- @tparam table argv the program and its arguments: strings. A program whose
