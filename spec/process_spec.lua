@@ -692,6 +692,32 @@ describe("process #slow", function ()
     end))
 
 
+    it("its pipes are closed at once, whoever has their streams",
+      task(function ()
+        collectgarbage "stop"
+        local before = descriptors()
+        local p
+        neap.scope(function (scope)
+          p = ready(READY)
+          scope:cancel()
+        end)
+        assert.equal(before, descriptors())
+        collectgarbage "restart"
+        assert.is_nil(p.stdout:next())
+        assert.equal("ClosedError", error_of(p.stdin.write, p.stdin, "x").name)
+      end))
+
+
+    it("when it has just ended: its exit code stays", task(function ()
+      local controller = neap.abort_controller()
+      local p = process({ "true" }, { signal = controller.signal })
+      neap.sleep(0)
+      repeat until not is_alive(p.pid)
+      controller:abort "too late"
+      assert.equal(0, p:wait())
+    end))
+
+
     it("by its own signal: wait raises the reason, its scope goes on",
       task(function ()
         local controller = neap.abort_controller()
@@ -747,6 +773,37 @@ describe("process #slow", function ()
       end)
       await_death(pid)
     end))
+
+
+    it("that gets TERM, and the grace to end", task(function ()
+      local p = sh([[
+        (trap 'echo bye; exit' TERM; sleep 60 & echo ready; wait) &
+        read line]], { group = true, grace = 0.3 })
+      local lines, input = p.stdout:lines(), p.stdin
+      assert.equal("ready", lines:next())
+      input:write "\n"
+      assert.equal(0, p:wait())
+      assert.same({ "bye" }, list(lines))
+    end))
+
+
+    it("also when it is cancelled, and its leader ends first",
+      task(function ()
+        local file = io.tmpfile()
+        neap.scope(function (scope)
+          local p = sh([[
+            work () { i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done; }
+            (trap 'work; echo bye; exit' TERM
+              sleep 60 & echo ready >&2; wait) &
+            read line]], { group = true, grace = 0.5, stdout = file })
+          assert.is_table(p.stdin)
+          assert.equal("ready\n", p.stderr:next())
+          scope:cancel()
+        end)
+        file:seek "set"
+        assert.equal("bye\n", file:read "a")
+        file:close()
+      end))
 
 
     it("a cancel ends all of it", task(function ()

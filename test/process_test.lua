@@ -58,6 +58,11 @@ function programs.inherits_nothing ()
     }
     assert(neap.process({ "sh", "-c", "exit 3" }, inherit):wait() == 3)
     assert(neap.process({ "cat" }, inherit):wait() == 1) -- it has no stdin
+    -- the pipe that a failure is told through has one of these numbers
+    local null = { stdin = "null", stdout = "null", stderr = "null" }
+    assert(neap.process({ "sh", "-c", "exit 3" }, null):wait() == 3)
+    local ok, message = pcall(neap.process, { "no-such-program" }, null)
+    assert(not ok and message:find "cannot run 'no%-such%-program': No such")
   end)
 end
 

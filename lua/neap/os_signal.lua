@@ -17,7 +17,6 @@ local Signals = {
 
 function Signals.__call (source)
   local listener = source.listener
-  core.checkpoint()
   while not listener:take() do readable(listener) end
   return source.name
 end

@@ -271,13 +271,24 @@ local function await_end (process)
 end
 
 
--- What the leader of a group has left behind ends, too.
+local SIGTERM <const> = internal.signal_number "TERM"
+local SIGKILL <const> = internal.signal_number "KILL"
+
+-- ask it to end, once: some programs take it as an order if asked again
+local function ask_to_end (process)
+  if process.asked_to_end then return end
+  process.asked_to_end = true
+  process.child:signal(SIGTERM)
+end
+
+
+-- what the leader of a group has left behind ends, too
 local function end_group (process, deadline)
   local child = process.child
-  if not child:signal(internal.signal_number "TERM") then return end
+  ask_to_end(process)
   while child:signal(0) do
     if now() >= deadline then
-      child:signal(internal.signal_number "KILL")
+      child:signal(SIGKILL)
       return
     end
     sleep(GROUP_POLL)
@@ -287,11 +298,11 @@ end
 
 -- in a shield: ask it to end, then make it
 local function stop (process)
-  local child, deadline = process.child, now() + process.grace
+  local deadline = now() + process.grace
   if not process.is_over then
-    child:signal(internal.signal_number "TERM")
+    ask_to_end(process)
     if not move_on_after(process.grace, await_end, process) then
-      child:signal(internal.signal_number "KILL")
+      process.child:signal(SIGKILL)
       await_end(process)
     end
   end
@@ -477,9 +488,12 @@ end
 -- the consumer's pace; `process.stdin:write(data)` is its input. They can be
 -- read and written after its end, and by any task. Leaving a loop over
 -- `process.stdout` itself leaves it open, for another loop, until it is closed;
--- leaving one over `process.stdout:lines()` closes it. Only the descriptors 0, 1
--- and 2 are open in it; signals have their default effect, but those stay
--- ignored that were ignored when this program was started. Does not suspend.
+-- leaving one over `process.stdout:lines()` closes it. When its scope is
+-- cancelled, all are closed.
+--
+-- Only the descriptors 0, 1 and 2 are open in it. Signals have their default
+-- effect, but those stay ignored that were ignored when this program was
+-- started. Does not suspend.
 -- @tparam table argv the program and its arguments: strings. A program whose
 -- name has no slash is looked for in the folders of its `PATH`; a relative one
 -- with a slash is below its `cwd`
@@ -530,6 +544,7 @@ local function process (argv, options)
     signal = signal,
     aborted = false, -- it was killed because of the signal; 'reason' says why
     discarded = false, -- somebody has waited without having read
+    asked_to_end = false, -- by the owner
   }, Process)
   internal.own(own, made).name = made.name
   local child, message = start(made,
