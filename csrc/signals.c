@@ -211,7 +211,6 @@ static void end (Sched *S, Listener *x) {
   leave(x);
   x->sig = 0;
   line_leave(&S->signals, &x->link);
-  loop_forget(S, x->pipe[0]);
   close(x->pipe[0]);
   close(x->pipe[1]);
 }
@@ -267,11 +266,15 @@ static int s_take (lua_State *L) {
 
 /* listener:close() */
 static int s_close (lua_State *L) {
-  end(sched_of(L), check_listener(L));
+  Sched *S = sched_of(L);
+  Listener *x = check_listener(L);
+  if (x->sig != 0) loop_forget(S, x->pipe[0]);
+  end(S, x);
   return 0;
 }
 
 
+/* nobody waits for it, or the state is closed, and with it who does */
 static int s_gc (lua_State *L) {
   end(sched_of(L), (Listener *)lua_touserdata(L, 1));
   return 0;

@@ -230,6 +230,15 @@ describe("os_signal #slow", function ()
   end)
 
 
+  it("a state that is closed ends who waits, in silence", function ()
+    assert.equal("", support.printed_by [[
+      local stream = neap.os_signal "USR1"
+      neap.spawn(function () stream:next() end)
+      for _ = 1, 3 do neap.step() end
+    ]])
+  end)
+
+
   it("a signal that was ignored is so again", function ()
     run(function ()
       local out = neap.process({ "env", "--ignore-signal=HUP",
