@@ -100,13 +100,15 @@ if arg[1] then return serve(server) end
 
 neap.spawn(serve, server)
 neap.scope(function (scope)
+  local last
   for _, who in ipairs {
     { "Ada", "Carl has come", "hello" },
     { "Bea", "Ada: hello", "hello, Ada" },
     { "Carl", "Bea: hello, Ada", "bye" },
   } do
+    while last and not guests[last] do neap.sleep(0.001) end -- one by one
     scope:spawn(guest, port, table.unpack(who))
-    while guests[who[1]] == nil do neap.sleep(0.001) end
+    last = who[1]
   end
 end)
 server:close()
