@@ -109,7 +109,7 @@ VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full \
   --child-silent-after-fork=yes
 
 # one step of 'make check' each, after 'make test', in this order
-CHECKS = lint warnings examples nomem asan tsan memcheck docs rock
+CHECKS = lint warnings examples nomem fuzz asan tsan memcheck docs rock
 
 # 'make V=1' shows the commands
 say = $(if $(V),,@echo '$1 ($(CC) $(CFLAGS))'; )
@@ -204,7 +204,7 @@ run-test:
 	@$(TEST) tools/test.sh $(SPECS)
 
 check: ## everything that CI runs
-	@set -e; for step in test $(CHECKS); do $(MAKE) $$step; done
+	@set -e; export CI=true; for step in test $(CHECKS); do $(MAKE) $$step; done
 
 lint: ## check style, and that rockspec and docs/api.md are up to date
 	$(SETUP) lint
@@ -232,6 +232,12 @@ asan: ## run the specs with gcc's address and undefined sanitizers
 run-asan:
 	@$(TEST) WRAP="$(PRELOAD)" tools/test.sh $(SPECS)
 
+gcstress: ## run the specs while Lua's collector never rests, both its kinds
+	$(SETUP) build test
+	@$(MAKE) -s all hosts
+	@NEAP_GC=incremental $(MAKE) run-test SPECS='--exclude-tags=slow $(SPECS)'
+	@NEAP_GC=generational $(MAKE) run-test SPECS='--exclude-tags=slow $(SPECS)'
+
 memcheck: ## run the specs under valgrind, without those tagged #slow
 	$(SETUP) build test memcheck
 	@$(MAKE) -s BUILD=build/debug CFLAGS='-g -O1 -DNEAP_DEBUG' all hosts run-memcheck
@@ -241,6 +247,26 @@ run-memcheck:
 
 # gcc's thread sanitizer wants addresses where older kernels put them
 FIXED := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+# Lua's own sources with its assertions in: every misuse of its API is caught
+STRICT = $(CURDIR)/build/apicheck/lua
+STRICT_SRC = $(filter-out %/lua.c %/luac.c,$(wildcard $(STRICT)/src/*.c))
+STRICT_FLAGS = -g -O1 -fPIC -DLUA_USE_LINUX -DLUA_USE_APICHECK -DLUAI_ASSERT
+
+apicheck: ## run the specs on a Lua that checks how its API is used
+	$(SETUP) build test
+	@tools/lua-source.sh $(STRICT)
+	@$(MAKE) -s $(STRICT)/lua
+	@$(MAKE) -s BUILD=build/apicheck CFLAGS='-g -O1 -DNEAP_DEBUG' \
+	  LUA=$(STRICT)/lua LUA_INCDIR=$(STRICT)/src \
+	  LUA_LIBS='$(STRICT)/liblua.a -ldl' all hosts run-test
+
+$(STRICT)/liblua.a: $(STRICT_SRC)
+	cd $(STRICT) && $(CC) $(STRICT_FLAGS) -c $(STRICT_SRC) && \
+	  rm -f $@ && ar rcs $@ *.o
+
+$(STRICT)/lua: $(STRICT)/liblua.a
+	$(CC) $(STRICT_FLAGS) -rdynamic -o $@ $(STRICT)/src/lua.c $< -ldl -lm
 
 tsan: ## run the C programs with threads under gcc's thread sanitizer
 	$(SETUP) build asan
@@ -264,6 +290,33 @@ $(BUILD)/nomem: test/nomem.c $(OBJ)
 run-nomem: $(BUILD)/nomem
 	$(RUN_ENV) $(BUILD)/nomem $(NOMEM) test/nomem.lua \
 	  $(sort $(wildcard test/nomem/*.lua))
+
+# ten minutes, or fewer where all is checked; what is found goes to build/fuzz
+FUZZ_TIME ?= $(if $(CI),40,600)
+FUZZ = -detect_leaks=0 -max_len=400 -timeout=20 -rss_limit_mb=2000 -artifact_prefix=build/fuzz/
+
+fuzz: ## look for bytes that break something (FUZZ_TIME: so many seconds)
+	$(SETUP) build warnings fuzz
+	@$(MAKE) -s BUILD=build/fuzz CC=clang \
+	  CFLAGS='$(SANITIZE) -fsanitize=fuzzer-no-link' run-fuzz
+
+$(BUILD)/fuzz: test/fuzz.c $(LIB)
+	$(call say,build $@)$(CC) $(C_FLAGS) -fsanitize=fuzzer -iquote csrc \
+	  $(LDFLAGS) -o $@ $< $(LIB) $(LUA_LIBS) $(LIBS) -lm $(HOST)
+
+run-fuzz: $(BUILD)/fuzz
+	@mkdir -p build/fuzz/found
+	$(BUILD)/fuzz $(FUZZ) -max_total_time=$(FUZZ_TIME) -print_final_stats=1 \
+	  -verbosity=0 build/fuzz/found test/corpus
+
+# test/corpus anew: a small set of programs that reaches as much
+corpus: $(BUILD)/fuzz
+	@rm -rf build/fuzz/merged && mkdir -p build/fuzz/merged
+	$(BUILD)/fuzz $(FUZZ) -use_counters=0 -set_cover_merge=1 \
+	  build/fuzz/merged test/corpus build/fuzz/found
+	@rm -rf test/corpus && mkdir test/corpus
+	@for f in build/fuzz/merged/*; do \
+	  cp $$f test/corpus/$$(basename $$f | cut -c 1-8); done
 
 examples: ## run every example that has an 'example-test:' line
 	$(SETUP) build examples
@@ -387,6 +440,7 @@ clean: ## remove what was built
 	rm -rf build
 
 .PHONY: all lib help setup hosts other-hosts demo run-demo test run-test check lint run-lint \
-  warnings asan run-asan tsan memcheck run-memcheck nomem run-nomem examples \
+  warnings asan run-asan tsan gcstress apicheck memcheck run-memcheck nomem run-nomem \
+  fuzz run-fuzz corpus examples \
   run-examples bench run-bench rock run-rock install uninstall docs run-docs \
   rockspec format print-paths print-config print-checks clean

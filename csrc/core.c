@@ -32,6 +32,7 @@ int luaopen_neap_core (lua_State *L) {
   clock_openlib(L);
   run_openlib(L);
   dump_openlib(L);
+  check_openlib(L);
   io_openlib(L);
   semaphore_openlib(L);
   limiter_openlib(L);

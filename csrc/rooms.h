@@ -13,6 +13,7 @@
 HIDDEN_BEGIN
 
 void channel_openlib (lua_State *L);
+void check_openlib (lua_State *L);
 void coroutine_openlib (lua_State *L);
 void event_openlib (lua_State *L);
 void fd_openlib (lua_State *L);

@@ -17,4 +17,15 @@ if not pcall(require, "system") then
   }
 end
 
+-- NEAP_GC=incremental: a little of a collection with every allocation, one
+-- after the other without a pause; generational: a young one as often as can be
+local mode = os.getenv "NEAP_GC"
+if mode == "incremental" then
+  collectgarbage("incremental", 0, 400, 4)
+elseif mode == "generational" then
+  collectgarbage("generational", 1, 1)
+elseif mode then
+  error(("bad NEAP_GC '%s'"):format(mode), 0)
+end
+
 require "busted.runner" { standalone = false }

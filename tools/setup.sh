@@ -2,7 +2,7 @@
 # Install what a job needs and this machine lacks; nothing else.
 #
 #   tools/setup.sh JOB...    jobs: build demo test examples lint warnings asan
-#                            memcheck docs rock, and check for all of them
+#                            fuzz memcheck docs rock, and check for all of them
 #
 # Every need is found out by trying it (a header compiles, a module loads), so
 # it does not matter where it came from, and when all is there this takes a
@@ -27,11 +27,12 @@ needs_of () {
     lint) echo lua luacheck clang-format shellcheck ;;
     warnings) echo gcc clang ;;
     asan) echo gcc ;;
+    fuzz) echo clang fuzzer ;;
     memcheck) echo valgrind ;;
     docs) echo lua ldoc cmark-gfm ;;
     rock) echo lua socket luarocks ;;
-    check) for job in build test examples lint warnings asan memcheck docs \
-             rock; do needs_of "$job"; done ;;
+    check) for job in build test examples lint warnings asan fuzz memcheck \
+             docs rock; do needs_of "$job"; done ;;
     *) echo "setup.sh: unknown job '$1'" >&2; return 1 ;;
   esac
 }
@@ -59,9 +60,21 @@ has () {
     copas | lua-http) test "$(uname -s)" = Darwin || # plain Lua, of Debian
       ls /usr/share/lua/5.[13]/"${1#lua-}"* ;;
     sdl2) command -v sdl2-config ;;
+    fuzzer) { echo '#include <stddef.h>'
+              echo 'int LLVMFuzzerTestOneInput (const char *p, size_t n);'
+              echo 'int LLVMFuzzerTestOneInput (const char *p, size_t n)'
+              echo '{ return p == NULL && n == 1; }'
+            } | clang -fsanitize=fuzzer,address -xc - -o "$probe" ;;
     screen) command -v xvfb-run && command -v xauth ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
+}
+
+# of the clang that is there, or would be installed
+clang_version () {
+  { clang -dumpversion || apt-cache depends clang |
+    sed -n 's/.*Depends: clang-\([0-9]\)/\1/p'; } 2>/dev/null |
+    sed 's/\..*//;1q'
 }
 
 # a need's name in: Debian and Ubuntu, Homebrew (rock: not a formula)
@@ -82,6 +95,7 @@ package () {
     cc:apt | gcc:apt) echo gcc libc6-dev ;;
     cxx:apt) echo g++ ;;
     sdl2:apt) echo libsdl2-dev ;;
+    fuzzer:apt) echo "libclang-rt-$(clang_version)-dev" ;;
     screen:apt) echo xvfb xauth ;;
     headers:brew | lua:brew) echo lua@5.4 ;;
     clang-format:brew | shellcheck:brew | luarocks:brew | libev:brew | gcc:brew | sdl2:brew | \
