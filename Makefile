@@ -268,6 +268,26 @@ $(STRICT)/liblua.a: $(STRICT_SRC)
 $(STRICT)/lua: $(STRICT)/liblua.a
 	$(CC) $(STRICT_FLAGS) -rdynamic -o $@ $(STRICT)/src/lua.c $< -ldl -lm
 
+# conditions (MC/DC) are counted from clang 19 on
+LLVM ?= 19
+COVERAGE = -g -O1 -fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc
+COVERED = $(SO) $(HOST_TESTS) $(BUILD)/nomem
+
+coverage: ## what of csrc/ specs and tests reach: lines, branches, conditions
+	@LLVM=$(LLVM) $(RUN_ENV) MAKE='$(MAKE)' tools/setup.sh build test coverage
+	@$(MAKE) -s BUILD=build/coverage CC=clang-$(LLVM) CFLAGS='$(COVERAGE)' \
+	  all hosts build/coverage/nomem run-coverage
+
+run-coverage:
+	@rm -f $(BUILD)/*.profraw
+	@export LLVM_PROFILE_FILE=$(CURDIR)/$(BUILD)/%4m.profraw; \
+	  $(MAKE) run-test; $(MAKE) run-nomem >/dev/null
+	llvm-profdata-$(LLVM) merge -sparse -o $(BUILD)/all.profdata \
+	  $(BUILD)/*.profraw
+	llvm-cov-$(LLVM) report -show-region-summary=0 -show-mcdc-summary \
+	  -instr-profile=$(BUILD)/all.profdata $(firstword $(COVERED)) \
+	  $(patsubst %,-object %,$(wordlist 2,99,$(COVERED))) csrc
+
 tsan: ## run the C programs with threads under gcc's thread sanitizer
 	$(SETUP) build asan
 	@$(MAKE) -s BUILD=build/tsan CC=gcc CFLAGS='-g -O1 -fsanitize=thread' hosts
@@ -317,6 +337,9 @@ corpus: $(BUILD)/fuzz
 	@rm -rf test/corpus && mkdir test/corpus
 	@for f in build/fuzz/merged/*; do \
 	  cp $$f test/corpus/$$(basename $$f | cut -c 1-8); done
+
+soak: all ## a year of a server's days, with flat memory (DAYS: so many)
+	@$(RUN) test/soak.lua $(DAYS)
 
 examples: ## run every example that has an 'example-test:' line
 	$(SETUP) build examples
@@ -441,6 +464,6 @@ clean: ## remove what was built
 
 .PHONY: all lib help setup hosts other-hosts demo run-demo test run-test check lint run-lint \
   warnings asan run-asan tsan gcstress apicheck memcheck run-memcheck nomem run-nomem \
-  fuzz run-fuzz corpus examples \
+  fuzz run-fuzz corpus soak coverage run-coverage examples \
   run-examples bench run-bench rock run-rock install uninstall docs run-docs \
   rockspec format print-paths print-config print-checks clean

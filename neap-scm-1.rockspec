@@ -40,6 +40,7 @@ build = {
         "csrc/abortlib.c",
         "csrc/args.c",
         "csrc/channel.c",
+        "csrc/check.c",
         "csrc/clock.c",
         "csrc/core.c",
         "csrc/coroutine.c",

@@ -2,7 +2,8 @@
 # Install what a job needs and this machine lacks; nothing else.
 #
 #   tools/setup.sh JOB...    jobs: build demo test examples lint warnings asan
-#                            fuzz memcheck docs rock, and check for all of them
+#                            fuzz memcheck coverage docs rock, and check for
+#                            all that CI runs
 #
 # Every need is found out by trying it (a header compiles, a module loads), so
 # it does not matter where it came from, and when all is there this takes a
@@ -28,6 +29,7 @@ needs_of () {
     warnings) echo gcc clang ;;
     asan) echo gcc ;;
     fuzz) echo clang fuzzer ;;
+    coverage) echo "clang-${LLVM:-19} llvm-cov-${LLVM:-19} profiling" ;;
     memcheck) echo valgrind ;;
     docs) echo lua ldoc cmark-gfm ;;
     rock) echo lua socket luarocks ;;
@@ -60,6 +62,9 @@ has () {
     copas | lua-http) test "$(uname -s)" = Darwin || # plain Lua, of Debian
       ls /usr/share/lua/5.[13]/"${1#lua-}"* ;;
     sdl2) command -v sdl2-config ;;
+    profiling) { echo 'int main (void) { return 0; }'
+               } | "clang-${LLVM:-19}" -fprofile-instr-generate \
+                 -fcoverage-mapping -xc - -o "$probe" ;;
     fuzzer) { echo '#include <stddef.h>'
               echo 'int LLVMFuzzerTestOneInput (const char *p, size_t n);'
               echo 'int LLVMFuzzerTestOneInput (const char *p, size_t n)'
@@ -96,6 +101,8 @@ package () {
     cxx:apt) echo g++ ;;
     sdl2:apt) echo libsdl2-dev ;;
     fuzzer:apt) echo "libclang-rt-$(clang_version)-dev" ;;
+    llvm-cov-*:apt) echo "llvm-${1#llvm-cov-}" ;;
+    profiling:apt) echo "libclang-rt-${LLVM:-19}-dev" ;;
     screen:apt) echo xvfb xauth ;;
     headers:brew | lua:brew) echo lua@5.4 ;;
     clang-format:brew | shellcheck:brew | luarocks:brew | libev:brew | gcc:brew | sdl2:brew | \
