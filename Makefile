@@ -281,7 +281,7 @@ coverage: ## what of csrc/ specs and tests reach: lines, branches, conditions
 run-coverage:
 	@rm -f $(BUILD)/*.profraw
 	@export LLVM_PROFILE_FILE=$(CURDIR)/$(BUILD)/%4m.profraw; \
-	  $(MAKE) run-test; $(MAKE) run-nomem >/dev/null
+	  WRAP=env $(MAKE) run-test; $(MAKE) run-nomem >/dev/null
 	llvm-profdata-$(LLVM) merge -sparse -o $(BUILD)/all.profdata \
 	  $(BUILD)/*.profraw
 	llvm-cov-$(LLVM) report -show-region-summary=0 -show-mcdc-summary \

@@ -3,10 +3,10 @@
 --
 --   soak.lua [DAYS]     by default 365
 --
--- Requests come day and night, are limited, cached, retried, timed out and
--- cancelled; jobs run on tickers; consumers read from channels; sessions open,
--- idle for hours, and end. All of it in one run of one scheduler: what a request
--- leaves behind would be there a million times.
+-- Requests come day and night, are limited, retried, timed out and cancelled;
+-- jobs run on tickers; consumers read from a channel; sessions open, idle for
+-- hours, and end. All of it in one run of one scheduler: what a request leaves
+-- behind would be there a million times.
 
 local neap = require "neap"
 
