@@ -9,8 +9,8 @@
 --
 -- A run of everything writes bench/results/; one of chosen workloads only
 -- prints. `tasks` stands for all of tasks/1000, tasks/10000 and so on; those of
--- a million take seconds, and are measured in few rounds. `--quick` does
--- everything once and small, to see that it runs.
+-- a million take seconds, and are measured in the first round only. `--quick`
+-- does everything once and small, to see that it runs.
 
 local here = arg[0]:match "^(.-)[^/]*$"
 package.path = here .. "?.lua;" .. package.path
@@ -22,7 +22,7 @@ local report = require "report"
 local LUA = arg[-1] or "lua5.4"
 local PYTHON = os.getenv "PYTHON" or "python3"
 local TOO_LONG = 20 -- seconds that a loop may take, as far as one can guess
-local LARGE, ROUNDS_OF_LARGE = 1000000, 2
+local LARGE, ROUNDS_OF_LARGE = 1000000, 1
 
 -- programs that are not in Lua
 local others = {
@@ -143,6 +143,7 @@ end
 local run = {
   workloads = wanted, programs = present, missing = missing,
   samples = samples, rounds = rounds, lua = LUA, load_before = load_before,
+  arguments = #arg > 0 and (" BENCH='%s'"):format(table.concat(arg, " ")) or "",
 }
 
 if complete then
