@@ -29,13 +29,15 @@ describe("a peer of neap.socket", function ()
         io.stdout:flush()
         local client = server:accept()
         client:send "half an ans"
+        print "sent"
+        io.stdout:flush()
         client:receive "*a"]]
       local server <close> = peers.start(("%s -e '%s'"):format(
         os.getenv "LUA" or "lua5.4", script:gsub("'", [['\'']])))
       local sock <close> = assert(socket.connect("127.0.0.1",
         server:line "(%d+)"))
       local answer = neap.async(function () return { sock:receive() } end)
-      neap.sleep(0.005)
+      server:line "sent"
       server:stop()
       assert.same({ nil, "closed", "half an ans" }, answer:await())
       assert.is_nil((socket.connect("127.0.0.1", free_port())))
