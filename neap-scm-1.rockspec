@@ -39,6 +39,7 @@ build = {
         "csrc/abort.c",
         "csrc/abortlib.c",
         "csrc/args.c",
+        "csrc/cancel.c",
         "csrc/channel.c",
         "csrc/check.c",
         "csrc/clock.c",
