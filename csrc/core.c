@@ -30,6 +30,7 @@ int luaopen_neap_core (lua_State *L) {
   error_openlib(L);
   scope_openlib(L);
   clock_openlib(L);
+  chance_openlib(L);
   run_openlib(L);
   dump_openlib(L);
   check_openlib(L);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "abort.h"
+#include "chance.h"
 #include "error.h"
 #include "generator.h"
 #include "loop.h"
@@ -259,7 +260,10 @@ static void look_around (Sched *S, lua_State *L) {
 
 /* one round without a look at the world */
 static int run_ready (Sched *S, lua_State *L, double until) {
-  if (S->now.first == NULL) line_append(&S->now, &S->next);
+  if (S->now.first == NULL) {
+    line_append(&S->now, &S->next);
+    if (S->chance != NULL) chance_shuffle(S, &S->now);
+  }
   while (S->now.first != NULL) {
     Task *t = owner_of(S->now.first, Task, link);
     line_leave(&S->now, &t->link);
@@ -286,9 +290,12 @@ void sched_rounds (Sched *S, lua_State *L) {
 }
 
 
-static void fire (Sched *S, lua_State *L) {
+/* one of those that are due first; set before timer number 'end' */
+static void fire (Sched *S, lua_State *L, uint64_t end) {
   Timer *timer = heap_first(&S->heap);
-  switch (heap_first_type(&S->heap)) {
+  if (S->chance != NULL)
+    timer = heap_tie(&S->heap, end, chance_choose(S, heap_ties(&S->heap, end)));
+  switch (timer_type(&S->heap, timer)) {
     case TIMER_TASK:
       sched_wake(S, owner_of(timer, Task, timer), WHY_TIME);
       break;
@@ -306,7 +313,7 @@ void sched_fire (Sched *S, lua_State *L, double until) {
   uint64_t end = S->heap.seq;
   while (S->heap.n > 0 && heap_earliest(&S->heap) <= until &&
          heap_first_seq(&S->heap) < end)
-    fire(S, L);
+    fire(S, L, end);
 }
 
 
@@ -452,6 +459,7 @@ static int sched_gc (lua_State *L) {
     sched_alloc(S, s, sizeof(Scope), 0);
   }
   strand_free_spares(S);
+  chance_free(S);
   task_free_all(S);
   if (S->host != NULL) sched_alloc(S, S->host, sizeof(Scope), 0);
   if (S->roots != NULL) sched_alloc(S, S->roots, sizeof(Scope), 0);

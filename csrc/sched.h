@@ -28,6 +28,7 @@
 typedef struct Sched Sched;
 typedef struct Task Task;
 typedef struct Scope Scope;
+typedef struct Chance Chance;
 typedef struct Loop Loop;
 typedef struct Offload Offload;
 
@@ -155,6 +156,7 @@ struct Sched {
   Line now;         /* ready in this round */
   Line next;        /* ready for the next round */
   Line settled;     /* waiting until nobody is ready */
+  Chance *chance;   /* whose turn it is when nothing says, or NULL */
   Line frame;       /* waiting for the host's next step */
   Heap heap;        /* all deadlines */
   uint32_t alarms;  /* ... of them those of signals, which nobody may hear */

@@ -69,6 +69,40 @@ void timer_clear (Heap *h, Timer *t) {
 }
 
 
+/*
+** Those that are due with the first are a part of the tree that hangs together,
+** at its top. Visits the part below 'i'; '*k' counts down, and where it is 0
+** stands the one that is returned; '*types' gets the types of those before.
+*/
+static Timer *walk (const Heap *h, uint32_t i, uint64_t end, uint32_t *k,
+                    int *types) {
+  uint32_t c;
+  Timer *found = NULL;
+  if (i > h->n || h->entry[i].at > h->entry[1].at ||
+      h->entry[i].key >> 2 >= end)
+    return NULL;
+  if ((*k)-- == 0) return h->entry[i].timer;
+  *types |= 1 << (h->entry[i].key & 3);
+  for (c = 4 * i - 2; c < 4 * i + 2 && found == NULL; c++)
+    found = walk(h, c, end, k, types);
+  return found;
+}
+
+
+uint32_t heap_ties (const Heap *h, uint64_t end) {
+  uint32_t k = UINT32_MAX;
+  int types = 0;
+  walk(h, 1, end, &k, &types);
+  return types == 1 << TIMER_TASK ? 1 : UINT32_MAX - k;
+}
+
+
+Timer *heap_tie (const Heap *h, uint64_t end, uint32_t k) {
+  int types = 0;
+  return walk(h, 1, end, &k, &types);
+}
+
+
 static int resize (Heap *h, HeapAlloc alloc, void *ud, uint32_t size) {
   size_t old = h->entry == NULL ? 0 : (h->size + 1) * sizeof(Entry);
   void *p = alloc(ud, h->entry, old, (size + 1) * sizeof(Entry));

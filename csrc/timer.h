@@ -59,7 +59,14 @@ void timer_clear (Heap *h, Timer *t);
 #define heap_earliest(h) ((h)->entry[1].at)
 #define heap_first(h) ((h)->entry[1].timer)
 #define heap_first_seq(h) ((h)->entry[1].key >> 2)
-#define heap_first_type(h) ((TimerType)((h)->entry[1].key & 3))
+#define timer_type(h, t) ((TimerType)((h)->entry[*(t)].key & 3))
+
+/* how many are due with the first, of those set before number 'end'; 1 if all
+   of them only wake tasks, for these take turns anyway */
+uint32_t heap_ties (const Heap *h, uint64_t end);
+
+/* the k-th of them, in an order of the heap's own */
+Timer *heap_tie (const Heap *h, uint64_t end, uint32_t k);
 
 HIDDEN_END
 

@@ -165,6 +165,9 @@ local kinds = {
     return type(v) == "number" and v == v
   end },
   table = { "a table", function (v) return type(v) == "table" end },
+  whole = { "a whole number", function (v)
+    return math.type(v) == "integer"
+  end },
   natural = { "a whole number >= 0", function (v) return is_whole(v, 0) end },
   count = { "a whole number >= 1 or math.huge", function (v)
     return v == math.huge or is_whole(v, 1)

@@ -26,6 +26,7 @@ for _, file in ipairs {
   "process",
   "progress",
   "retry",
+  "simulate",
   "stream",
   "throttle",
 } do

@@ -129,3 +129,17 @@ play("throttle", function (neap, file)
     end)
   end, function () assert(bodies.inside == 0) end
 end, "neap.throttle")
+
+
+play("simulate", function (neap, simulate)
+  return function ()
+    local n, runs = 0, simulate.explore(function ()
+      neap.scope(function (s)
+        for i = 1, 3 do s:spawn(neap.sleep, i % 2) end
+      end)
+    end, { every = true, runs = 5 })
+    assert(runs == 5)
+    simulate.simulate(7, function () n = n + 1 end)
+    assert(n == 1)
+  end, function () end
+end, "neap.simulate")

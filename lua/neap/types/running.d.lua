@@ -10,6 +10,30 @@
 local neap = {}
 
 
+--- Run `fn(...)` as `neap.run` does, on a virtual clock, in an order of ready
+--- tasks and of equal deadlines that a seed decides.
+---@generic R
+---@param seed integer|string a seed, or a schedule that `neap.explore` reported
+---@param fn async fun(...): R
+---@param ... any arguments for `fn`
+---@return R
+---@return any ... all that `fn` returned
+function neap.simulate(seed, fn, ...) end
+
+
+---@class neap.ExploreOptions
+---@field runs? integer at most so many; default 1000, with `every` 100000
+---@field seed? integer the first seed; default 1
+---@field every? boolean all orders instead of seeds
+
+--- Look for an order in which `fn` fails.
+---@param fn async fun()
+---@param options? neap.ExploreOptions
+---@return integer runs
+---@return boolean all were these all that there are?
+function neap.explore(fn, options) end
+
+
 --- Run `fn(...)` as the root task until it and all that it spawned have ended.
 --- Blocks the caller; raises inside a task.
 ---@generic R
