@@ -105,6 +105,7 @@ PRELOAD = env UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD=$(subst \
   $(SPACE),:,$(foreach l,asan ubsan,$(shell $(CC) -print-file-name=lib$l.so)))
 SPACE := $(subst ,, )
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full \
+  --suppressions=$(CURDIR)/test/valgrind.supp \
   --errors-for-leak-kinds=definite --keep-debuginfo=yes \
   --child-silent-after-fork=yes
 
