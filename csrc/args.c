@@ -293,8 +293,17 @@ static int l_enter (lua_State *L) {
 }
 
 
+/* internal.may_wait() -> boolean: can the caller suspend? */
+static int l_may_wait (lua_State *L) {
+  Sched *S = sched_of(L);
+  lua_pushboolean(L, S->co == L && S->current != NULL && lua_isyieldable(L));
+  return 1;
+}
+
+
 static const luaL_Reg funcs[] = {
   { "enter", l_enter },
+  { "may_wait", l_may_wait },
   { "option_hint", l_option_hint },
   { NULL, NULL },
 };

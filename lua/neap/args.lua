@@ -9,7 +9,8 @@
 
 local core = require "neap.core"
 
-local enter, option_hint = core.internal.enter, core.internal.option_hint
+local enter, may_wait = core.internal.enter, core.internal.may_wait
+local option_hint = core.internal.option_hint
 
 local args = {}
 
@@ -104,6 +105,7 @@ end
 --- Raise, saying what to do, if the caller cannot suspend here.
 -- @tparam string fname the public function
 function args.enter (fname, level)
+  if may_wait() then return end
   local ok, err = pcall(enter, fname)
   if not ok then error(err, 3 + (level or 0)) end
 end

@@ -37,7 +37,7 @@ local function leave (run)
   if run.waiters > 0 then return end
   local object, work = run.object, run.task
   object.live[run] = nil
-  if object.next_run == run then object.next_run = nil end
+  if object.next_run == run then object.next_run = false end
   if ended[work:status()] then return end
   work:cancel()
   shield(work.pawait, work)
@@ -50,12 +50,14 @@ local Run = { __close = leave }
 -- the body of a run's task
 local function perform (run)
   local object = run.object
-  while run.due > now() do
+  local time = now()
+  while run.due > time do
     run.hurry = run.hurry or new_event() -- set when it is due sooner
-    move_on_after(run.due - now(), run.hurry.wait, run.hurry)
+    move_on_after(run.due - time, run.hurry.wait, run.hurry)
+    time = now()
   end
-  if object.next_run == run then object.next_run = nil end
-  object:began(now())
+  if object.next_run == run then object.next_run = false end
+  object:began(time)
   local values = run.values
   run.values = nil
   return object.fn(unpack(values, 1, values.n))
@@ -73,7 +75,7 @@ function burst.run (object, due, values)
     values = values,
     waiters = 0,
   }, Run)
-  if object.signal ~= nil then
+  if object.signal then
     run.task = background(with_signal, object.signal, perform, run)
   else
     run.task = background(perform, run)
@@ -93,7 +95,7 @@ end
 
 -- The run's waiters get this error; it never begins, or is cancelled.
 function burst.drop (run, err)
-  if run.object.next_run == run then run.object.next_run = nil end
+  if run.object.next_run == run then run.object.next_run = false end
   run.task:cancel(err)
 end
 
@@ -102,25 +104,13 @@ end
 -- What a pattern returns
 
 
--- The metatable of what a pattern returns. Hooks: 'call(object, ...)' for a
--- call; 'began(object, time)' for when a run begins; 'renew(object)' for when
--- all is to be as at first.
-function burst.class (name, hooks)
-  local index = setmetatable({
-    pattern = name,
-    began = hooks.began,
-    renew = hooks.renew,
-  }, { __index = Burst })
-  return { __name = "neap." .. name, __index = index, __call = hooks.call }
-end
-
-
--- An object of such a class; 'fields' are those of the pattern.
+-- An object of such a class; 'fields' are those of the pattern. What is not
+-- there is false, for a nil is looked for in the class, too.
 function burst.new (class, fn, signal, fields)
-  fields.fn, fields.signal = fn, signal
+  fields.fn, fields.signal = fn, signal or false
   fields.live = {} -- the runs that have not ended
   fields.born = 0 -- how many there ever were
-  fields.next_run = nil -- the one that has not begun
+  fields.next_run = false -- the one that has not begun
   local object = setmetatable(fields, class)
   object:renew()
   return object
@@ -132,7 +122,7 @@ end
 function burst.enter (object)
   args.enter(object.pattern, 1)
   if cancelled() then checkpoint() end
-  if object.signal ~= nil then object.signal:throw_if_aborted() end
+  if object.signal then object.signal:throw_if_aborted() end
 end
 
 
@@ -148,7 +138,7 @@ end
 -- @treturn boolean
 function Burst:pending ()
   check(self, "pending")
-  return self.next_run ~= nil
+  return self.next_run ~= false
 end
 
 
@@ -179,11 +169,25 @@ function Burst:flush ()
   args.enter "flush"
   if cancelled() then checkpoint() end
   local run = self.next_run
-  if run == nil then return end
-  self.next_run = nil -- who calls from now on is too late for it
+  if not run then return end
+  self.next_run = false -- who calls from now on is too late for it
   run.due = now()
   if run.hurry ~= nil then run.hurry:set() end -- else it has not looked yet
   return burst.join(run)
+end
+
+
+-- The metatable of what a pattern returns. Hooks: 'call(object, ...)' for a
+-- call; 'began(object, time)' for when a run begins; 'renew(object)' for when
+-- all is to be as at first.
+function burst.class (name, hooks)
+  local index = {
+    pattern = name,
+    began = hooks.began,
+    renew = hooks.renew,
+  }
+  for key, method in pairs(Burst) do index[key] = method end
+  return { __name = "neap." .. name, __index = index, __call = hooks.call }
 end
 
 

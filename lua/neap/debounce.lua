@@ -23,11 +23,11 @@ local valid = {
 local function later (object, time, ...)
   local due = min(time + object.wait, object.since + object.max_wait)
   local run = object.next_run
-  if run ~= nil and object.share then
+  if run and object.share then
     run.due, run.values = due, pack(...)
     return run
   end
-  if run ~= nil then
+  if run then
     burst.drop(run, make_error("AbortError", "Debounced"))
   end
   run = new_run(object, due, pack(...))
@@ -40,8 +40,8 @@ local function call (object, ...)
   burst.enter(object)
   local time, last = now(), object.last
   -- a call from before 'last': the clock was chosen anew
-  local first = object.next_run == nil
-    and (last == nil or time >= last + object.wait or time < last)
+  local first = not object.next_run
+    and (not last or time >= last + object.wait or time < last)
   if first then object.since = time end
   object.last = time -- without memory for 'since' this call was none
   if first and object.leading then
@@ -56,7 +56,7 @@ end
 local Debounced = burst.class("debounce", {
   call = call,
   began = function (object, time) object.since = time end,
-  renew = function (object) object.last = nil end,
+  renew = function (object) object.last = false end,
 })
 
 
@@ -97,9 +97,9 @@ local function debounce (fn, wait, options)
     leading = leading,
     trailing = trailing,
     max_wait = options.max_wait or huge,
-    last = nil, -- time of the last call, if there was one
-    since = nil, -- time from which 'max_wait' counts
-    lead = nil, -- the run of the burst's first call
+    last = false, -- time of the last call, if there was one
+    since = false, -- time from which 'max_wait' counts
+    lead = false, -- the run of the burst's first call
   })
 end
 

@@ -15,12 +15,12 @@ local valid = { leading = "boolean", trailing = "boolean", signal = "signal" }
 local function call (object, ...)
   burst.enter(object)
   local time, run, began = now(), object.next_run, object.interval_began
-  if run ~= nil then
+  if run then
     run.values = pack(...)
     return join(run)
   end
   -- a call from before the interval: the clock was chosen anew
-  local free = began == nil or time >= began + object.interval or time < began
+  local free = not began or time >= began + object.interval or time < began
   if free then began = time end
   if free and object.leading then
     object.interval_began = time
@@ -37,7 +37,7 @@ end
 local Throttled = burst.class("throttle", {
   call = call,
   began = function (object, time) object.interval_began = time end,
-  renew = function (object) object.interval_began = nil end,
+  renew = function (object) object.interval_began = false end,
 })
 
 
@@ -72,8 +72,8 @@ local function throttle (fn, interval, options)
     interval = interval,
     leading = leading,
     trailing = trailing,
-    interval_began = nil, -- time of the last run, if there was one
-    lead = nil, -- the run that began it
+    interval_began = false, -- time of the last run, if there was one
+    lead = false, -- the run that began it
   })
 end
 
