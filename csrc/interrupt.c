@@ -23,8 +23,8 @@ static struct sigaction before;
 
 static void on_sigint (int sig) {
   int saved = errno;
-  ssize_t n = write(pipe_in, "", 1);
-  (void)sig, (void)n;
+  (void)sig;
+  pipe_wake(pipe_in);
   errno = saved;
 }
 

@@ -4,6 +4,7 @@
 
 #include "pipe.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -19,6 +20,13 @@ int pipe_open (int fd[2]) {
   set_flags(fd[0]);
   set_flags(fd[1]);
   return 0;
+}
+
+
+void pipe_wake (int in) {
+  ssize_t n;
+  do n = write(in, "", 1);
+  while (n < 0 && errno == EINTR);
 }
 
 

@@ -14,6 +14,10 @@ HIDDEN_BEGIN
 /* 0, or -1 and errno */
 int pipe_open (int fd[2]);
 
+/* let the reader wake up: one byte, or none where there is no room, for a full
+   pipe wakes it as well. Signal handlers may call it. */
+void pipe_wake (int in);
+
 /* a new one in its place, under the same numbers: the child of a fork would
    take what was meant for its parent. If there is none to be had, nothing
    happens. */

@@ -67,10 +67,9 @@ neap_Poster *post_open (lua_State *L, Sched *S) {
 }
 
 
-/* under the lock: a full pipe wakes the loop as well as one more byte */
+/* under the lock */
 static void wake (neap_Poster *p) {
-  ssize_t n = write(p->pipe[1], "", 1);
-  (void)n;
+  pipe_wake(p->pipe[1]);
 }
 
 

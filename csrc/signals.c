@@ -107,12 +107,6 @@ void signal_push_name (lua_State *L, int sig) {
 /* the lists */
 
 
-static void tell (Listener *x) {
-  ssize_t n = write(x->pipe[1], "", 1); /* a full one tells as much */
-  (void)n;
-}
-
-
 static void on_signal (int sig) {
   int saved = errno;
   pid_t pid = getpid();
@@ -120,7 +114,7 @@ static void on_signal (int sig) {
   atomic_fetch_add(&running, 1);
   for (x = atomic_load(&first[sig]); x != NULL; x = atomic_load(&x->next)) {
     if (x->pid == pid)
-      tell(x);
+      pipe_wake(x->pipe[1]);
     else
       x->missed = 1; /* that pipe is the parent's, too */
   }
@@ -174,7 +168,7 @@ void signals_renew (Sched *S) {
     Listener *x = owner_of(link, Listener, link);
     pipe_renew(x->pipe[0], x->pipe[1]);
     x->pid = getpid();
-    if (x->missed) tell(x);
+    if (x->missed) pipe_wake(x->pipe[1]);
     x->missed = 0;
   }
 }
