@@ -295,7 +295,8 @@ tsan: ## run the C programs with threads under gcc's thread sanitizer
 	@for program in test/host_test test/process_test test/states_test \
 	    examples/embed/threads; do \
 	  echo "tsan $$program" && \
-	  TSAN_OPTIONS=halt_on_error=1 $(FIXED) build/tsan/$$program >/dev/null || \
+	  TSAN_OPTIONS='halt_on_error=1 suppressions=test/tsan.supp' \
+	    $(FIXED) build/tsan/$$program >/dev/null || \
 	  exit 1; \
 	done
 
