@@ -202,6 +202,31 @@ describe("a TCP connection", function ()
     end))
 
 
+  it("tries addresses of both families, in the order in which they come",
+    task(function ()
+      local address = require "neap.socket.address"
+      local server <close> = assert(socket.bind("127.0.0.1", 0))
+      local _, port = server:getsockname()
+      local resolve <close> = setmetatable({ address.resolve }, {
+        __close = function (old) address.resolve = old[1] end,
+      })
+      assert.is_function(resolve[1])
+      function address.resolve ()
+        return {
+          { family = "inet6", addr = "::1" },
+          { family = "inet", addr = "127.0.0.1" },
+        }
+      end
+      local sock <close> = assert(socket.tcp())
+      assert.equal(1, sock:connect("both", port))
+      local client <close> = assert(server:accept())
+      assert.equal(4, sock:send "ping")
+      assert.equal("ping", client:receive(4))
+      local other <close> = assert(socket.connect("both", port))
+      assert.equal("127.0.0.1", other:getpeername())
+    end))
+
+
   it("tells its addresses and takes options", task(function ()
     local a, b = pair()
     local _ <close> = closing(a, b)
@@ -618,7 +643,7 @@ end)
 describe("UDP", function ()
 
   it("sends and receives datagrams", task(function ()
-    local a <close> = assert(socket.udp())
+    local a <close> = assert(socket.udp4())
     local b <close> = assert(socket.udp4())
     assert(a:setsockname("localhost", 0))
     assert(b:setsockname("127.0.0.1", 0))

@@ -18,7 +18,8 @@ local attempt, begin, finish = base.attempt, base.begin, base.finish
 local deadline_of, rewire, stopped = base.deadline, base.rewire, base.stopped
 local wait_until = base.wait_until
 local stream_of, wire_receive = internal.stream_of, internal.wire_receive
-local wire_send, wire_wait = internal.wire_send, internal.wire_wait
+local wire_close, wire_send = internal.wire_close, internal.wire_send
+local wire_wait = internal.wire_wait
 local now, sleep = core.now, core.sleep
 local concat = table.concat
 local find, gsub, sub = string.find, string.gsub, string.sub
@@ -352,6 +353,16 @@ local function connect_to (self, addr, port, deadline)
 end
 
 
+-- A socket that has tried an address of one family is of that family from then
+-- on: one that has tried in vain makes room for another.
+local function renew (self)
+  wire_close(self.wire)
+  self.raw:close()
+  self.raw = luasocket.tcp()
+  self.raw:settimeout(0)
+end
+
+
 -- connect to the first of the addresses that answers; 1, or nil and a word
 local function try_all (self, host, port, deadline)
   local ok, word = internal.wire_enter(self.wire, deadline)
@@ -359,7 +370,8 @@ local function try_all (self, host, port, deadline)
   if port == nil then return connect_to_path(self, host, deadline) end
   local addresses
   addresses, word = address.resolve(host, self.family)
-  for _, a in ipairs(addresses or {}) do
+  for i, a in ipairs(addresses or {}) do
+    if i > 1 and a.family ~= addresses[i - 1].family then renew(self) end
     ok, word = connect_to(self, a.addr, port, deadline)
     if ok then return 1 end
     if word == "timeout" or word == "cancelled" or word == "forgotten"
