@@ -191,27 +191,39 @@ static int s_release (lua_State *L) {
 /* with_permit */
 
 
+/* an object for permits of the semaphore at index 1, which it keeps */
+static Permit *new_permit (lua_State *L, Sem *s) {
+  Permit *p = (Permit *)lua_newuserdatauv(L, sizeof(Permit), 1);
+  p->object.mark = &permit_mark;
+  p->object.S = s->object.S;
+  p->sem = s;
+  p->n = 0;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  luaL_setmetatable(L, "neap.permit");
+  return p;
+}
+
+
 static int permit_used (lua_State *L, int status, lua_KContext ctx) {
-  Sem *s = (Sem *)ctx;
-  give(s, 1);
-  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  (void)status, (void)ctx;
   return lua_gettop(L) - 2;
 }
 
 
-static int use_permit (lua_State *L, Sem *s) {
-  int status;
-  lua_pushcfunction(L, error_handler);
-  lua_insert(L, 2);
-  status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, (lua_KContext)s,
-                      permit_used);
-  return permit_used(L, status, (lua_KContext)s);
+/* The object at index 2 gives the permit back, also when the task is ended by
+   force, which no continuation survives. */
+static int use_permit (lua_State *L) {
+  ((Permit *)lua_touserdata(L, 2))->n = 1;
+  lua_toclose(L, 2);
+  lua_callk(L, lua_gettop(L) - 3, LUA_MULTRET, 0, permit_used);
+  return permit_used(L, LUA_OK, 0);
 }
 
 
 static int got_permit (lua_State *L, int status, lua_KContext ctx) {
   acquired(L, status, ctx);
-  return use_permit(L, (Sem *)lua_touserdata(L, 1));
+  return use_permit(L);
 }
 
 
@@ -224,8 +236,10 @@ static int s_with_permit (lua_State *L) {
   arg_callable(L, 2, 1, "with_permit", "fn");
   t = sched_enter_in(L, S, "with_permit");
   SCHED_DETOUR(L, S, t, s_with_permit);
+  new_permit(L, s); /* a finalizer may now close the semaphore */
+  lua_insert(L, 2);
   if (s->closed) return raise_closed(L);
-  if (take(s, 1)) return use_permit(L, s);
+  if (take(s, 1)) return use_permit(L);
   stand_in_line(L, s, t, 1);
   return lua_yieldk(L, 0, (lua_KContext)t, got_permit);
 }
@@ -255,14 +269,7 @@ static int s_permit (lua_State *L) {
   Permit *p;
   lua_settop(L, 1);
   lua_pushinteger(L, n); /* see 'wanted' */
-  p = (Permit *)lua_newuserdatauv(L, sizeof(Permit), 1);
-  p->object.mark = &permit_mark;
-  p->object.S = S;
-  p->sem = s;
-  p->n = 0;
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
-  luaL_setmetatable(L, "neap.permit");
+  p = new_permit(L, s);
   SCHED_DETOUR(L, S, t, s_permit);
   if (s->closed) return raise_closed(L);
   if (take(s, n)) {

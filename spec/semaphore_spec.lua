@@ -446,4 +446,18 @@ describe("semaphore and model", function ()
     end
   end)
 
+
+  it("with_permit gives back what a task had that was killed", function ()
+    local sem = neap.semaphore(1)
+    local err = error_of(support.run, function ()
+      sem:with_permit(function ()
+        while true do
+          pcall(neap.shield, function () neap.event():wait() end)
+        end
+      end)
+    end)
+    assert.equal("DeadlockError", err.name)
+    assert.equal(1, sem:available())
+  end)
+
 end)
