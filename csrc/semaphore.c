@@ -21,7 +21,7 @@ typedef struct Sem {
   lua_Integer largest; /* the most that there ever were */
   lua_Integer taken;   /* permits that are out; may exceed a reduced size */
   lua_Integer waiting; /* tasks in the line */
-  int closed;          /* user value 1 is the error to raise */
+  int closed;          /* a user value is the error to raise */
 } Sem;
 
 typedef struct Permit {
@@ -32,6 +32,11 @@ typedef struct Permit {
 
 /* their addresses stand for the classes */
 static const char sem_mark = 0, permit_mark = 0;
+
+static const char held_class[] = "neap.semaphore.held";
+
+/* user values of a semaphore: the error of 'close', what 'with_permit' closes */
+enum { SEM_ERROR = 1, SEM_HELD };
 
 #define free_of(s) ((s)->size - (s)->taken)
 
@@ -121,7 +126,7 @@ static inline void stand_in_line (lua_State *L, Sem *s, Task *t,
 
 
 static int raise_closed (lua_State *L) {
-  lua_getiuservalue(L, 1, 1);
+  lua_getiuservalue(L, 1, SEM_ERROR);
   return lua_error(L);
 }
 
@@ -191,30 +196,22 @@ static int s_release (lua_State *L) {
 /* with_permit */
 
 
-/* an object for permits of the semaphore at index 1, which it keeps */
-static Permit *new_permit (lua_State *L, Sem *s) {
-  Permit *p = (Permit *)lua_newuserdatauv(L, sizeof(Permit), 1);
-  p->object.mark = &permit_mark;
-  p->object.S = s->object.S;
-  p->sem = s;
-  p->n = 0;
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
-  luaL_setmetatable(L, "neap.permit");
-  return p;
-}
-
-
 static int permit_used (lua_State *L, int status, lua_KContext ctx) {
   (void)status, (void)ctx;
   return lua_gettop(L) - 2;
 }
 
 
-/* The object at index 2 gives the permit back, also when the task is ended by
-   force, which no continuation survives. */
+/* what 'with_permit' closes: gives one permit back */
+static int held_close (lua_State *L) {
+  give(*(Sem **)lua_touserdata(L, 1), 1);
+  return 0;
+}
+
+
+/* Index 2 has what gives the permit back when it is closed, so also when the
+   task is ended by force, which no continuation survives. */
 static int use_permit (lua_State *L) {
-  ((Permit *)lua_touserdata(L, 2))->n = 1;
   lua_toclose(L, 2);
   lua_callk(L, lua_gettop(L) - 3, LUA_MULTRET, 0, permit_used);
   return permit_used(L, LUA_OK, 0);
@@ -236,7 +233,7 @@ static int s_with_permit (lua_State *L) {
   arg_callable(L, 2, 1, "with_permit", "fn");
   t = sched_enter_in(L, S, "with_permit");
   SCHED_DETOUR(L, S, t, s_with_permit);
-  new_permit(L, s); /* a finalizer may now close the semaphore */
+  lua_getiuservalue(L, 1, SEM_HELD);
   lua_insert(L, 2);
   if (s->closed) return raise_closed(L);
   if (take(s, 1)) return use_permit(L);
@@ -247,6 +244,20 @@ static int s_with_permit (lua_State *L) {
 
 /* ---------------------------------------------------------------------- */
 /* permits as objects */
+
+
+/* an object for permits of the semaphore at index 1, which it keeps */
+static Permit *new_permit (lua_State *L, Sem *s) {
+  Permit *p = (Permit *)lua_newuserdatauv(L, sizeof(Permit), 1);
+  p->object.mark = &permit_mark;
+  p->object.S = s->object.S;
+  p->sem = s;
+  p->n = 0;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  luaL_setmetatable(L, "neap.permit");
+  return p;
+}
 
 
 static int got_object (lua_State *L, int status, lua_KContext ctx) {
@@ -337,7 +348,7 @@ static int s_close (lua_State *L) {
     error_new(L, "ClosedError", "the semaphore is closed");
     lua_replace(L, 2);
   }
-  lua_setiuservalue(L, 1, 1);
+  lua_setiuservalue(L, 1, SEM_ERROR);
   s->closed = 1;
   while (s->line.first != NULL) {
     Task *t = owner_of(s->line.first, Task, link);
@@ -353,12 +364,17 @@ static int s_close (lua_State *L) {
 permits is a whole number >= 0. Does not suspend. */
 static int l_semaphore (lua_State *L) {
   lua_Integer n = arg_integer(L, 1, 1, "semaphore", "permits", 0);
-  Sem *s = (Sem *)lua_newuserdatauv(L, sizeof(Sem), 1);
+  Sem *s = (Sem *)lua_newuserdatauv(L, sizeof(Sem), 2);
+  Sem **held;
   memset(s, 0, sizeof(Sem));
   s->object.mark = &sem_mark;
   s->object.S = sched_of(L);
   s->size = s->largest = n;
   luaL_setmetatable(L, "neap.semaphore");
+  held = (Sem **)lua_newuserdatauv(L, sizeof(Sem *), 0); /* one for all calls */
+  *held = s;
+  luaL_setmetatable(L, held_class);
+  lua_setiuservalue(L, -2, SEM_HELD);
   return 1;
 }
 
@@ -409,5 +425,9 @@ void semaphore_openlib (lua_State *L) {
   sched_class(L, "neap.semaphore", methods, NULL);
   lua_pop(L, 1);
   sched_class(L, "neap.permit", permit_methods, permit_meta);
+  luaL_newmetatable(L, held_class);
+  lua_pushcfunction(L, held_close);
+  lua_setfield(L, -2, "__close");
+  lua_pop(L, 1);
   lua_pop(L, 1);
 }
