@@ -119,6 +119,7 @@ build = {
     ["neap.socket.datagram"] = "lua/neap/socket/datagram.lua",
     ["neap.socket.stream"] = "lua/neap/socket/stream.lua",
     ["neap.socket.tls"] = "lua/neap/socket/tls.lua",
+    ["neap.split"] = "lua/neap/split.lua",
     ["neap.stream"] = "lua/neap/stream.lua",
     ["neap.throttle"] = "lua/neap/throttle.lua",
     ["neap.timed"] = "lua/neap/timed.lua",

@@ -11,6 +11,7 @@
 
 local args = require "neap.args"
 local core = require "neap.core"
+local split = require "neap.split"
 local streams = require "neap.stream"
 
 local find, open, rename = core.internal.file_find, core.internal.file_open,
@@ -104,28 +105,26 @@ end
 
 
 -- what a stream reads from: the file is opened when that is first asked
-local Reader = {}
+local Chunks = {}
+Chunks.__index = Chunks
 
 
 -- the next bytes, or nil at the end
-function Reader:block (size)
+function Chunks:read ()
   if self.f == nil then self.f, self.name = open_source(self.source) end
-  local bytes = next_block(self.f, self.name, size)
+  local bytes = next_block(self.f, self.name, self.size)
   if bytes ~= "" then return bytes end
 end
 
 
-function Reader:close ()
+function Chunks:close ()
   if self.f ~= nil then self.f:close() end
 end
 
 
-local Chunks = { block = Reader.block, close = Reader.close }
-local Lines = { block = Reader.block, close = Reader.close }
-Chunks.__index, Lines.__index = Chunks, Lines
-
-
-function Chunks:read () return self:block(self.size) end
+local function chunks (source, size)
+  return streams.read(setmetatable({ source = source, size = size }, Chunks))
+end
 
 
 --- A file as a stream of strings. It is opened when the first one is asked for,
@@ -140,35 +139,7 @@ function file.chunks (path, size)
   if size ~= nil then
     size = args.integer(size, 2, "file.chunks", "size", 1)
   end
-  return streams.read(setmetatable({ source = path, size = size or BLOCK },
-    Chunks))
-end
-
-
--- the next line: what is in the buffer, or that with blocks behind it
-function Lines:read ()
-  local stop = self.buffer:find("\n", self.at, true)
-  if stop then
-    local line = self.buffer:sub(self.at, stop - 1)
-    self.at = stop + 1
-    return line
-  end
-  local parts = { self.buffer:sub(self.at) } -- a long line is joined once
-  while true do
-    local bytes = self:block(BLOCK)
-    if bytes == nil then
-      self.buffer, self.at = "", 1
-      local line = table.concat(parts)
-      return line ~= "" and line or nil
-    end
-    stop = bytes:find("\n", 1, true)
-    if stop then
-      parts[#parts + 1] = bytes:sub(1, stop - 1)
-      self.buffer, self.at = bytes, stop + 1
-      return table.concat(parts)
-    end
-    parts[#parts + 1] = bytes
-  end
+  return chunks(path, size or BLOCK)
 end
 
 
@@ -181,8 +152,7 @@ end
 -- @raise from the stream: a `FileError`
 function file.lines (path)
   check_source(path, "file.lines")
-  return streams.read(setmetatable({ source = path, buffer = "", at = 1 },
-    Lines))
+  return split(chunks(path, BLOCK))
 end
 
 
