@@ -282,12 +282,18 @@ Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
 /* ending */
 
 
-/* nobody needs the record any more: neither lines nor waiters */
-static void release (Task *t) {
-  lua_settop(t->at.co, 0);
+/* from now on the handle speaks for itself */
+static void part (Task *t) {
   t->handle->status = t->status;
   t->handle->task = NULL;
   t->handle = NULL;
+}
+
+
+/* nobody needs the record any more: neither lines nor waiters */
+static void release (Task *t) {
+  lua_settop(t->at.co, 0);
+  part(t);
   t->id = 0; /* that number is no longer found */
   put_spare(t->scope->S, t);
 }
@@ -376,8 +382,7 @@ static void finish (lua_State *L, Task *t, Status how) {
   is_watched = S->nwatchers > 0 && push_watcher(L, S, t);
   if (!is_whole) { /* the handle has the coroutine */
     scope_child_ended(L, t);
-    t->handle->status = t->status;
-    t->handle->task = NULL;
+    part(t);
     lua_pushnil(t->at.co);
     lua_replace(t->at.co, AT_HANDLE);
     unmake(L, S, t);
@@ -520,10 +525,7 @@ void task_free_all (Sched *S) {
   for (i = 1; i <= S->nslots; i++) {
     Task *t = S->tasks[i];
     if (t == NULL) continue;
-    if (t->handle != NULL) {
-      t->handle->status = t->status;
-      t->handle->task = NULL;
-    }
+    if (t->handle != NULL) part(t);
     sched_alloc(S, t, sizeof(Task), 0);
   }
   sched_alloc(S, S->tasks, S->tasks_size * sizeof(Task *), 0);
