@@ -111,15 +111,14 @@ static void do_rename (Job *job) {
 }
 
 
-/* the name behind all links, and the rights of the file */
+/* the name behind all links, and the kind and rights of the file */
 static void do_find (Job *job) {
   Step *x = (Step *)job;
   struct stat st;
   x->to = realpath(x->path, NULL);
   check(x, x->to == NULL ? -1 : stat(x->to, &st));
   if (x->error != 0) return;
-  x->waitable = !S_ISREG(st.st_mode);
-  x->mode = st.st_mode & 07777;
+  x->mode = st.st_mode;
 }
 
 
@@ -417,8 +416,8 @@ static int found (lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   if (x == NULL) return 3;
   lua_pushstring(L, x->to);
-  lua_pushinteger(L, (lua_Integer)x->mode);
-  lua_pushboolean(L, !x->waitable);
+  lua_pushinteger(L, (lua_Integer)(x->mode & 07777));
+  lua_pushboolean(L, S_ISREG(x->mode));
   offload_free(L, 3);
   return 3;
 }
