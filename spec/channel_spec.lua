@@ -306,6 +306,185 @@ describe("channel", function ()
 end)
 
 
+-- ------------------------------------------------------------------------
+-- Against a model: three lists, of what is buffered and of who waits.
+
+
+local function model (capacity)
+  local m = { buffer = {}, senders = {}, receivers = {}, outcome = {} }
+
+  -- true if it needs no waiting
+  function m.try_send (id)
+    if m.closed then
+      m.outcome[id] = "refused " .. id
+    elseif m.receivers[1] then
+      m.outcome[table.remove(m.receivers, 1)] = "got " .. id
+      m.outcome[id] = "sent"
+    elseif #m.buffer < capacity then
+      table.insert(m.buffer, id)
+      m.outcome[id] = "sent"
+    end
+    return m.outcome[id] ~= nil
+  end
+
+  function m.try_recv (id)
+    local sender = m.senders[1]
+    if m.buffer[1] or sender then
+      if sender then
+        table.insert(m.buffer, table.remove(m.senders, 1))
+        m.outcome[sender] = "sent"
+      end
+      m.outcome[id] = "got " .. table.remove(m.buffer, 1)
+    elseif m.closed then
+      m.outcome[id] = m.closed
+    end
+    return m.outcome[id] ~= nil
+  end
+
+  function m.send (id)
+    if not m.try_send(id) then table.insert(m.senders, id) end
+  end
+
+  function m.recv (id)
+    if not m.try_recv(id) then table.insert(m.receivers, id) end
+  end
+
+  -- who has been served already stays so
+  function m.cancel (id)
+    if m.outcome[id] then return end
+    m.outcome[id] = "cancelled"
+    for _, line in ipairs { m.senders, m.receivers } do
+      for i, waiter in ipairs(line) do
+        if waiter == id then table.remove(line, i) end
+      end
+    end
+  end
+
+  function m.close (err)
+    if m.closed then return end
+    m.closed = err or "end"
+    for _, id in ipairs(m.receivers) do m.outcome[id] = m.closed end
+    for _, id in ipairs(m.senders) do m.outcome[id] = "refused " .. id end
+    m.receivers, m.senders = {}, {}
+  end
+
+  return m
+end
+
+
+describe("channel and model", function ()
+
+  -- what became of a call: its results behind those of pcall, or its error
+  local function outcome (ok, value)
+    if ok then return value == nil and "end" or "got " .. value end
+    if type(value) == "string" then return value end
+    if neap.is_abort(value) then return "cancelled" end
+    return "refused " .. value.value
+  end
+
+
+  -- Random calls, each with a number that is also what is sent. Some are made
+  -- at once by whoever plays, some by tasks of their own, which begin in the
+  -- next round, and may be cancelled before. `at` is where, for failures.
+  local function play (seed)
+    math.randomseed(seed)
+    local capacity = ({ 0, 0, 1, 2, 5, 40, math.huge })[math.random(7)]
+    local ch, m, got, tasks = neap.channel(capacity), model(capacity), {}, {}
+    local newcomers, bias, closes = {}, math.random(3, 7), math.random(6)
+    local last = 80
+
+    local function start (id, name, fn)
+      newcomers[#newcomers + 1] = { id = id, call = m[name] }
+      tasks[id] = neap.async(function () got[id] = fn() end)
+    end
+
+    local function send (id)
+      start(id, "send", function ()
+        local ok, err = pcall(ch.send, ch, id)
+        return ok and "sent" or outcome(ok, err)
+      end)
+    end
+
+    local function recv (id)
+      local receive = math.random(2) == 1 and ch.recv or ch
+      start(id, "recv", function () return outcome(pcall(receive, ch)) end)
+    end
+
+    local function try_send (id)
+      local ok, sent, why = pcall(ch.try_send, ch, id)
+      if not ok then
+        got[id] = outcome(ok, sent)
+      else
+        got[id] = sent and "sent" or why
+      end
+      if not m.try_send(id) then m.outcome[id] = "full" end
+    end
+
+    local function try_recv (id)
+      local ok, value = ch:try_recv()
+      got[id] = ok and "got " .. value or value
+      local closed = m.closed
+      m.closed = closed and "closed"
+      if not m.try_recv(id) then m.outcome[id] = "empty" end
+      m.closed = closed
+    end
+
+    local function cancel (victim)
+      if tasks[victim] == nil then return end
+      tasks[victim]:cancel()
+      m.cancel(victim)
+      if got[victim] == nil and m.outcome[victim] == "cancelled" then
+        got[victim] = "cancelled" -- also if it never begins
+      end
+    end
+
+    local function settle (at)
+      neap.sleep(0)
+      for _, new in ipairs(newcomers) do
+        if m.outcome[new.id] == nil then new.call(new.id) end
+      end
+      newcomers = {}
+      neap.sleep(0)
+      for id = 1, last do
+        if m.outcome[id] ~= got[id] then
+          error(("%s: call %d: %s instead of %s"):format(at, id, got[id],
+            m.outcome[id]), 0)
+        end
+      end
+      assert.equal(#m.buffer, #ch, at)
+      assert.equal(m.closed ~= nil, ch.closed, at)
+    end
+
+    for id = 1, last do
+      local what, sends = math.random(12), math.random(10) <= bias
+      if what <= 6 then
+        (sends and send or recv)(id)
+      elseif what <= 9 then
+        (sends and try_send or try_recv)(id)
+      elseif what <= 11 then
+        cancel(math.random(id))
+      elseif closes == 1 and id > 40 then
+        local err = ({ nil, "broken" })[math.random(2)]
+        ch:close(err)
+        m.close(err)
+      end
+      if math.random(3) == 1 then
+        settle(("seed %d, step %d"):format(seed, id))
+      end
+    end
+    for id in pairs(tasks) do cancel(id) end
+    settle("seed " .. seed .. ", at the end")
+    for _, t in pairs(tasks) do t:pawait() end
+  end
+
+
+  it("CHN-06 CHN-07 CHN-08 agree on random programs", function ()
+    for seed = 1, support.seeds(300) do support.run(play, seed) end
+  end)
+
+end)
+
+
 describe("event", function ()
 
   it("EVT-01 set wakes all who wait, in order; twice is harmless",
