@@ -20,9 +20,62 @@
 #include "error.h"
 #include "task.h"
 
-const char pool_nil = 0;
+/* an error that is nil, in the table of errors */
+static const char pool_nil = 0;
 
 static int go_on (lua_State *L, Worker *w);
+
+
+/* ---------------------------------------------------------------------- */
+/* errors that are kept */
+
+
+/* the error is on top, kept for the AggregateError; pops it */
+static void keep_error (lua_State *L, Pool *p, lua_Integer index) {
+  if (lua_getiuservalue(L, AT_POOL, POOL_ERRORS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, AT_POOL, POOL_ERRORS);
+  }
+  lua_insert(L, -2);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    push_mark(L, pool_nil);
+  }
+  lua_rawseti(L, -2, index);
+  lua_pop(L, 1);
+  p->nerrors++;
+}
+
+
+int pool_kept (lua_State *L, int errors, lua_Integer index) {
+  if (lua_rawgeti(L, errors, index) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return 0;
+  }
+  if (is_mark(L, -1, pool_nil)) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
+
+void pool_suppress (lua_State *L, Pool *p, lua_Integer last) {
+  lua_Integer i;
+  if (p->nerrors == 0) return;
+  lua_getiuservalue(L, AT_POOL, POOL_ERRORS);
+  for (i = last + 1; i <= p->next; i++) {
+    if (!pool_kept(L, -1, i)) continue;
+    lua_pushnil(L);
+    lua_rawseti(L, -3, i);
+    p->nerrors--;
+    lua_pushnil(L);
+    error_hook(L, p->S, "on_suppressed");
+  }
+  lua_pop(L, 1);
+}
 
 
 /* ---------------------------------------------------------------------- */
@@ -85,12 +138,14 @@ static void left_turn (Sched *S, Task *t, Line *line) {
 }
 
 
-/* item 'w->index' said STOP: those behind it are dropped, whoever runs them
-   or waits for one is cancelled; those before it finish */
+/* item 'w->index' said STOP: those behind it are dropped, with the errors they
+   had; whoever runs them or waits for one is cancelled; those before it
+   finish */
 static void stop (lua_State *L, Sched *S, Pool *p, Worker *me) {
   Link *x;
   if (me->index < p->stop) p->stop = me->index;
   no_more(S, p);
+  pool_suppress(L, p, p->stop);
   for (x = p->scope->children.first; x != NULL;
        x = line_after(&p->scope->children, x)) {
     Task *t = owner_of(x, Task, sib);
@@ -133,25 +188,6 @@ static void keep_result (lua_State *L, Sched *S, Pool *p, Worker *w) {
   }
   else
     lua_rawseti(L, AT_RESULTS, w->index);
-}
-
-
-/* the error is on top, kept for the AggregateError; pops it */
-static void keep_error (lua_State *L, Pool *p, lua_Integer index) {
-  if (lua_getiuservalue(L, AT_POOL, POOL_ERRORS) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, AT_POOL, POOL_ERRORS);
-  }
-  lua_insert(L, -2);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    push_mark(L, pool_nil);
-  }
-  lua_rawseti(L, -2, index);
-  lua_pop(L, 1);
-  p->nerrors++;
 }
 
 

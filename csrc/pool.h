@@ -65,8 +65,11 @@ typedef struct Worker {
   lua_Integer index; /* of its item; 0: none */
 } Worker;
 
-/* an error that is nil, in the table of errors */
-extern const char pool_nil;
+/* push the error that the table of errors has of item 'index', if any */
+int pool_kept (lua_State *L, int errors, lua_Integer index);
+
+/* what was kept of items behind 'last' is not going to be raised: tell of it */
+void pool_suppress (lua_State *L, Pool *p, lua_Integer last);
 
 /* the body of a worker, with the scheduler as its upvalue */
 int pool_work (lua_State *L);

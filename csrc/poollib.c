@@ -26,16 +26,7 @@ static int raise_errors (lua_State *L, Pool *p) {
   lua_remove(L, -2);
   lua_createtable(L, 0, 1);
   for (i = 1; i <= p->next; i++) {
-    lua_rawgeti(L, -3, i);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      continue;
-    }
-    if (is_mark(L, -1, pool_nil)) {
-      lua_pop(L, 1);
-      lua_pushnil(L);
-    }
-    lua_rawseti(L, -2, ++n);
+    if (pool_kept(L, -3, i)) lua_rawseti(L, -2, ++n);
   }
   lua_pushinteger(L, n);
   lua_setfield(L, -2, "n");
@@ -79,6 +70,7 @@ static int source_closed (lua_State *L, int status, lua_KContext failed) {
   Pool *p = (Pool *)lua_touserdata(L, AT_POOL);
   int close_failed = status != LUA_OK && status != LUA_YIELD;
   if (failed) {
+    pool_suppress(L, p, 0);
     if (close_failed) { /* the pool's own error wins */
       lua_pushnil(L);
       error_hook(L, sched_of(L), "on_suppressed");

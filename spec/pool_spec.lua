@@ -293,6 +293,23 @@ describe("pool", function ()
     end))
 
 
+  it("POOL-10 STOP drops the errors, too, that later items had before",
+    task(function ()
+      local told = {}
+      neap.hooks {
+        on_suppressed = function (e) told[#told + 1] = tostring(e) end,
+      }
+      local results = neap.pool(list(5), 5, function (i)
+        neap.sleep(i == 3 and 2 or 1)
+        if i > 3 then error(i == 4 and "four" or nil, 0) end
+        return i == 3 and neap.STOP or i
+      end, { stop_on_error = false })
+      neap.hooks { on_suppressed = false }
+      assert.same({ n = 2, 1, 2 }, results)
+      assert.same({ "four", "nil" }, told)
+    end))
+
+
   it("POOL-14 a nil error counts in it", task(function ()
     local err = error_of(neap.pool, list(3), 1, function (i)
       if i == 2 then error(nil) end
@@ -311,12 +328,15 @@ describe("pool", function ()
     assert.equal(mine, error_of(neap.pool, function () error(mine) end, 2,
       function () called = true end, { stop_on_error = false }))
     assert.is_false(called)
-    local n = 0
+    local n, told = 0, {}
+    neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
     assert.equal(mine, error_of(neap.pool, function ()
       n = n + 1
       if n == 3 then error(mine) end
       return n
-    end, 1, function () error "an item's" end, { stop_on_error = false }))
+    end, 1, function (i) error(i, 0) end, { stop_on_error = false }))
+    neap.hooks { on_suppressed = false }
+    assert.same({ 1, 2 }, told) -- what was kept is not lost
   end))
 
 
@@ -547,60 +567,5 @@ describe("pool", function ()
       assert.equal(3, unwound)
       assert.equal(1, s.closed)
     end))
-
-end)
-
-
-describe("pool and model", function ()
-
-  -- What a pool of one by one would do, in order of time: the slots are times
-  -- at which they are free. Durations are distinct fractions, so that nothing
-  -- ends at the same moment.
-  local function model (durations, fails, concurrency)
-    local slots, results, first = {}, {}, nil
-    for i = 1, math.min(concurrency, #durations) do slots[i] = 0 end
-    for i, seconds in ipairs(durations) do
-      table.sort(slots)
-      local start = slots[1]
-      if first and start >= first.at then break end
-      slots[1] = start + seconds
-      results[i] = start + seconds
-      if fails[i] and (not first or slots[1] < first.at) then
-        first = { at = slots[1], item = i }
-      end
-    end
-    return results, first
-  end
-
-  it("agree on random durations and failures", function ()
-    for seed = 1, support.seeds(300) do
-      math.randomseed(seed)
-      local durations, fails = {}, {}
-      for i = 1, math.random(1, 15) do
-        durations[i] = math.random(1, 1000000) / 65536
-        fails[i] = math.random() < 0.1
-      end
-      local concurrency = math.random(1, 5)
-      local expected, first = model(durations, fails, concurrency)
-      support.run(function ()
-        local ok, results = pcall(neap.pool, durations, concurrency,
-          function (seconds, i)
-            neap.sleep(seconds)
-            if fails[i] then error(i, 0) end
-            return neap.now()
-          end)
-        if first then
-          assert.is_false(ok, "seed " .. seed)
-          assert.equal(first.item, results, "seed " .. seed)
-          assert.equal(first.at, neap.now(), "seed " .. seed)
-        else
-          assert.is_true(ok, "seed " .. seed)
-          for i = 1, #durations do
-            assert.equal(expected[i], results[i], "seed " .. seed)
-          end
-        end
-      end)
-    end
-  end)
 
 end)

@@ -46,6 +46,11 @@ play("pools", function (neap)
       })
       assert(not ok)
       expect(err, "3 of 4 items failed")
+      assert(neap.pool({ 4, 7.5, 5, 5 }, 4, function (item)
+        neap.sleep(item)
+        if item == 5 then error "five" end
+        return item > 7 and neap.STOP or item
+      end, { stop_on_error = false }).n == 1)
       neap.spawn(function ()
         neap.sleep(0.7)
         controller:abort()
