@@ -136,12 +136,6 @@ int sched_detour (lua_State *L, Sched *S, Task *t, lua_CFunction self) {
 /* park and wake */
 
 
-int task_cancelled_ (const Task *t) {
-  /* scopes of its own show a cancelled task's cause, unless shielded */
-  return t->scope->owner != t;
-}
-
-
 void sched_park (Sched *S, Task *t, Wait wait, Line *line, double deadline) {
   invariant(S->current == t && t->status == TASK_RUNNING && t->line == NULL);
   t->status = TASK_WAITING;

@@ -318,10 +318,6 @@ void sched_wake_all (Sched *S, Line *line, Why why);
 /* what a timer of type TIMER_SCOPE does */
 void scope_expired (Sched *S, Timer *timer);
 
-int task_cancelled_ (const Task *t);
-#define task_cancelled(t) \
-  ((t)->scope->cause != NULL || ((t)->flags & T_CANCEL && task_cancelled_(t)))
-
 /*
 ** End all tasks, in no time: they are cancelled, through all their shields;
 ** those that do not end of it, however often they are, are killed.

@@ -58,6 +58,13 @@ struct Scope {
   int (*then)(lua_State *L, int ending, int base);
 };
 
+/* does a cancellation reach the task where it is? (Scopes of its own show the
+   cause of a task that was cancelled itself, unless shielded.) */
+static inline int task_cancelled (const Task *t) {
+  return t->scope->cause != NULL ||
+         ((t->flags & T_CANCEL) != 0 && t->scope->owner != t);
+}
+
 /* open a scope inside the one the task is in; may raise for memory */
 Scope *scope_open (lua_State *L, Task *t);
 
