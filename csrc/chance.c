@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "args.h"
 #include "rooms.h"
 
 typedef struct Digit {

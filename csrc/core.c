@@ -9,7 +9,6 @@
 #include "args.h"
 #include "dump.h"
 #include "error.h"
-#include "loop.h"
 #include "rooms.h"
 #include "task.h"
 

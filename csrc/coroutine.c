@@ -18,7 +18,6 @@
 #include "rooms.h"
 #include "scope.h"
 #include "strand.h"
-#include "task.h"
 
 static lua_State *check_thread (lua_State *L, const char *fname) {
   lua_State *co = lua_tothread(L, 1);

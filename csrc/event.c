@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "args.h"
-#include "error.h"
 #include "future.h"
 #include "rooms.h"
 #include "task.h"

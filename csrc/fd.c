@@ -14,21 +14,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "error.h"
-#include "loop.h"
+#include "io.h"
 #include "rooms.h"
 #include "scope.h"
 
 /* bytes read at a time */
 #define PIECE 16384
-
-/* so many bytes moved count as a step, against keeping others waiting */
-#define BYTES_A_STEP 4096
 
 typedef struct Fd {
   int fd;        /* -1: closed */
@@ -54,17 +50,6 @@ static int raise_closed (lua_State *L, const char *message) {
 }
 
 
-/* wait until the descriptor is ready, then go on with 'then' */
-static int wait (lua_State *L, int fd, int what, Task *t, lua_KFunction then) {
-  Sched *S = t->scope->S;
-  Line *line = loop_line(L, S, fd, what);
-  sched_park(S, t, what == IO_READ ? WAIT_READABLE : WAIT_WRITABLE, line,
-             NEVER);
-  loop_watch(S, fd);
-  return lua_yieldk(L, 0, (lua_KContext)t, then);
-}
-
-
 /* ---------------------------------------------------------------------- */
 /* reading */
 
@@ -82,19 +67,19 @@ static int read_on (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
   if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
   while (f->nbytes == 0 && f->fd >= 0) {
-    ssize_t n = read(f->fd, f->bytes, PIECE);
+    ssize_t n = io_read(f->fd, f->bytes, PIECE);
     if (n > 0)
       f->nbytes = (size_t)n;
     else if (n == 0)
       close_it(t->scope->S, f);
-    else if (errno == EAGAIN || errno == EWOULDBLOCK)
-      return wait(L, f->fd, IO_READ, t, read_on);
-    else if (errno != EINTR)
+    else if (io_would_block(errno))
+      return io_wait(L, t, f->fd, IO_READ, NEVER, read_on);
+    else
       return luaL_error(L, "cannot read: %s", strerror(errno));
   }
   if (f->nbytes == 0) return 0;
   lua_pushlstring(L, f->bytes, f->nbytes);
-  t->scope->S->fuel -= (int)(f->nbytes / BYTES_A_STEP);
+  io_charge(t->scope->S, (ssize_t)f->nbytes);
   f->nbytes = 0;
   return 1;
 }
@@ -153,12 +138,12 @@ static int write_on (lua_State *L, int status, lua_KContext ctx) {
     ssize_t n = write_quietly(f->fd, data + done, size - done);
     if (n >= 0) {
       done += (size_t)n;
-      t->scope->S->fuel -= (int)(n / BYTES_A_STEP);
+      io_charge(t->scope->S, n);
     }
-    else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    else if (io_would_block(errno)) {
       lua_pushinteger(L, (lua_Integer)done);
       lua_replace(L, 3);
-      return wait(L, f->fd, IO_WRITE, t, write_on);
+      return io_wait(L, t, f->fd, IO_WRITE, NEVER, write_on);
     }
     else if (errno == EPIPE)
       break;
@@ -226,7 +211,7 @@ static const luaL_Reg meta[] = {
 };
 
 
-int *fd_new (lua_State *L, int reading) {
+static int *fd_new (lua_State *L, int reading) {
   size_t size = sizeof(Fd) + (reading ? PIECE : 0);
   Fd *f = (Fd *)lua_newuserdatauv(L, size, 0);
   f->fd = -1;
@@ -270,6 +255,7 @@ static int l_pipe (lua_State *L) {
   *ours = fd[reading ? 0 : 1];
   *theirs = fd[reading ? 1 : 0];
   fcntl(*ours, F_SETFL, O_NONBLOCK);
+  loop_anew(sched_of(L), *ours);
   return 2;
 }
 

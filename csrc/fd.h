@@ -9,10 +9,6 @@
 
 HIDDEN_BEGIN
 
-/* push an object for a descriptor to come; may raise. It is closed with the
-   object. One that is 'reading' must not block, nor one to be written to. */
-int *fd_new (lua_State *L, int reading);
-
 /* a pipe that programs started by this process do not inherit; 0, or -1 and
    errno. When there are no descriptors left, garbage may have some. */
 int fd_pipe (lua_State *L, int fd[2]);

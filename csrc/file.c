@@ -18,9 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <lualib.h>
-
-#include "args.h"
+#include "io.h"
 #include "offload.h"
 #include "rooms.h"
 #include "scope.h"
@@ -80,8 +78,7 @@ static void do_open (Job *job) {
 
 static void do_read (Job *job) {
   Step *x = (Step *)job;
-  do x->n = read(x->fd, x->bytes, x->size);
-  while (x->n < 0 && errno == EINTR);
+  x->n = io_read(x->fd, x->bytes, x->size);
   check(x, x->n < 0 ? -1 : 0);
 }
 
@@ -91,7 +88,7 @@ static void do_write (Job *job) {
   Step *x = (Step *)job;
   do x->n = write(x->fd, x->bytes, x->size);
   while (x->n < 0 && errno == EINTR);
-  if (x->n < 0 && errno == EAGAIN) x->n = 0; /* the pipe is full again */
+  if (x->n < 0 && io_would_block(errno)) x->n = 0; /* the pipe is full again */
   check(x, x->n < 0 ? -1 : 0);
 }
 
@@ -297,14 +294,12 @@ static int f_take (lua_State *L) {
   size_t size = (size_t)luaL_checkinteger(L, 2);
   luaL_Buffer b;
   char *bytes = luaL_buffinitsize(L, &b, size);
-  ssize_t n;
-  do n = read(f->fd, bytes, size);
-  while (n < 0 && errno == EINTR);
+  ssize_t n = io_read(f->fd, bytes, size);
   if (n >= 0) {
     luaL_pushresultsize(&b, (size_t)n);
     return 1;
   }
-  if (errno == EAGAIN) { /* somebody else was faster */
+  if (io_would_block(errno)) { /* somebody else was faster */
     lua_pushboolean(L, 0);
     return 1;
   }

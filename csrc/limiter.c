@@ -21,7 +21,6 @@
 #include "args.h"
 #include "error.h"
 #include "rooms.h"
-#include "task.h"
 
 typedef struct Limiter {
   Object object;

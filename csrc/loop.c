@@ -16,22 +16,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <ev.h>
 
-#include "args.h"
-#include "error.h"
 #include "fork.h"
 #include "interrupt.h"
 #include "mirror.h"
 #include "offload.h"
 #include "post.h"
 #include "signals.h"
-#include "task.h"
 
 /* watched descriptors that are checked at each poll */
 #define CHECKED 4
@@ -119,7 +115,7 @@ static void deactivate (Loop *loop, Io *io) {
 }
 
 
-static int is_open (int fd) {
+int loop_is_open (int fd) {
   return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
 }
 
@@ -129,7 +125,7 @@ static void update (Loop *loop, Io *io) {
   int events = (io->readers.first != NULL ? EV_READ : 0) |
                (io->writers.first != NULL ? EV_WRITE : 0);
   int fd = io->watcher.fd;
-  if (events != 0 && !io->steady && !is_open(fd)) {
+  if (events != 0 && !io->steady && !loop_is_open(fd)) {
     wake_line(io, &io->readers, 1);
     wake_line(io, &io->writers, 1);
     events = 0;
@@ -178,7 +174,7 @@ static void check_some (Loop *loop) {
     loop->cursor = (loop->cursor + 1) % loop->nactive;
     io = loop->active[loop->cursor];
     loop->unchecked--;
-    if (io->checked && !is_open(io->watcher.fd)) update(loop, io);
+    if (io->checked && !loop_is_open(io->watcher.fd)) update(loop, io);
   }
 }
 
@@ -337,6 +333,19 @@ Line *loop_line (lua_State *L, Sched *S, int fd, int what) {
 }
 
 
+int loop_line_fd (Line *line, int what) {
+  Io *io = what == IO_READ ? owner_of(line, Io, readers)
+                           : owner_of(line, Io, writers);
+  return io->watcher.fd;
+}
+
+
+void loop_left (Sched *S, int fd) {
+  S->external--;
+  note_change(S->loop->io[fd]);
+}
+
+
 void loop_watch (Sched *S, int fd) {
   S->external++;
   S->loop->io[fd]->steady = 0;
@@ -444,166 +453,4 @@ void loop_free (Sched *S) {
   }
   sched_alloc(S, loop, sizeof(Loop), 0);
   S->loop = NULL;
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* the Lua side */
-
-
-static void left (Sched *S, Task *t, Line *line) {
-  Io *io = t->wait == WAIT_READABLE ? owner_of(line, Io, readers)
-                                    : owner_of(line, Io, writers);
-  S->external--;
-  note_change(io);
-}
-
-
-static void describe (lua_State *L, Task *t, Line *line) {
-  if (t->wait == WAIT_READABLE)
-    lua_pushfstring(L, "fd %d to be readable",
-                    owner_of(line, Io, readers)->watcher.fd);
-  else
-    lua_pushfstring(L, "fd %d to be writable",
-                    owner_of(line, Io, writers)->watcher.fd);
-}
-
-
-/* the number at 'idx'; LuaSocket's descriptors are floats */
-static lua_Integer to_fd (lua_State *L, int idx) {
-  int whole = 0;
-  lua_Integer fd = lua_tointegerx(L, idx, &whole);
-  return whole && lua_type(L, idx) == LUA_TNUMBER ? fd : -1;
-}
-
-
-int loop_descriptor (lua_State *L, int idx) {
-  lua_Integer fd = -1;
-  luaL_Stream *file = (luaL_Stream *)luaL_testudata(L, idx, LUA_FILEHANDLE);
-  int type = lua_type(L, idx);
-  if (file != NULL)
-    fd = file->closef == NULL ? -1 : fileno(file->f);
-  else if (type == LUA_TNUMBER)
-    fd = to_fd(L, idx);
-  else if (type == LUA_TUSERDATA || type == LUA_TTABLE) {
-    if (lua_getfield(L, idx, "getfd") == LUA_TNIL) {
-      lua_pop(L, 1);
-      lua_getfield(L, idx, "fileno");
-    }
-    if (!is_callable(L, -1)) {
-      lua_pop(L, 1);
-      return FD_NONE;
-    }
-    lua_pushvalue(L, idx);
-    lua_call(L, 1, 1);
-    fd = to_fd(L, -1);
-    lua_pop(L, 1);
-  }
-  return fd < 0 || fd > 0x0fffffff || !is_open((int)fd) ? FD_CLOSED : (int)fd;
-}
-
-
-/* the descriptor at index 1 */
-static int check_fd (lua_State *L, const char *fname) {
-  int fd = loop_descriptor(L, 1);
-  if (fd == FD_NONE)
-    arg_error(L, 1, fname, "fd",
-              "a descriptor, or an object with getfd() or fileno()", 1);
-  if (fd == FD_CLOSED)
-    arg_error(L, 1, fname, "fd", "an open file descriptor", 1);
-  return fd;
-}
-
-
-static int is_ready (lua_State *L, int status, lua_KContext ctx) {
-  Task *t = (Task *)ctx;
-  (void)status;
-  if (t->why == WHY_CANCEL) return cause_raise(L, t);
-  if (t->why == WHY_CLOSED) {
-    error_new(L, "ClosedError", "the file descriptor was closed");
-    return lua_error(L);
-  }
-  return 0;
-}
-
-
-static int wait_for (lua_State *L, const char *fname, int what) {
-  Sched *S = sched_of(L);
-  Task *t = sched_enter(L, fname);
-  int fd = check_fd(L, fname);
-  Line *line = loop_line(L, S, fd, what);
-  if (task_cancelled(t)) return sched_raise_later(L, t);
-  sched_park(S, t, what == IO_READ ? WAIT_READABLE : WAIT_WRITABLE, line,
-             NEVER);
-  loop_watch(S, fd);
-  return lua_yieldk(L, 0, (lua_KContext)t, is_ready);
-}
-
-
-/*** neap.readable(fd): waits until fd can be read without blocking. fd is a
-number, a file, or an object with getfd() or fileno(). Raises a ClosedError
-when the descriptor is closed meanwhile. Suspends. */
-static int l_readable (lua_State *L) {
-  return wait_for(L, "readable", IO_READ);
-}
-
-
-/*** neap.writable(fd): the same for writing. Suspends. */
-static int l_writable (lua_State *L) {
-  return wait_for(L, "writable", IO_WRITE);
-}
-
-
-/*** neap.forget(fd) -> boolean: tells that a descriptor number is being
-closed: who waits for it gets a ClosedError. Did anybody wait? Does not
-suspend. */
-static int l_forget (lua_State *L) {
-  lua_Integer fd = arg_integer(L, 1, 1, "forget", "fd", 0);
-  int waited = fd <= 0x0fffffff && loop_forget(sched_of(L), (int)fd);
-  lua_pushboolean(L, waited);
-  return 1;
-}
-
-
-/*** neap.fd() -> integer: a descriptor that becomes readable when one that a
-task waits for is ready: call 'step' then. When to call it for the sake of
-time, 'step' itself returns. Does not suspend. */
-static int l_fd (lua_State *L) {
-  Sched *S = sched_of(L);
-  lua_pushinteger(L, loop_fd(L, S));
-  return 1;
-}
-
-
-/* internal.interrupts(): from now on Ctrl-C cancels the root task; a second
-   one ends the process as always. For bin/neap. */
-static int l_interrupts (lua_State *L) {
-  loop_interrupts(L, sched_of(L));
-  return 0;
-}
-
-
-static const WaitKind waits = { "file descriptor", left, describe, 0 };
-
-static const luaL_Reg funcs[] = {
-  { "fd", l_fd },
-  { "forget", l_forget },
-  { "readable", l_readable },
-  { "writable", l_writable },
-  { NULL, NULL },
-};
-
-
-static const luaL_Reg internals[] = {
-  { "interrupts", l_interrupts },
-  { NULL, NULL },
-};
-
-
-void io_openlib (lua_State *L) {
-  Sched *S = (Sched *)lua_touserdata(L, -1);
-  sched_kind(S, WAIT_READABLE, &waits);
-  sched_kind(S, WAIT_WRITABLE, &waits);
-  sched_funcs(L, funcs);
-  sched_internals(L, internals);
 }

@@ -31,14 +31,16 @@ void loop_flush (Sched *S);
 /* the line of those who wait for this, made if need be; may raise */
 Line *loop_line (lua_State *L, Sched *S, int fd, int what);
 
+/* the descriptor whose line it is */
+int loop_line_fd (Line *line, int what);
+
 /* somebody joined the line: watch the descriptor */
 void loop_watch (Sched *S, int fd);
 
-/* the open descriptor that the value at 'idx' is: a number, a file, or an object
-   that knows; FD_CLOSED if it is not open, FD_NONE if it can be none */
-int loop_descriptor (lua_State *L, int idx);
-#define FD_CLOSED (-1)
-#define FD_NONE (-2)
+/* somebody has left it, who was not woken by what is watched */
+void loop_left (Sched *S, int fd);
+
+int loop_is_open (int fd);
 
 /* the same for a descriptor of ours, before whose closing 'loop_forget' is
    called; it costs no system call when nothing has changed */
@@ -61,8 +63,6 @@ void loop_interrupts (lua_State *L, Sched *S);
 void loop_waker (Sched *S, int fd);
 
 void loop_free (Sched *S);
-
-void io_openlib (lua_State *L);
 
 HIDDEN_END
 

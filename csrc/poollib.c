@@ -10,7 +10,6 @@
 #include "error.h"
 #include "pool.h"
 #include "rooms.h"
-#include "task.h"
 
 
 /* ---------------------------------------------------------------------- */

@@ -27,7 +27,7 @@
 #endif
 
 #include "fd.h"
-#include "loop.h"
+#include "io.h"
 #include "rooms.h"
 #include "signals.h"
 
@@ -227,8 +227,7 @@ static Failure launch (Plan *p, int report[2], pid_t *pid) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   close(report[1]);
   if (*pid > 0) {
-    do n = read(report[0], &f, sizeof f);
-    while (n < 0 && errno == EINTR);
+    n = io_read(report[0], (char *)&f, sizeof f);
     if (n == (ssize_t)sizeof f)
       wait_for(*pid, NULL, 0);
     else
@@ -448,7 +447,7 @@ static int l_environ (lua_State *L) {
 /* internal.descriptor(value) -> integer or nil: the open descriptor that it
    is */
 static int l_descriptor (lua_State *L) {
-  int fd = loop_descriptor(L, 1);
+  int fd = io_descriptor(L, 1);
   if (fd < 0) return 0;
   lua_pushinteger(L, fd);
   return 1;

@@ -16,15 +16,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "loop.h"
+#include "io.h"
 #include "rooms.h"
 #include "scope.h"
 
 /* bytes received at a time; they lie on the C stack until Lua has them */
 #define PIECE 16384
-
-/* so many bytes moved count like one operation against starving others */
-#define BYTES_PER_FUEL 4096
 
 #if !defined(MSG_NOSIGNAL) /* there LuaSocket sets SO_NOSIGPIPE */
 #define MSG_NOSIGNAL 0
@@ -53,11 +50,6 @@ static double deadline_at (lua_State *L, int idx) {
 
 static int has_passed (Sched *S, double deadline) {
   return deadline < NEVER && deadline <= sched_now(S);
-}
-
-
-static int would_block (int error) {
-  return error == EAGAIN || error == EWOULDBLOCK;
 }
 
 
@@ -91,17 +83,6 @@ static const char *hindrance (const Wire *w, const Task *t) {
 }
 
 
-static int wait (lua_State *L, Wire *w, Task *t, int what, double deadline,
-                 lua_KFunction then) {
-  Sched *S = w->object.S;
-  Line *line = loop_line(L, S, w->fd, what);
-  sched_park(S, t, what == IO_READ ? WAIT_READABLE : WAIT_WRITABLE, line,
-             deadline);
-  loop_watch_steady(S, w->fd);
-  return lua_yieldk(L, 0, (lua_KContext)t, then);
-}
-
-
 /* the running task, if it may suspend here */
 static Task *task_here (lua_State *L, const Wire *w) {
   Sched *S = w->object.S;
@@ -131,11 +112,6 @@ static const char *objection (const Wire *w, const Task *t, double deadline) {
   }
 
 
-static void charge (Wire *w, ssize_t bytes) {
-  w->object.S->fuel -= (int)(bytes / BYTES_PER_FUEL);
-}
-
-
 /* ---------------------------------------------------------------------- */
 /* receiving */
 
@@ -147,16 +123,14 @@ static int on_readable (lua_State *L, int status, lua_KContext t);
    will be none, and errno says why, 0 at the end */
 static int take (lua_State *L, Wire *w) {
   char bytes[PIECE];
-  ssize_t n;
-  do n = recv(w->fd, bytes, PIECE, 0);
-  while (n < 0 && errno == EINTR);
+  ssize_t n = io_read(w->fd, bytes, PIECE);
   w->drained = n != PIECE;
   if (n > 0) {
-    charge(w, n);
+    io_charge(w->object.S, n);
     lua_pushlstring(L, bytes, (size_t)n);
     return 1;
   }
-  if (n < 0 && would_block(errno)) return 0;
+  if (n < 0 && io_would_block(errno)) return 0;
   if (n == 0) errno = 0;
   return -1;
 }
@@ -178,7 +152,7 @@ static int receive (lua_State *L, Wire *w, Task *t) {
     case -1: return at_end(L);
     default:
       if (has_passed(w->object.S, deadline)) return refuse(L, "timeout");
-      return wait(L, w, t, IO_READ, deadline, on_readable);
+      return io_wait(L, t, w->fd, IO_READ, deadline, on_readable);
   }
 }
 
@@ -203,7 +177,7 @@ static int l_receive (lua_State *L) {
   double deadline = deadline_at(L, 2);
   BEGIN(L, w, t, deadline, l_receive);
   if (w->drained && !has_passed(w->object.S, deadline))
-    return wait(L, w, t, IO_READ, deadline, on_readable);
+    return io_wait(L, t, w->fd, IO_READ, deadline, on_readable);
   return receive(L, w, t);
 }
 
@@ -224,18 +198,18 @@ static int transmit (lua_State *L, Wire *w, Task *t) {
     int error = errno;
     if (n >= 0) {
       i += n;
-      charge(w, n);
+      io_charge(w->object.S, n);
     }
     else if (error != EINTR) {
       double deadline = deadline_at(L, 5);
       lua_pushinteger(L, i);
       lua_replace(L, 3);
-      if (!would_block(error))
+      if (!io_would_block(error))
         failed(L, error);
       else if (has_passed(w->object.S, deadline))
         refuse(L, "timeout");
       else
-        return wait(L, w, t, IO_WRITE, deadline, on_writable);
+        return io_wait(L, t, w->fd, IO_WRITE, deadline, on_writable);
       lua_pushinteger(L, i - 1);
       return 3;
     }
@@ -304,7 +278,7 @@ static int l_wait (lua_State *L) {
   double deadline = deadline_at(L, 3);
   BEGIN(L, w, t, deadline, l_wait);
   if (!has_passed(w->object.S, deadline))
-    return wait(L, w, t, what, deadline, on_ready);
+    return io_wait(L, t, w->fd, what, deadline, on_ready);
   if (!is_ready(w, what)) return refuse(L, "timeout");
   lua_pushboolean(L, 1);
   return 1;
@@ -388,7 +362,7 @@ static int quick_wake (lua_State *L, int status, lua_KContext ctx) {
     refuse(L, word);
   else
     switch (take(L, w)) {
-      case 0: return wait(L, w, t, IO_READ, NEVER, quick_wake);
+      case 0: return io_wait(L, t, w->fd, IO_READ, NEVER, quick_wake);
       case -1: at_end(L);
     }
   return received(L);
@@ -413,7 +387,7 @@ static int quick_receive (lua_State *L) {
     case 0:
       loop_line(L, S, w->fd, IO_READ); /* which may raise, while nothing has */
       occupy(L);                       /* changed */
-      return wait(L, w, S->current, IO_READ, NEVER, quick_wake);
+      return io_wait(L, S->current, w->fd, IO_READ, NEVER, quick_wake);
     case -1: at_end(L);
   }
   return received(L);
@@ -435,7 +409,7 @@ static int quick_send (lua_State *L) {
       return sched_detour(L, w->object.S, w->object.S->current, quick_send);
     n = send(w->fd, data, size, MSG_NOSIGNAL);
     if (n > 0) {
-      charge(w, n);
+      io_charge(w->object.S, n);
       lua_pushinteger(L, n);
       if ((size_t)n == size) return 1;
       lua_pushinteger(L, n + 1); /* the rest */

@@ -33,7 +33,7 @@ local rooms = {
     "lua/neap/map.lua", "lua/neap/flat_map.lua", "lua/neap/chunk.lua",
     "lua/neap/buffer.lua", "lua/neap/merge.lua", "lua/neap/timed.lua",
     "lua/neap/lines.lua" },
-  { "Outside world", "csrc/loop.c" },
+  { "Outside world", "csrc/io.c" },
   { "Processes and signals", "lua/neap/process.lua", "lua/neap/os_signal.lua" },
   { "Sockets", "lua/neap/socket.lua", "lua/neap/socket/stream.lua",
     "lua/neap/socket/tls.lua", "lua/neap/socket/datagram.lua",
