@@ -34,7 +34,8 @@ local rooms = {
     "lua/neap/buffer.lua", "lua/neap/merge.lua", "lua/neap/timed.lua",
     "lua/neap/lines.lua" },
   { "Outside world", "csrc/io.c" },
-  { "Processes and signals", "lua/neap/process.lua", "lua/neap/os_signal.lua" },
+  { "Processes and signals", "lua/neap/process.lua",
+    "lua/neap/process/pipes.lua", "lua/neap/os_signal.lua" },
   { "Sockets", "lua/neap/socket.lua", "lua/neap/socket/stream.lua",
     "lua/neap/socket/tls.lua", "lua/neap/socket/datagram.lua",
     "lua/neap/socket/base.lua" },
@@ -49,6 +50,7 @@ local internal = {
   "lua/neap/ahead.lua", "lua/neap/args.lua", "lua/neap/init.lua",
   "lua/neap/http/connections.lua", "lua/neap/http/message.lua",
   "lua/neap/http/request.lua", "lua/neap/http/url.lua",
+  "lua/neap/process/launch.lua", "lua/neap/process/owner.lua",
   "lua/neap/socket/address.lua", "lua/neap/socket/certificate.lua",
   "lua/neap/workers.lua",
 }

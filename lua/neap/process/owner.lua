@@ -1,0 +1,119 @@
+--- The owner of a process: a task that lives as long as its program.
+--
+-- It waits for the program to end, and ends it when it is itself cancelled: it
+-- asks by TERM, and after the grace it makes it. Its way out, whichever that
+-- is, leads through a <close> variable that kills and reaps what is left.
+--
+-- @module neap.process.owner
+
+local core = require "neap.core"
+local pipes = require "neap.process.pipes"
+
+local internal = core.internal
+local cancelled, move_on_after = core.cancelled, core.move_on_after
+local close_all = pipes.close_all
+local now, readable = core.now, core.readable
+local shield, sleep, with_signal = core.shield, core.sleep, core.with_signal
+
+local SIGTERM <const> = internal.signal_number "TERM"
+local SIGKILL <const> = internal.signal_number "KILL"
+
+-- seconds between looks at what is left of a group: nothing tells of its end
+local GROUP_POLL <const> = 0.01
+
+
+-- let those who wait know, once
+local function is_over (process)
+  if not process.child:reap() then return false end
+  process.is_over = true
+  process.ended:set()
+  local stdin = process.pipes.stdin
+  if stdin ~= nil then stdin:close() end
+  return true
+end
+
+
+local function await_end (process)
+  while not is_over(process) do readable(process.child) end
+end
+
+
+-- ask it to end, once: some programs take it as an order if asked again
+local function ask_to_end (process)
+  if process.asked_to_end then return end
+  process.asked_to_end = true
+  process.child:signal(SIGTERM)
+end
+
+
+-- what the leader of a group has left behind ends, too
+local function end_group (process, deadline)
+  local child = process.child
+  ask_to_end(process)
+  while child:signal(0) do
+    if now() >= deadline then
+      child:signal(SIGKILL)
+      return
+    end
+    sleep(GROUP_POLL)
+  end
+end
+
+
+-- in a shield: ask it to end, then make it
+local function stop (process)
+  local deadline = now() + process.grace
+  if not process.is_over then
+    ask_to_end(process)
+    if not move_on_after(process.grace, await_end, process) then
+      process.child:signal(SIGKILL)
+      await_end(process)
+    end
+  end
+  if process.group then end_group(process, deadline) end
+end
+
+
+local function watch (process)
+  await_end(process)
+  if process.group then end_group(process, now() + process.grace) end
+end
+
+
+local Owned = {}
+
+-- the owner ends, by whatever cause
+function Owned.__close (owned)
+  local process = owned.process
+  process.child:finish()
+  is_over(process)
+  if cancelled() then -- nobody in the scope can read any more
+    close_all(process.pipes)
+    close_all(process.asked)
+  end
+end
+
+
+-- the body of the owner
+local function own (process)
+  if process.child == nil then return end -- it could not be started
+  local _ <close> = setmetatable({ process = process }, Owned)
+  local signal = process.signal
+  local ok, err
+  if signal == nil then
+    ok, err = pcall(watch, process)
+  else
+    ok, err = pcall(with_signal, signal, watch, process)
+  end
+  if ok then return end
+  local was_over = is_over(process) -- by a finalizer, if the state is closed
+  if not was_over and signal ~= nil and rawequal(err, signal.reason)
+      and not cancelled() then
+    process.aborted, process.reason = true, err
+  end
+  shield(stop, process)
+  if not (was_over or process.aborted) then error(err, 0) end
+end
+
+
+return { own = own }
