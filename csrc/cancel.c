@@ -32,33 +32,6 @@ void scope_push_reason (lua_State *L, Scope *s) {
 
 
 /* ---------------------------------------------------------------------- */
-/* deadlines */
-
-
-void scope_deadline (Scope *s, double at) {
-  Sched *S = s->S;
-  if (s->own) return; /* too late */
-  timer_clear(&S->heap, &s->timer);
-  s->deadline = at;
-  if (at <= sched_now(S))
-    scope_cancel_expired(s);
-  else if (at < NEVER)
-    timer_set(&S->heap, &s->timer, TIMER_SCOPE, at);
-}
-
-
-void scope_arm (Scope *s, double seconds) {
-  Sched *S = s->S;
-  if (!(seconds < NEVER)) return;
-  s->deadline = sched_now(S) + seconds;
-  if (seconds > 0)
-    timer_set(&S->heap, &s->timer, TIMER_SCOPE, s->deadline);
-  else
-    scope_cancel_expired(s);
-}
-
-
-/* ---------------------------------------------------------------------- */
 /* cancelling */
 
 
@@ -155,27 +128,6 @@ void scope_cancel (lua_State *L, Scope *s, Cancel kind, int idx) {
 }
 
 
-void scope_message (lua_State *L, Scope *s) {
-  if (lua_isnil(L, -1))
-    lua_pop(L, 1);
-  else {
-    s->raw = lua_type(L, -1) == LUA_TSTRING ? RAW_VALUE : RAW_MADE;
-    scope_set_reason(L, s);
-  }
-}
-
-
-void scope_expired (Sched *S, Timer *timer) {
-  (void)S;
-  scope_cancel_expired(owner_of(timer, Scope, timer));
-}
-
-
-void scope_cancel_expired (Scope *s) {
-  if (s->cause == NULL) cancel(s, CANCEL_DEADLINE);
-}
-
-
 void task_cancel (lua_State *L, Task *t, int self, int idx) {
   Scope *s = t->scope, *outermost = NULL;
   int hidden = 0;
@@ -199,6 +151,55 @@ void task_cancel (lua_State *L, Task *t, int self, int idx) {
   else if (!hidden && t->status == TASK_WAITING &&
            !S->kind[t->wait]->uncancellable)
     sched_wake(S, t, WHY_CANCEL);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* deadlines */
+
+
+void scope_message (lua_State *L, Scope *s) {
+  if (lua_isnil(L, -1))
+    lua_pop(L, 1);
+  else {
+    s->raw = lua_type(L, -1) == LUA_TSTRING ? RAW_VALUE : RAW_MADE;
+    scope_set_reason(L, s);
+  }
+}
+
+
+/* it has passed */
+static void expire (Scope *s) {
+  if (s->cause == NULL) cancel(s, CANCEL_DEADLINE);
+}
+
+
+void scope_deadline (Scope *s, double at) {
+  Sched *S = s->S;
+  if (s->own) return; /* too late */
+  timer_clear(&S->heap, &s->timer);
+  s->deadline = at;
+  if (at <= sched_now(S))
+    expire(s);
+  else if (at < NEVER)
+    timer_set(&S->heap, &s->timer, TIMER_SCOPE, at);
+}
+
+
+void scope_arm (Scope *s, double seconds) {
+  Sched *S = s->S;
+  if (!(seconds < NEVER)) return;
+  s->deadline = sched_now(S) + seconds;
+  if (seconds > 0)
+    timer_set(&S->heap, &s->timer, TIMER_SCOPE, s->deadline);
+  else
+    expire(s);
+}
+
+
+void scope_expired (Sched *S, Timer *timer) {
+  (void)S;
+  expire(owner_of(timer, Scope, timer));
 }
 
 

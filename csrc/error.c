@@ -63,7 +63,8 @@ void error_timeout (lua_State *L) {
 }
 
 
-int error_is (lua_State *L, int idx, const char *name) {
+/* does the value at 'idx' have this 'name'? */
+static int is_a (lua_State *L, int idx, const char *name) {
   int same = 0;
   if (lua_istable(L, idx)) {
     idx = lua_absindex(L, idx);
@@ -371,14 +372,14 @@ static int l_error (lua_State *L) {
 
 /*** neap.is_abort(err) -> boolean: is it an AbortError? */
 static int l_is_abort (lua_State *L) {
-  lua_pushboolean(L, error_is(L, 1, "AbortError"));
+  lua_pushboolean(L, is_a(L, 1, "AbortError"));
   return 1;
 }
 
 
 /*** neap.is_timeout(err) -> boolean: is it a TimeoutError? */
 static int l_is_timeout (lua_State *L) {
-  lua_pushboolean(L, error_is(L, 1, "TimeoutError"));
+  lua_pushboolean(L, is_a(L, 1, "TimeoutError"));
   return 1;
 }
 

@@ -18,9 +18,6 @@ void error_abort (lua_State *L);
 /* the TimeoutError for the message on top; replaces it */
 void error_timeout (lua_State *L);
 
-/* does the value at 'idx' have this 'name'? */
-int error_is (lua_State *L, int idx, const char *name);
-
 /*
 ** The message handler under every task body and scope: notes the traceback
 ** of an error where it is raised, and passes it on unchanged.

@@ -93,9 +93,6 @@ void scope_cancel (lua_State *L, Scope *s, Cancel kind, int idx);
    Clean-up can open new ones. */
 void scope_pierce (Scope *s);
 
-/* cancel it because its deadline has passed */
-void scope_cancel_expired (Scope *s);
-
 /* cancel one task; the same for the reason; 'self' is the task on L */
 void task_cancel (lua_State *L, Task *t, int self, int idx);
 
