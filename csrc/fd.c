@@ -108,8 +108,7 @@ static int is_pending (int sig) {
 }
 
 
-/* 'write', whose SIGPIPE nobody sees */
-static ssize_t write_quietly (int fd, const char *p, size_t n) {
+ssize_t fd_write_quietly (int fd, const char *p, size_t n) {
   sigset_t pipe, before;
   ssize_t written;
   int was_pending, sig, error;
@@ -119,7 +118,9 @@ static ssize_t write_quietly (int fd, const char *p, size_t n) {
   was_pending = is_pending(SIGPIPE);
   written = write(fd, p, n);
   error = errno;
-  if (written < 0 && error == EPIPE && !was_pending && is_pending(SIGPIPE))
+  /* one that blocks may have written a part before the reader went */
+  if ((written < 0 ? error == EPIPE : (size_t)written < n) && !was_pending &&
+      is_pending(SIGPIPE))
     sigwait(&pipe, &sig);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   errno = error;
@@ -135,7 +136,7 @@ static int write_on (lua_State *L, int status, lua_KContext ctx) {
   const char *data = lua_tolstring(L, 2, &size);
   if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
   while (done < size && f->fd >= 0) {
-    ssize_t n = write_quietly(f->fd, data + done, size - done);
+    ssize_t n = fd_write_quietly(f->fd, data + done, size - done);
     if (n >= 0) {
       done += (size_t)n;
       io_charge(t->scope->S, n);
