@@ -33,6 +33,7 @@ int luaopen_neap_core (lua_State *L) {
   run_openlib(L);
   dump_openlib(L);
   check_openlib(L);
+  trace_openlib(L);
   io_openlib(L);
   semaphore_openlib(L);
   limiter_openlib(L);

@@ -15,20 +15,25 @@
 #define DEPTH 100
 
 
+int dump_where (Task *t, lua_Debug *ar) {
+  lua_State *co = task_co(t);
+  int level;
+  if (t->flags & T_FRESH) return 0;
+  for (level = 0; lua_getstack(co, level, ar); level++) {
+    lua_getinfo(co, "Sl", ar);
+    if (ar->currentline > 0) return 1;
+  }
+  return 0;
+}
+
+
 /* push "file:line" of the innermost Lua function of the task, if it has one */
 static void push_where (lua_State *L, Task *t) {
-  lua_State *co = task_co(t);
   lua_Debug ar;
-  int level;
-  for (level = 0; !(t->flags & T_FRESH) && lua_getstack(co, level, &ar);
-       level++) {
-    lua_getinfo(co, "Sl", &ar);
-    if (ar.currentline > 0) {
-      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-      return;
-    }
-  }
-  lua_pushstring(L, t->flags & T_FRESH ? "not started" : "[C]");
+  if (dump_where(t, &ar))
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+  else
+    lua_pushstring(L, t->flags & T_FRESH ? "not started" : "[C]");
 }
 
 

@@ -20,6 +20,10 @@ void dump_seconds (lua_State *L, double seconds);
 
 void dump_openlib (lua_State *L);
 
+/* the innermost Lua function of the task, and where it is (Sl); 0 if there is
+   none */
+int dump_where (Task *t, lua_Debug *ar);
+
 HIDDEN_END
 
 #endif

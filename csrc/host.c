@@ -118,6 +118,7 @@ static int configure (lua_State *L) {
   S->host_loop = (struct ev_loop *)o->ev_loop;
   S->max_live = o->max_tasks > 0 ? o->max_tasks : UINT32_MAX;
   S->watchdog = o->watchdog;
+  sched_attend(S);
   return 0;
 }
 

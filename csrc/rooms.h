@@ -32,6 +32,7 @@ void signals_openlib (lua_State *L);
 void source_openlib (lua_State *L);
 void stream_openlib (lua_State *L);
 void terminal_openlib (lua_State *L);
+void trace_openlib (lua_State *L);
 void wire_openlib (lua_State *L);
 
 HIDDEN_END

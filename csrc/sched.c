@@ -22,12 +22,16 @@
 #include "post.h"
 #include "strand.h"
 #include "task.h"
+#include "trace.h"
 
 /* operations that need not wait, in a row, before others are let run */
 #define FUEL 256
 
 /* steps between two looks at the world, at most */
 #define PATIENCE 64
+
+/* seconds of waiting that are time enough to write a part of a trace */
+#define IDLE 0.01
 
 static const char sched_key = 0; /* its address is the key in the registry */
 
@@ -200,6 +204,16 @@ void sched_guard (Sched *S, lua_State *co) {
 }
 
 
+/* the task is about to run for a step that is looked at */
+static void attend (Sched *S, Task *t) {
+  if (S->watchdog > 0) {
+    S->began = sched_real();
+    sched_guard(S, task_co(t));
+  }
+  if (S->trace != NULL) trace_enters(t);
+}
+
+
 /* run the task until it waits or ends */
 static void step (Sched *S, lua_State *L, Task *t) {
   lua_State *outside = S->co; /* that 'run' was called in */
@@ -216,14 +230,12 @@ static void step (Sched *S, lua_State *L, Task *t) {
   S->depth = 0;
   S->fuel = FUEL;
   S->steps++;
-  if (S->watchdog > 0) {
-    S->began = sched_real();
-    sched_guard(S, co);
-  }
+  if (S->attended) attend(S, t);
   status = lua_resume(co, L, nargs, &n);
   status = strand_settle(L, S, t, NULL, status, &n);
   S->current = NULL;
   S->co = outside;
+  if (S->trace != NULL) trace_leaves(L, t);
   if (status >= 0) task_ended(L, t, status);
 }
 
@@ -312,6 +324,7 @@ void sched_fire (Sched *S, lua_State *L, double until) {
 
 
 void sched_look (Sched *S, lua_State *L, double wait) {
+  if (S->trace != NULL && wait > IDLE) trace_rests(S);
   if (S->loop != NULL || wait > 0) loop_poll(S, wait);
   if (S->poster != NULL) post_drain(L, S);
   S->looked = sched_now(S);
@@ -444,6 +457,7 @@ static int sched_gc (lua_State *L) {
   S->closed = 1;
   if (S->background != NULL) sched_end_all(L, S); /* the last to be made */
   generator_kill_all(L, S);
+  if (S->trace != NULL) trace_finish(S);
   offload_close(S);
   post_close(S);
   loop_free(S);

@@ -92,12 +92,13 @@ typedef enum Status {
 typedef enum Why { WHY_DONE, WHY_TIME, WHY_CANCEL } Why;
 
 enum {
-  T_FRESH = 1,    /* has not run yet */
-  T_CANCEL = 2,   /* cancelled by 'task:cancel'; its handle has the reason */
-  T_NESTED = 4,   /* runs inside a coroutine of its own: 'at' is a strand */
-  T_ARG = 8,      /* one value was pushed for the continuation */
-  T_ASYNC = 16,   /* its error goes to those who await it */
-  T_OBSERVED = 32 /* somebody has seen its error */
+  T_FRESH = 1,     /* has not run yet */
+  T_CANCEL = 2,    /* cancelled by 'task:cancel'; its handle has the reason */
+  T_NESTED = 4,    /* runs inside a coroutine of its own: 'at' is a strand */
+  T_ARG = 8,       /* one value was pushed for the continuation */
+  T_ASYNC = 16,    /* its error goes to those who await it */
+  T_OBSERVED = 32, /* somebody has seen its error */
+  T_TRACED = 64    /* the trace has the beginning of its wait */
 };
 
 /*
@@ -222,8 +223,10 @@ struct Sched {
   Line signals;    /* who listens to signals (signals.h) */
   int interrupts;  /* Ctrl-C seen and not yet acted on */
   int closed;
-  double watchdog; /* seconds that a step may take; 0: any */
-  double began;    /* when the step began, if there is a watchdog */
+  int attended; /* what a step does is looked at: by a watchdog, or a trace */
+  struct Trace *trace; /* where it is written, or NULL */
+  double watchdog;     /* seconds that a step may take; 0: any */
+  double began;        /* when the step began, if there is a watchdog */
   const WaitKind *kind[WAIT_KINDS];
 };
 
@@ -349,6 +352,11 @@ void clock_advance (Sched *S, lua_State *L, double dt, double real);
 /* what 'neap.step' does; the seconds until the next one, -1: nothing is left.
    Raises, before anything else, if the loop is running already */
 double sched_step (lua_State *L, Sched *S, double budget);
+
+/* there is now a watchdog or a trace, or no more */
+static inline void sched_attend (Sched *S) {
+  S->attended = S->watchdog > 0 || S->trace != NULL;
+}
 
 /* raises in a task that runs longer than the watchdog allows; for coroutines
    that are about to be resumed */

@@ -22,6 +22,7 @@
 #include "args.h"
 #include "error.h"
 #include "strand.h"
+#include "trace.h"
 
 /* how many results an ended task has left */
 enum { KEPT_NONE, KEPT_ONE, KEPT_MANY };
@@ -274,6 +275,7 @@ Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
   t->line = &S->next;
   line_join(&S->next, &t->link);
   S->live++;
+  if (S->trace != NULL) trace_spawned(L, t, first);
   return t;
 }
 
@@ -373,6 +375,7 @@ static void finish (lua_State *L, Task *t, Status how) {
   Sched *S = t->scope->S;
   int is_watched, is_whole;
   t->status = (uint8_t)how;
+  if (S->trace != NULL) trace_ended(t);
   S->live--;
   if (t->awaiters.first != NULL) {
     t->flags |= T_OBSERVED;

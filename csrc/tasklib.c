@@ -7,6 +7,7 @@
 #include "args.h"
 #include "error.h"
 #include "task.h"
+#include "trace.h"
 
 const char *const task_status_names[] = { "ready", "running", "waiting",
                                           "done",  "failed",  "cancelled" };
@@ -156,7 +157,7 @@ static int t_index (lua_State *L) {
 
 static int t_newindex (lua_State *L) {
   Sched *S = sched_of(L);
-  check_task(L, "name");
+  Handle *h = check_task(L, "name");
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "name") != 0)
     return luaL_error(L, "a task has no field '%s' to set; only 'name'",
                       luaL_tolstring(L, 2, NULL));
@@ -168,6 +169,8 @@ static int t_newindex (lua_State *L) {
   lua_rawset(L, -3);
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->named_meta);
   lua_setmetatable(L, 1);
+  if (S->trace != NULL && h->task != NULL && h->task->status < TASK_DONE)
+    trace_named(L, h->task, 3);
   return 0;
 }
 

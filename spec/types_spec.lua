@@ -113,6 +113,7 @@ end
 local function live_objects ()
   local controller = neap.abort_controller()
   local semaphore = neap.semaphore(1)
+  local trace <close> = neap.trace "/dev/null"
   local objects = {
     Task = neap.spawn(function () end),
     Controller = controller,
@@ -128,6 +129,7 @@ local function live_objects ()
     Limiter = neap.limiter { rate = 1 },
     Burst = neap.debounce(print, 1),
     Progress = neap.progress(1, { enabled = false }),
+    Trace = trace,
     Process = neap.process { "true" },
     Response = fetched(),
     Socket = socket.tcp(),

@@ -117,6 +117,7 @@ int main (void) {
   test("child_is_closed");
   test("grandchild");
   test("descriptor_for_the_host");
+  test("trace");
   test("interrupts");
   test("posts");
   return RESULT;

@@ -136,6 +136,31 @@ function programs.descriptor_for_the_host ()
 end
 
 
+-- what the child does is not in the parent's trace; the child may begin its own
+function programs.trace ()
+  local names = { os.tmpname(), os.tmpname() }
+  local trace = neap.trace(names[1])
+  run_twice(function (fork)
+    neap.current().name = "before"
+    local is_child = fork()
+    neap.current().name = is_child and "child" or "parent"
+    if not is_child then return end
+    neap.trace(names[2])
+    for _ = 1, 1000 do neap.checkpoint() end
+    os.exit(true, true)
+  end)
+  assert(trace:stop())
+  for i, name in ipairs(names) do
+    local file <close> = io.open(name)
+    local text = file:read "a"
+    os.remove(name)
+    assert(text:find "^%[\n{.*}\n%]\n$")
+    assert((text:find '"parent"' ~= nil) == (i == 1))
+    assert((text:find '"child"' ~= nil) == (i == 2))
+  end
+end
+
+
 -- what interrupts the child does not interrupt the parent
 function programs.interrupts ()
   local go, done = new_pipe(), new_pipe()

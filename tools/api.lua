@@ -42,7 +42,7 @@ local rooms = {
   { "HTTP", "lua/neap/http.lua", "lua/neap/http/fetch.lua",
     "lua/neap/http/response.lua", "lua/neap/http/headers.lua" },
   { "Errors", "csrc/error.c" },
-  { "Debugging", "csrc/dump.c" },
+  { "Debugging", "csrc/dump.c", "csrc/trace.c" },
 }
 
 -- documented for those who work on neap

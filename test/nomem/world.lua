@@ -45,6 +45,31 @@ play("descriptors", function (neap)
 end)
 
 
+play("traces", function (neap)
+  local name = os.tmpname()
+  return function ()
+    neap.run(function ()
+      neap.current().name = "root"
+      local channel = neap.channel()
+      neap.spawn(channel.recv, channel)
+      local trace <close> = neap.trace(name)
+      neap.async(function () neap.sleep(1) end).name = "late"
+      neap.async(error, neap.error("MyError", "boom")):pawait()
+      neap.sleep(2)
+      channel:close()
+      neap.sleep(0)
+      assert(trace:stop())
+    end)
+    neap.trace "/dev/null" -- until the state is closed
+    neap.run(neap.sleep, 1)
+  end, function (ok)
+    local file <close> = io.open(name)
+    assert(not ok or file:read "a":find "^%[\n{.*}\n%]\n$")
+    os.remove(name)
+  end
+end)
+
+
 play("hosts", function (neap)
   local bodies, tickets, posted = counter(), {}, 0
   _G.posted = function () posted = posted + 1 end

@@ -75,6 +75,22 @@ function neap.tasks() end
 function neap.dump() end
 
 
+--- Write what the tasks do to a file, for https://ui.perfetto.dev.
+---@param path string
+---@return neap.Trace
+function neap.trace(path) end
+
+
+---@class neap.Trace
+local trace = {}
+
+
+--- End the trace; the file is whole.
+---@return true?
+---@return string? message why it is not
+function trace:stop() end
+
+
 ---@class neap.coroutine: coroutinelib
 neap.coroutine = {}
 

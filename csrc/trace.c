@@ -1,0 +1,491 @@
+/*
+** trace.c - neap.trace: the life of tasks as Chrome trace events.
+**
+** A task is a track. Its life is a slice there, B to E, and within that lie its
+** steps, whole slices (X), and its waits, B to E again. An arrow (s to f) goes
+** from the step in which a task was spawned to its life.
+**
+** Invariant: while there is a trace, it has the beginning of the life of each
+** live task, and T_TRACED says of a task whose wait was begun and not yet ended.
+**
+** Events are put together without a call that could raise or run a finalizer.
+** The one exception is the description of a wait, made by others, which is
+** asked for before the event is begun, under a protected call; whoever comes
+** back from that looks whether the trace is still there.
+*/
+
+#include "trace.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "args.h"
+#include "chrome.h"
+#include "dump.h"
+#include "rooms.h"
+#include "task.h"
+
+typedef struct Trace {
+  Sched *S;
+  int64_t began; /* when the running step did, in nanoseconds, */
+  double now;    /* ... and on the scheduler's clock */
+  Chrome file;   /* last, for it is large */
+} Trace;
+
+static const char anchor = 0; /* its address is the key in the registry */
+
+
+static int64_t nanoseconds (void) {
+  return (int64_t)(sched_real() * 1e9);
+}
+
+
+/* the file is over: nobody need be told of anything any more */
+static void over (Trace *tr) {
+  Sched *S = tr->S;
+  if (S->trace == tr) S->trace = NULL;
+  sched_attend(S);
+  chrome_complain(&tr->file);
+}
+
+
+static int begin (Trace *tr, char phase, uint32_t track) {
+  if (chrome_begin(&tr->file, phase, track)) return 1;
+  over(tr);
+  return 0;
+}
+
+
+static int begin_at (Trace *tr, char phase, uint32_t track, int64_t at) {
+  if (!begin(tr, phase, track)) return 0;
+  chrome_time(&tr->file, "ts", at);
+  return 1;
+}
+
+
+/* seconds on the scheduler's clock, unless that is the one of the events */
+static void arg_clock (Trace *tr, const char *name, double seconds) {
+  if (tr->S->clock != CLOCK_REAL) chrome_arg_seconds(&tr->file, name, seconds);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* tasks */
+
+
+static void write_name (Trace *tr, uint32_t track, const char *name,
+                        size_t size) {
+  if (!begin(tr, 'M', track)) return;
+  chrome_add(&tr->file, ",\"name\":\"thread_name\"");
+  chrome_arg(&tr->file, "name");
+  chrome_text(&tr->file, name, size);
+  chrome_done(&tr->file);
+}
+
+
+/* the life of a task begins, or at least what is seen of it */
+static void write_birth (Trace *tr, const Task *t, int64_t at, const char *name,
+                         size_t size) {
+  const Task *parent;
+  const Scope *s = t->scope;
+  while (s->owner == t) s = s->parent;
+  parent = s->owner;
+  write_name(tr, t->id, name, size);
+  if (!begin_at(tr, 'B', t->id, at)) return;
+  chrome_add(&tr->file, ",\"cat\":\"task\",\"name\":");
+  chrome_text(&tr->file, name, size);
+  if (parent != NULL) {
+    chrome_arg(&tr->file, "parent");
+    chrome_add(&tr->file, "%lu", (unsigned long)parent->id);
+  }
+  arg_clock(tr, "now", sched_now(tr->S));
+  chrome_done(&tr->file);
+}
+
+
+static void write_step (Trace *tr, const Task *t, int64_t at) {
+  if (!begin_at(tr, 'X', t->id, tr->began)) return;
+  chrome_time(&tr->file, "dur", at - tr->began);
+  chrome_add(&tr->file, ",\"cat\":\"run\",\"name\":\"running\"");
+  arg_clock(tr, "now", tr->now);
+  chrome_done(&tr->file);
+}
+
+
+static void write_wait (Trace *tr, Task *t, int64_t at, const char *on) {
+  lua_Debug ar;
+  char where[LUA_IDSIZE + 20];
+  if (!begin_at(tr, 'B', t->id, at)) return;
+  t->flags |= T_TRACED;
+  chrome_add(&tr->file, ",\"cat\":\"wait\",\"name\":\"%s\"",
+             tr->S->kind[t->wait]->text);
+  if (*on != '\0') chrome_arg_text(&tr->file, "on", on);
+  if (dump_where(t, &ar)) {
+    snprintf(where, sizeof where, "%s:%d", ar.short_src, ar.currentline);
+    chrome_arg_text(&tr->file, "at", where);
+  }
+  arg_clock(tr, "now", sched_now(tr->S));
+  chrome_done(&tr->file);
+}
+
+
+/* what the error on top of the coroutine says. A table is only walked: asking it
+   for a field would make a string, and __tostring would run Lua. */
+static void arg_error_text (Trace *tr, lua_State *co) {
+  const char *message = NULL;
+  size_t size = 0;
+  int kind = lua_type(co, -1);
+  if (kind == LUA_TSTRING) message = lua_tolstring(co, -1, &size);
+  if (kind == LUA_TTABLE && lua_checkstack(co, 3)) {
+    lua_pushnil(co);
+    while (lua_next(co, -2)) {
+      if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TSTRING &&
+          strcmp(lua_tostring(co, -2), "message") == 0) {
+        message = lua_tolstring(co, -1, &size); /* the table keeps it */
+      }
+      lua_pop(co, 1);
+    }
+  }
+  chrome_arg(&tr->file, "error");
+  if (message != NULL)
+    chrome_text(&tr->file, message, size);
+  else
+    chrome_add(&tr->file, "\"a %s\"", lua_typename(co, kind));
+}
+
+
+/* an end, to be completed by 'done'; 0 if the trace has ended */
+static int begin_end (Trace *tr, const Task *t, int64_t at) {
+  if (!begin_at(tr, 'E', t->id, at)) return 0;
+  arg_clock(tr, "until", sched_now(tr->S));
+  return 1;
+}
+
+
+/* its wait, if one was begun, is over */
+static void write_woken (Trace *tr, Task *t, int64_t at) {
+  if (!(t->flags & T_TRACED)) return;
+  t->flags &= (uint8_t)~T_TRACED;
+  if (!begin_end(tr, t, at)) return;
+  if (t->status < TASK_WAITING && t->why == WHY_CANCEL) {
+    chrome_arg(&tr->file, "cancelled");
+    chrome_add(&tr->file, "true");
+  }
+  chrome_done(&tr->file);
+}
+
+
+/* its life is over; with 'error' on top of its coroutine */
+static void write_death (Trace *tr, const Task *t, int64_t at) {
+  if (!begin_end(tr, t, at)) return;
+  if (t->status >= TASK_DONE) {
+    chrome_arg_text(&tr->file, "outcome", task_status_names[t->status]);
+    if (t->status != TASK_DONE) arg_error_text(tr, t->at.co);
+  }
+  chrome_done(&tr->file);
+}
+
+
+/* an arrow from a step to the life of the task that it spawned */
+static void write_arrow (Trace *tr, const Task *from, const Task *to,
+                         int64_t at) {
+  if (!begin_at(tr, 's', from->id, at)) return;
+  chrome_add(&tr->file, ",\"id\":%lu,\"cat\":\"spawn\",\"name\":\"spawn\"}",
+             (unsigned long)to->id);
+  if (!begin_at(tr, 'f', to->id, at)) return;
+  chrome_add(&tr->file,
+             ",\"id\":%lu,\"cat\":\"spawn\",\"name\":\"spawn\",\"bp\":\"e\"}",
+             (unsigned long)to->id);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* what the scheduler tells */
+
+
+/* what a task is called that has no name: the place of its function, which says
+   more than a number, or that if it has none; nothing is allocated */
+static size_t default_name (lua_State *L, const Task *t, int fn, char *name) {
+  lua_Debug ar;
+  int n = -1;
+  if (fn != 0 && lua_isfunction(L, fn) && lua_checkstack(L, 1)) {
+    lua_pushvalue(L, fn);
+    lua_getinfo(L, ">S", &ar);
+    if (ar.linedefined > 0)
+      n = snprintf(name, CHROME_TEXT, "%s:%d", ar.short_src, ar.linedefined);
+  }
+  if (n < 0) n = snprintf(name, CHROME_TEXT, "task %lu", (unsigned long)t->id);
+  return (size_t)n;
+}
+
+
+void trace_spawned (lua_State *L, Task *t, int first) {
+  Sched *S = t->scope->S;
+  Trace *tr = S->trace;
+  int64_t at = nanoseconds();
+  char name[CHROME_TEXT];
+  write_birth(tr, t, at, name, default_name(L, t, first, name));
+  if (S->current != NULL) write_arrow(tr, S->current, t, at);
+}
+
+
+void trace_named (lua_State *L, Task *t, int idx) {
+  size_t size;
+  const char *name;
+  char instead[CHROME_TEXT];
+  if (lua_isnil(L, idx)) {
+    size = default_name(L, t, 0, instead);
+    name = instead;
+  }
+  else
+    name = lua_tolstring(L, idx, &size);
+  write_name(t->scope->S->trace, t->id, name, size);
+}
+
+
+void trace_enters (Task *t) {
+  Sched *S = t->scope->S;
+  Trace *tr = S->trace;
+  tr->began = nanoseconds();
+  tr->now = sched_now(S);
+  write_woken(tr, t, tr->began);
+}
+
+
+/* protected: a task that waits, where its text is to go to */
+static int describe (lua_State *L) {
+  Task *t = (Task *)lua_touserdata(L, 1);
+  char *text = (char *)lua_touserdata(L, 2);
+  const char *description;
+  t->scope->S->kind[t->wait]->describe(L, t, t->line);
+  description = lua_tostring(L, -1);
+  if (description != NULL) snprintf(text, CHROME_TEXT, "%s", description);
+  return 0;
+}
+
+
+void trace_leaves (lua_State *L, Task *t) {
+  Sched *S = t->scope->S;
+  Trace *tr = S->trace;
+  int64_t at = nanoseconds();
+  char on[CHROME_TEXT] = "";
+  int waits = t->wait != WAIT_NOTHING &&
+              (t->status == TASK_WAITING || t->status == TASK_READY);
+  if (waits && t->status == TASK_WAITING &&
+      S->kind[t->wait]->describe != NULL && lua_checkstack(L, 3)) {
+    lua_pushcfunction(L, describe);
+    lua_pushlightuserdata(L, t);
+    lua_pushlightuserdata(L, on);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+    /* a finalizer may have ended the trace, or begun another one */
+    if (S->trace != tr || t->flags & T_TRACED) return;
+  }
+  write_step(tr, t, at);
+  if (waits) write_wait(tr, t, at, on);
+}
+
+
+void trace_ended (Task *t) {
+  Trace *tr = t->scope->S->trace;
+  int64_t at = nanoseconds();
+  write_woken(tr, t, at); /* it was killed */
+  write_death(tr, t, at);
+}
+
+
+void trace_rests (Sched *S) {
+  Trace *tr = S->trace;
+  chrome_flush(&tr->file);
+  if (tr->file.fd < 0) over(tr);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* beginning and stopping */
+
+
+/* a live task, or NULL */
+static Task *live (const Sched *S, uint32_t slot) {
+  Task *t = S->tasks[slot];
+  return t != NULL && t->handle != NULL && t->status < TASK_DONE ? t : NULL;
+}
+
+
+/* protected, for a stack may be too small: the tasks that live already */
+static int announce (lua_State *L) {
+  Trace *tr = (Trace *)lua_touserdata(L, 1);
+  Sched *S = tr->S;
+  int64_t at = tr->began;
+  uint32_t i;
+  for (i = 1; i <= S->nslots; i++) {
+    Task *t = live(S, i);
+    char instead[CHROME_TEXT];
+    const char *name = instead;
+    size_t size;
+    if (t == NULL) continue;
+    t->flags &= (uint8_t)~T_TRACED; /* of an earlier trace */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, S->names);
+    task_push(L, t);
+    if (lua_rawget(L, -2) == LUA_TSTRING)
+      name = lua_tolstring(L, -1, &size);
+    else
+      size = default_name(L, t, 0, instead);
+    write_birth(tr, t, at, name, size);
+    if (t->status == TASK_WAITING) write_wait(tr, t, at, "");
+    lua_settop(L, 1);
+  }
+  return 0;
+}
+
+
+/* all that is open is ended, and the file is whole */
+static void stop (Trace *tr) {
+  Sched *S = tr->S;
+  int64_t at = nanoseconds();
+  uint32_t i;
+  if (!chrome_mine(&tr->file)) return;
+  if (S->current != NULL) write_step(tr, S->current, at);
+  for (i = 1; i <= S->nslots; i++) {
+    Task *t = live(S, i);
+    if (t == NULL) continue;
+    write_woken(tr, t, at);
+    write_death(tr, t, at);
+  }
+  chrome_close(&tr->file);
+}
+
+
+void trace_finish (Sched *S) {
+  stop(S->trace);
+  over(S->trace);
+}
+
+
+static Trace *check_trace (lua_State *L, const char *fname) {
+  Trace *tr = (Trace *)sched_object(L, 1);
+  if (tr == NULL) arg_error(L, 0, fname, "self", "a trace", 1);
+  return tr;
+}
+
+
+/* it is over: only its own handle keeps it from now on */
+static void forget (lua_State *L, const Trace *tr) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &anchor);
+  if (lua_touserdata(L, -1) == tr) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &anchor); /* the place exists */
+  }
+  lua_pop(L, 1);
+}
+
+
+/*** trace:stop() -> true or nil, message: ends the trace; the file is whole. nil
+if it could not be written to its end. A second call says the same. A trace is
+also stopped where a <close> variable that holds it ends, and when the Lua state
+is closed. Does not suspend. */
+static int t_stop (lua_State *L) {
+  Trace *tr = check_trace(L, "stop");
+  Chrome *f = &tr->file;
+  stop(tr);
+  f->told = 1;
+  over(tr);
+  forget(L, tr);
+  if (f->error == 0) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushfstring(L, "cannot write '%s': %s", f->path, strerror(f->error));
+  return 2;
+}
+
+
+static int t_close (lua_State *L) {
+  Trace *tr = check_trace(L, "close");
+  stop(tr);
+  over(tr);
+  forget(L, tr);
+  return 0;
+}
+
+
+/* from now on the trace hears of everything */
+static void start (lua_State *L, Trace *tr) {
+  tr->began = nanoseconds();
+  tr->now = sched_now(tr->S);
+  tr->S->trace = tr;
+  sched_attend(tr->S);
+  lua_pushcfunction(L, announce);
+  lua_pushlightuserdata(L, tr);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
+  chrome_abandon(&tr->file);
+  over(tr);
+  forget(L, tr);
+  lua_error(L);
+}
+
+
+/*** neap.trace(path) -> trace: from now on writes what the tasks do to the file,
+in the format of Chrome's trace events, which ui.perfetto.dev and
+chrome://tracing open: each task a track with its life, its steps, what it waits
+for and where, and arrows to what it spawns. In or outside of 'run'; until
+trace:stop(), or the end of a <close> variable, or of the program. Times are
+those of the system's monotonic clock; if neap's is another one it is told, too
+('now' and 'until'). One trace at a time. If the file can no longer be
+written, the trace ends, and the program goes on; a line on stderr tells. A
+fork of the process is not in it. Raises if the file cannot be opened. Does not
+suspend. */
+static int l_trace (lua_State *L) {
+  Sched *S = sched_of(L);
+  size_t size;
+  const char *path;
+  Trace *tr;
+  int error;
+  if (lua_type(L, 1) != LUA_TSTRING)
+    arg_error(L, 1, "trace", "path", "a string", 1);
+  path = lua_tolstring(L, 1, &size);
+  if (strlen(path) < size)
+    arg_error(L, 1, "trace", "path", "a string without zeros", 1);
+  if (S->closed) luaL_error(L, "'trace': the Lua state is being closed");
+  if (S->trace != NULL && !chrome_mine(&S->trace->file)) over(S->trace);
+  if (S->trace != NULL)
+    luaL_error(L, "'trace': there is a trace already, to '%s'; stop it first",
+               S->trace->file.path);
+  tr = (Trace *)lua_newuserdatauv(L, sizeof(Trace), 0);
+  tr->S = S;
+  tr->file.fd = -1;
+  luaL_setmetatable(L, "neap.trace");
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &anchor);
+  error = chrome_open(&tr->file, path);
+  if (error != 0) {
+    forget(L, tr);
+    return luaL_error(L, "bad argument #1 to 'trace' (cannot open '%s': %s)",
+                      path, strerror(error));
+  }
+  start(L, tr);
+  return 1;
+}
+
+
+static const luaL_Reg methods[] = {
+  { "stop", t_stop },
+  { NULL, NULL },
+};
+
+static const luaL_Reg meta[] = {
+  { "__close", t_close },
+  { NULL, NULL },
+};
+
+static const luaL_Reg funcs[] = {
+  { "trace", l_trace },
+  { NULL, NULL },
+};
+
+
+void trace_openlib (lua_State *L) {
+  sched_funcs(L, funcs);
+  sched_class(L, "neap.trace", methods, meta);
+  lua_pop(L, 1);
+}
