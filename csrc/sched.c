@@ -360,19 +360,36 @@ static void set_methods (lua_State *L, int meta, const luaL_Reg *funcs) {
 }
 
 
+/* push the metatable of a class, if need be a new one. It has more room than is
+   needed, so that nothing in it is ever moved: what is put there first stays
+   where Lua looks first. */
+static void push_class (lua_State *L, const char *name) {
+  if (luaL_getmetatable(L, name) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 16);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, name);
+}
+
+
 void sched_class (lua_State *L, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *meta) {
   int top;
-  luaL_newmetatable(L, name);
+  push_class(L, name);
   top = lua_gettop(L);
   if (lua_getfield(L, top, "methods") == LUA_TNIL) { /* not made before */
-    lua_newtable(L);
-    set_methods(L, top, methods);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, top, "__index");
     lua_pushvalue(L, top);
     if (meta != NULL) set_methods(L, top, meta);
     lua_pop(L, 1);
+    lua_newtable(L);
+    set_methods(L, top, methods);
+    if (lua_getfield(L, top, "__index") != LUA_TFUNCTION) {
+      lua_pushvalue(L, -2);
+      lua_setfield(L, top, "__index");
+    }
+    lua_pop(L, 1);
+    lua_pushstring(L, name);
+    lua_setfield(L, top, "__name");
     lua_setfield(L, top, "methods"); /* last: from now on it is whole */
   }
   lua_settop(L, top);
