@@ -329,49 +329,60 @@ static inline int as_a_rule (const Generator *g, int status) {
 }
 
 
-/* after a wait: the values have been put on L */
+/* after a wait: the values are on top of L, above what the caller left there */
 static int went_on (lua_State *L, int status, lua_KContext ctx) {
   Generator *g = (Generator *)ctx;
   Sched *S = g->S;
+  int n = g->strand.n;
   (void)status;
   if (as_a_rule(g, g->strand.status)) {
     pass_turn(S, g);
-    return lua_gettop(L) - AT_GENERATOR;
+    return n;
   }
+  while (lua_gettop(L) > BASE(g) + n) lua_remove(L, BASE(g) + 1);
   return stepped(L, S, g, chain_here(S), g->strand.status);
+}
+
+
+/* the body was resumed and waits (status -1), or not as a rule has emitted 'n'
+   values or ended */
+static int resumed (lua_State *L, Sched *S, Generator *g, Task *t, int status,
+                    int n) {
+  if (status < 0) return lua_yieldk(L, 0, (lua_KContext)g, went_on);
+  lua_settop(L, BASE(g));
+  if (strand_take(L, g->strand.co, status, n) < 0) status = TOO_MANY;
+  return stepped(L, S, g, t, status);
+}
+
+
+/* the same, with the common case in sight of the compiler */
+static inline int emitted (lua_State *L, Sched *S, Generator *g, Task *t,
+                           int status, int n) {
+  if (!as_a_rule(g, status) || n > LUA_MINSTACK / 2)
+    return resumed(L, S, g, t, status, n);
+  lua_xmove(g->strand.co, L, n);
+  pass_turn(S, g);
+  return n;
 }
 
 
 /* resume the body with 'nargs' values, until it emits or ends, inside the
    coroutines of 't', if it is not NULL */
 static int resume (lua_State *L, Sched *S, Generator *g, Task *t, int nargs) {
-  lua_State *co = g->strand.co;
   int n = 0, status;
-  if (t != NULL) {
+  if (t != NULL)
     status = strand_resume(L, S, t, &g->strand, nargs, &n);
-    if (status < 0) {
-      lua_settop(L, BASE(g));
-      return lua_yieldk(L, 0, (lua_KContext)g, went_on);
-    }
-  }
   else {
     S->forced += g->closing;
     if (S->current == NULL)
       status = strand_drive(L, S, &g->strand, nargs, &n);
     else { /* in a plain coroutine, or where a task cannot wait */
       g->strand.polite = 0;
-      status = lua_resume(co, L, nargs, &n);
+      status = lua_resume(g->strand.co, L, nargs, &n);
     }
     unforced(L, S, g->closing);
   }
-  if (as_a_rule(g, status) && n < LUA_MINSTACK / 2) {
-    lua_xmove(co, L, n);
-    pass_turn(S, g);
-    return n;
-  }
-  lua_settop(L, BASE(g));
-  if (strand_take(L, co, status, n) < 0) status = TOO_MANY;
-  return stepped(L, S, g, t, status);
+  return emitted(L, S, g, t, status, n);
 }
 
 
@@ -412,13 +423,14 @@ static int stepped (lua_State *L, Sched *S, Generator *g, Task *t, int status) {
 }
 
 
-/* it is the turn of the caller, in a coroutine of 't', if that is not NULL */
-static inline void take_turn (Sched *S, Generator *g, Task *t) {
+/* it is the turn of the caller, in a coroutine of 't', if that is not NULL;
+   'current' is the running task */
+static inline void take_turn (Sched *S, Generator *g, Task *t, Task *current) {
+  g->runner = current;
+  g->strand.scope = (t != NULL ? t : chain_here(S))->scope;
   g->state = GEN_RUNNING;
-  g->runner = S->current;
   g->refused = 0;
-  g->strand.scope = chain_here(S)->scope;
-  if (t != NULL && t == S->current && g->home != HOME_RUN) generator_open(S, g);
+  if (t != NULL && t == current && g->home != HOME_RUN) generator_open(S, g);
 }
 
 
@@ -430,10 +442,10 @@ static int next_turn (lua_State *L, int status, lua_KContext ctx);
 
 
 /* it is the caller's turn, or that comes */
-static inline int next (lua_State *L, Sched *S, Generator *g, Task *t) {
+static int next (lua_State *L, Sched *S, Generator *g, Task *t) {
   if (g->state <= GEN_AT_YIELD) {
     int nargs = g->state == GEN_FRESH ? lua_gettop(g->strand.co) - 1 : 0;
-    take_turn(S, g, t);
+    take_turn(S, g, t, S->current);
     return resume(L, S, g, t, nargs);
   }
   if (g->state < GEN_ENDED) return wait_turn(L, S, g, WAIT_TURN, next_turn);
@@ -464,9 +476,14 @@ turn. Suspends when the body does, and for its turn; needs no 'run' otherwise.
 static int g_next (lua_State *L) {
   Generator *g = check_generator(L, "next");
   Sched *S = g->S;
-  Task *t = chain_of(L, S);
-  if (t != NULL && t == S->current) SCHED_DETOUR(L, S, t, g_next);
-  return next(L, S, g, t);
+  Task *t = S->current;
+  int n = 0, status;
+  if (!in_task(L, S)) return next(L, S, g, chain_of(L, S));
+  SCHED_DETOUR(L, S, t, g_next);
+  if (g->state != GEN_AT_YIELD) return next(L, S, g, t);
+  take_turn(S, g, t, t); /* all that follows is inline: see strand.h */
+  status = strand_resume(L, S, t, &g->strand, 0, &n);
+  return emitted(L, S, g, t, status, n);
 }
 
 
@@ -484,7 +501,7 @@ static int close (lua_State *L, Sched *S, Generator *g) {
     return 0;
   }
   t = chain_of(L, S);
-  take_turn(S, g, t);
+  take_turn(S, g, t, S->current);
   g->closing = 1;
   return interrupt(L, S, g, t);
 }

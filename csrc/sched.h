@@ -110,7 +110,8 @@ typedef struct Strand {
   lua_State *outer_co;
   lua_State *co;
   Scope *scope; /* the consumer's innermost when it was resumed */
-  int status;   /* of the last lua_resume, when 'strand_settle' made it */
+  int status;   /* of the last lua_resume, when 'strand_settle' made it, ... */
+  int n;        /* ... and how many values it left */
   int polite;   /* waits where it can be told to close (POLITE_...) */
   /* tell its owner that the task was killed; NULL: it is the scheduler's */
   void (*killed)(lua_State *L, Sched *S, struct Strand *x);

@@ -60,8 +60,9 @@ int strand_hand_over (Sched *S, Task *t, int status, int n) {
   Strand *x = t->at.strand;
   int nargs = strand_take(x->outer_co, x->co, status, n);
   x->status = nargs < 0 ? LUA_ERRMEM : status;
-  strand_pop(S, t);
-  return nargs < 0 ? 0 : nargs;
+  x->n = nargs < 0 ? 0 : nargs;
+  strand_pop(S, t, x);
+  return x->n;
 }
 
 
@@ -76,7 +77,7 @@ void strand_kill_all (lua_State *L, Sched *S, Task *t) {
     Strand *x = t->at.strand;
     S->co = NULL; /* none of them is running */
     lua_resetthread(x->co);
-    strand_pop(S, t);
+    strand_pop(S, t, x);
     if (x->killed != NULL)
       x->killed(L, S, x);
     else

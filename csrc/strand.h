@@ -90,8 +90,8 @@ static inline void strand_push (lua_State *L, Sched *S, Task *t, Strand *x) {
 }
 
 
-static inline void strand_pop (Sched *S, Task *t) {
-  Strand *x = t->at.strand;
+/* it is that no more */
+static inline void strand_pop (Sched *S, Task *t, const Strand *x) {
   S->co = x->outer_co;
   if (x->outer != NULL)
     t->at.strand = x->outer;
@@ -152,10 +152,11 @@ static inline int strand_resume (lua_State *L, Sched *S, Task *t, Strand *x,
   if (S->watchdog > 0) sched_guard(S, x->co);
   status = lua_resume(x->co, L, nargs, n);
   S->depth = depth;
-  if (status == LUA_YIELD && (t->status != TASK_RUNNING || S->descend))
+  /* one that is polite has emitted, the others might be waiting */
+  if (status == LUA_YIELD && !x->polite &&
+      (t->status != TASK_RUNNING || S->descend))
     return -1;
-  strand_pop(S, t);
-  x->status = status;
+  strand_pop(S, t, x);
   return status;
 }
 
@@ -172,7 +173,7 @@ static inline int strand_drive (lua_State *L, Sched *S, Strand *x, int nargs,
   status = lua_resume(x->co, L, nargs, n);
   if (S->descend || t->at.strand != x)
     status = strand_go_on(L, S, t, x, status, n);
-  strand_pop(S, t);
+  strand_pop(S, t, x);
   S->co = co;
   S->depth = depth;
   return status;
