@@ -37,8 +37,8 @@
 
 static const char mark = 0; /* its address is in every generator */
 
-/* indices on the stack of 'next' and 'close'; values are above */
-enum { AT_GENERATOR = 1, AT_ERROR };
+/* indices on the stack of 'next', 'close' and 'fill'; values are above */
+enum { AT_GENERATOR = 1, AT_ERROR, AT_LIST = 2, AT_SIZE };
 
 static const char nil_emitted[] =
     "nil is the end of a generator and cannot be emitted";
@@ -174,7 +174,7 @@ static int wait_turn (lua_State *L, Sched *S, Generator *g, Wait wait,
   Task *t;
   if (g->state == GEN_RUNNING && (g->runner == S->current || g->runner == NULL))
     return luaL_error(L, "'%s' called by the generator's own body", fname);
-  t = sched_enter(L, fname);
+  t = sched_enter_in(L, S, fname);
   sched_park(S, t, wait, &g->turn, NEVER);
   return lua_yieldk(L, 0, (lua_KContext)t, then);
 }
@@ -457,7 +457,7 @@ static int next (lua_State *L, Sched *S, Generator *g, Task *t) {
 static int next_turn (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
   Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
-  Sched *S = sched_of(L);
+  Sched *S = g->S;
   (void)status;
   if (t->why == WHY_CANCEL) return cause_raise(L, t);
   if (keeps_promise(g, t) && task_cancelled(t)) {
@@ -484,6 +484,52 @@ static int g_next (lua_State *L) {
   take_turn(S, g, t, t); /* all that follows is inline: see strand.h */
   status = strand_resume(L, S, t, &g->strand, 0, &n);
   return emitted(L, S, g, t, status, n);
+}
+
+
+/* the first of the values above AT_SIZE goes to the end of the list */
+static void keep (lua_State *L, lua_Integer i) {
+  lua_settop(L, AT_SIZE + 1);
+  lua_rawseti(L, AT_LIST, i);
+}
+
+
+static int filling_went_on (lua_State *L, int status, lua_KContext ctx) {
+  Generator *g = (Generator *)ctx;
+  if (!as_a_rule(g, g->strand.status)) return went_on(L, status, ctx);
+  pass_turn(g->S, g);
+  keep(L, (lua_Integer)lua_rawlen(L, AT_LIST) + 1);
+  return generator_fill(L);
+}
+
+
+int generator_fill (lua_State *L) {
+  Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
+  lua_Integer i = (lua_Integer)lua_rawlen(L, AT_LIST);
+  lua_Integer size = lua_tointeger(L, AT_SIZE);
+  Sched *S = g->S;
+  Task *t = S->current;
+  if (!in_task(L, S)) return next(L, S, g, chain_of(L, S));
+  while (i < size) {
+    int n = 0, status;
+    SCHED_DETOUR(L, S, t, generator_fill);
+    if (g->state != GEN_AT_YIELD) return next(L, S, g, t);
+    take_turn(S, g, t, t);
+    status = strand_resume(L, S, t, &g->strand, 0, &n);
+    if (status < 0) return lua_yieldk(L, 0, (lua_KContext)g, filling_went_on);
+    if (!as_a_rule(g, status) || n > LUA_MINSTACK / 2)
+      return resumed(L, S, g, t, status, n);
+    lua_xmove(g->strand.co, L, n);
+    pass_turn(S, g);
+    keep(L, ++i);
+  }
+  return 0;
+}
+
+
+int generator_is_open (lua_State *L, int idx) {
+  Generator *g = test_generator(L, idx);
+  return g != NULL && g->state != GEN_ENDED;
 }
 
 

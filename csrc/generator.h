@@ -50,6 +50,17 @@ typedef struct Generator {
 /* is it what 'neap.generator' makes? */
 int generator_is_function (lua_State *L, int idx);
 
+/* is it a generator that has not ended? */
+int generator_is_open (lua_State *L, int idx);
+
+/*
+** A function for Lua, fill(gen, list, size): 'next' again and again, with the
+** first of the values put at the end of the list, until it has that size.
+** Returns nothing then. Or it returns what 'next' does, for one value, when
+** that is not simply the next that the body emits.
+*/
+int generator_fill (lua_State *L);
+
 /* push the generator that lies at the bottom of this coroutine, which is L or
    suspended; NULL if there is none, then nothing is pushed */
 Generator *generator_push (lua_State *L, lua_State *co);

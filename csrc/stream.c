@@ -21,6 +21,7 @@
 
 #include "args.h"
 #include "error.h"
+#include "generator.h"
 #include "scope.h"
 #include "strand.h"
 #include "task.h"
@@ -381,6 +382,17 @@ static int ended (lua_State *L, Sched *S, Stream *s) {
 }
 
 
+/* has it a generator that has not ended as its source? */
+static int reads_generator (lua_State *L, const Stream *s) {
+  int yes;
+  if (s->source != SOURCE_CALL) return 0;
+  lua_getiuservalue(L, AT_STREAM, STREAM_SOURCE);
+  yes = generator_is_open(L, -1);
+  lua_pop(L, 1);
+  return yes;
+}
+
+
 /* the source has raised the error on top */
 static int source_failed (lua_State *L, Sched *S, Stream *s) {
   Task *t = S->current;
@@ -388,18 +400,47 @@ static int source_failed (lua_State *L, Sched *S, Stream *s) {
     rest(S, s);
   else if (s->own)
     return fail(L);
+  else if (s->direct && reads_generator(L, s))
+    rest(S, s); /* it was the table that had no memory for more */
   else
     end(L, S, s);
   return lua_error(L);
 }
 
 
+static int filled (lua_State *L, Sched *S, Stream *s) {
+  rest(S, s);
+  lua_pushnil(L);
+  lua_setiuservalue(L, AT_STREAM, STREAM_INTO);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+
 /* what the source gave is above AT_HANDLER */
 static int pulled (lua_State *L, int status, lua_KContext ctx) {
   Stream *s = (Stream *)ctx;
-  if (failed(status)) return source_failed(L, s->object.S, s);
-  if (lua_isnoneornil(L, AT_HANDLER + 1)) return ended(L, s->object.S, s);
-  return go_on(L, s->object.S, s, 0);
+  Sched *S = s->object.S;
+  if (failed(status)) return source_failed(L, S, s);
+  if (s->direct && lua_gettop(L) == AT_HANDLER) return filled(L, S, s);
+  if (lua_isnoneornil(L, AT_HANDLER + 1)) return ended(L, S, s);
+  return go_on(L, S, s, 0);
+}
+
+
+/* ask the source */
+static int pull (lua_State *L, Stream *s) {
+  int nargs = 0;
+  if (s->direct) {
+    lua_pushcfunction(L, generator_fill);
+    nargs = 3;
+  }
+  lua_getiuservalue(L, AT_STREAM, STREAM_SOURCE);
+  if (s->direct) {
+    lua_getiuservalue(L, AT_STREAM, STREAM_INTO);
+    lua_pushinteger(L, s->want);
+  }
+  return lua_pcallk(L, nargs, LUA_MULTRET, AT_HANDLER, (lua_KContext)s, pulled);
 }
 
 
@@ -458,19 +499,11 @@ static int emit (lua_State *L, Sched *S, Stream *s) {
 /* an item has passed all stages, and is put into the table of 'fill' */
 static void keep (lua_State *L, Stream *s) {
   lua_getiuservalue(L, AT_STREAM, STREAM_INTO);
+  if (s->direct) s->kept = (lua_Integer)lua_rawlen(L, -1);
   lua_pushvalue(L, AT_HANDLER + 1);
   s->state = STREAM_READY; /* there may be no memory for it */
   lua_rawseti(L, -2, ++s->kept);
   s->state = STREAM_BUSY;
-}
-
-
-static int filled (lua_State *L, Sched *S, Stream *s) {
-  rest(S, s);
-  lua_pushnil(L);
-  lua_setiuservalue(L, AT_STREAM, STREAM_INTO);
-  lua_pushboolean(L, 1);
-  return 1;
 }
 
 
@@ -485,11 +518,9 @@ static int go_on (lua_State *L, Sched *S, Stream *s, int i) {
         if (!take(L, s)) return ended(L, S, s);
       }
       else {
-        int status;
-        lua_getiuservalue(L, AT_STREAM, STREAM_SOURCE);
-        status =
-            lua_pcallk(L, 0, LUA_MULTRET, AT_HANDLER, (lua_KContext)s, pulled);
+        int status = pull(L, s);
         if (failed(status)) return source_failed(L, S, s);
+        if (s->direct && lua_gettop(L) == AT_HANDLER) return filled(L, S, s);
         if (lua_isnoneornil(L, AT_HANDLER + 1)) return ended(L, S, s);
       }
       i = 0;
@@ -595,6 +626,7 @@ int stream_next (lua_State *L) {
   if (in_task(L, S)) SCHED_DETOUR(L, S, S->current, stream_next);
   lua_settop(L, AT_STREAM);
   s->want = 0;
+  s->direct = 0;
   return next(L, S, s);
 }
 
@@ -608,6 +640,7 @@ int stream_fill (lua_State *L) {
   s->want = n < 1e15 ? (lua_Integer)n : LUA_MAXINTEGER;
   lua_settop(L, 2);
   lua_setiuservalue(L, AT_STREAM, STREAM_INTO);
+  s->direct = s->nstages == 0 && reads_generator(L, s);
   return next(L, S, s);
 }
 

@@ -55,6 +55,7 @@ typedef struct Stream {
   uint8_t tasks;  /* ... and has tasks of its own: only tasks can read it */
   uint8_t holes;  /* an item that is nil is given as stream_hole */
   uint8_t whole;  /* an item of several values is given as one: a table */
+  uint8_t direct; /* in 'fill', with a generator that fills the table itself */
   Stage stage[];
 } Stream;
 

@@ -453,6 +453,105 @@ describe("chunk", function ()
   end)
 
 
+  describe("of a generator", function ()
+
+    it("takes values that come at once, after waits, in either way",
+      task(function ()
+        local numbers_ = neap.generator(function (yield)
+          yield(1)
+          neap.sleep(1)
+          yield(2)
+          coroutine.yield(3)
+          neap.sleep(1)
+          coroutine.yield(4)
+          yield(5, "more")
+          neap.checkpoint()
+          yield(6, "more", "and more")
+          yield(7)
+        end)
+        for size = 1, 8 do
+          local got = {}
+          for chunk in neap.chunk(numbers_(), size) do
+            assert.is_true(#chunk == size or #chunk == 7 % size)
+            table.move(chunk, 1, #chunk, #got + 1, got)
+          end
+          assert.same({ 1, 2, 3, 4, 5, 6, 7 }, got)
+        end
+      end))
+
+    it("does so outside of tasks", function ()
+      local numbers_ = neap.generator(function (yield)
+        for i = 1, 5 do yield(i) end
+      end)
+      assert.same({ "1,2", "3,4", "5" }, shown(neap.chunk(numbers_(), 2)))
+    end)
+
+    it("CHK-09 an error comes behind the chunk before it", task(function ()
+      for _, wait in ipairs { false, true } do
+        local s = neap.chunk(neap.generator(function (yield)
+          for i = 1, 4 do yield(i) end
+          if wait then neap.sleep(1) end
+          error("no", 0)
+        end)(), 3)
+        assert.same({ 1, 2, 3 }, s())
+        assert.same({ 4 }, s())
+        assert.equal("no", error_of(s))
+        assert.is_nil(s())
+      end
+    end))
+
+    it("takes turns with others who read it", task(function ()
+      local numbers_ = neap.generator(function (yield)
+        for i = 1, 8 do
+          neap.sleep(1)
+          yield(i)
+        end
+      end)()
+      local other = {}
+      local reader = neap.spawn(function ()
+        for i in numbers_ do other[#other + 1] = i end
+      end)
+      local got = shown(neap.chunk(numbers_, 2))
+      reader:await()
+      assert.same({ "1,3", "5,7" }, got)
+      assert.same({ 2, 4, 6, 8 }, other)
+    end))
+
+    it("lets others run, and can be cancelled, if it never waits",
+      task(function ()
+        local endless = neap.generator(function (yield)
+          local i = 0
+          while true do
+            i = i + 1
+            yield(i)
+          end
+        end)()
+        local s = neap.chunk(endless, huge)
+        local ran = false
+        neap.spawn(function () ran = true end)
+        assert.is_false((neap.move_on_after(0, s)))
+        assert.is_true(ran)
+        s:close()
+        assert.is_nil(endless())
+      end))
+
+    it("CHK-10 a cancelled consumer loses no item", task(function ()
+      local ch = neap.channel(9)
+      local s = neap.chunk(neap.generator(function (yield)
+        for i in ch do
+          yield(i)
+          neap.shield(neap.sleep, 1)
+        end
+      end)(), 3)
+      for i = 1, 5 do ch:send(i) end
+      ch:close()
+      assert.is_false((neap.move_on_after(1.5, s)))
+      assert.same({ 1, 2 }, s())
+    end))
+
+  end)
+
+
   describe("arguments", function ()
 
     it("CHK-02 a bad size raises, also for no items", function ()

@@ -124,7 +124,12 @@ with_sources("merge", "neap.merge", function (_, file, source, _, sum)
 end)
 
 
-with_sources("chunk", "neap.chunk", function (_, file, source, _, sum)
+with_sources("chunk", "neap.chunk", function (neap, file, source, _, sum)
+  local function generated (last)
+    return neap.generator(function (yield)
+      for v in source(last) do yield(v) end
+    end)()
+  end
   local function sizes (stream)
     local n = 0
     for chunk in stream do
@@ -135,6 +140,7 @@ with_sources("chunk", "neap.chunk", function (_, file, source, _, sum)
   return function ()
     assert(sizes(file.chunk(source(5), 2)) == 15)
     assert(sizes(file.chunk(source(5), 9, { timeout = 2.5 })) == 15)
+    assert(sizes(file.chunk(generated(600), 400)) == 180300)
     for _ in file.chunk(source(9), 2, { timeout = 3 }) do break end
     local ok, err = pcall(sum, file.chunk(source(9, 1), 2, { timeout = 1 }))
     assert(not ok)
