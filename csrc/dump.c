@@ -15,15 +15,18 @@
 #define DEPTH 100
 
 
-int dump_where (Task *t, lua_Debug *ar) {
-  lua_State *co = task_co(t);
+int dump_line (lua_State *co, lua_Debug *ar) {
   int level;
-  if (t->flags & T_FRESH) return 0;
   for (level = 0; lua_getstack(co, level, ar); level++) {
     lua_getinfo(co, "Sl", ar);
     if (ar->currentline > 0) return 1;
   }
   return 0;
+}
+
+
+int dump_where (Task *t, lua_Debug *ar) {
+  return !(t->flags & T_FRESH) && dump_line(task_co(t), ar);
 }
 
 

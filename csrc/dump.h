@@ -20,8 +20,9 @@ void dump_seconds (lua_State *L, double seconds);
 
 void dump_openlib (lua_State *L);
 
-/* the innermost Lua function of the task, and where it is (Sl); 0 if there is
-   none */
+/* the innermost Lua function that runs in a coroutine, or waits in that of a
+   task, and where it is (Sl); 0 if there is none */
+int dump_line (lua_State *co, lua_Debug *ar);
 int dump_where (Task *t, lua_Debug *ar);
 
 HIDDEN_END

@@ -203,19 +203,31 @@ static void write_arrow (Trace *tr, const Task *from, const Task *to,
 /* what the scheduler tells */
 
 
-/* what a task is called that has no name: the place of its function, which says
-   more than a number, or that if it has none; nothing is allocated */
-static size_t default_name (lua_State *L, const Task *t, int fn, char *name) {
+/* what a task is called of which nothing is known but its number */
+static size_t number_name (const Task *t, char *name) {
+  return (size_t)snprintf(name, CHROME_TEXT, "task %lu", (unsigned long)t->id);
+}
+
+
+/* What a new task is called, as long as it has no name: the place of its
+   function, which says more than a number, or if that is none of Lua's the one
+   where it was spawned, or where the task is that it belongs to. Nothing is
+   allocated. */
+static size_t place_name (lua_State *L, const Task *t, int function,
+                          char *name) {
+  Task *owner = t->scope->owner;
   lua_Debug ar;
-  int n = -1;
-  if (fn != 0 && lua_isfunction(L, fn) && lua_checkstack(L, 1)) {
-    lua_pushvalue(L, fn);
+  if (lua_isfunction(L, function) && lua_checkstack(L, 1)) {
+    lua_pushvalue(L, function);
     lua_getinfo(L, ">S", &ar);
     if (ar.linedefined > 0)
-      n = snprintf(name, CHROME_TEXT, "%s:%d", ar.short_src, ar.linedefined);
+      return (size_t)snprintf(name, CHROME_TEXT, "%s:%d", ar.short_src,
+                              ar.linedefined);
   }
-  if (n < 0) n = snprintf(name, CHROME_TEXT, "task %lu", (unsigned long)t->id);
-  return (size_t)n;
+  if (!dump_line(L, &ar) && (owner == NULL || !dump_where(owner, &ar)))
+    return number_name(t, name);
+  return (size_t)snprintf(name, CHROME_TEXT, "%s:%d", ar.short_src,
+                          ar.currentline);
 }
 
 
@@ -224,7 +236,7 @@ void trace_spawned (lua_State *L, Task *t, int first) {
   Trace *tr = S->trace;
   int64_t at = nanoseconds();
   char name[CHROME_TEXT];
-  write_birth(tr, t, at, name, default_name(L, t, first, name));
+  write_birth(tr, t, at, name, place_name(L, t, first, name));
   if (S->current != NULL) write_arrow(tr, S->current, t, at);
 }
 
@@ -234,7 +246,7 @@ void trace_named (lua_State *L, Task *t, int idx) {
   const char *name;
   char instead[CHROME_TEXT];
   if (lua_isnil(L, idx)) {
-    size = default_name(L, t, 0, instead);
+    size = number_name(t, instead);
     name = instead;
   }
   else
@@ -329,7 +341,7 @@ static int announce (lua_State *L) {
     if (lua_rawget(L, -2) == LUA_TSTRING)
       name = lua_tolstring(L, -1, &size);
     else
-      size = default_name(L, t, 0, instead);
+      size = number_name(t, instead);
     write_birth(tr, t, at, name, size);
     if (t->status == TASK_WAITING) write_wait(tr, t, at, "");
     lua_settop(L, 1);
