@@ -52,6 +52,7 @@ local internal = {
   "lua/neap/http/request.lua", "lua/neap/http/url.lua",
   "lua/neap/process/launch.lua", "lua/neap/process/owner.lua",
   "lua/neap/socket/address.lua", "lua/neap/socket/certificate.lua",
+  "lua/neap/timeline.lua",
   "lua/neap/workers.lua",
 }
 
