@@ -228,6 +228,92 @@ describe("bin/neap", function ()
 
   end)
 
+  describe("trace", function ()
+
+    local function text_of (name)
+      local file <close> = assert(io.open(name))
+      files[#files + 1] = name
+      return file:read "a"
+    end
+
+    -- the events, the page, and what was printed, with the exit status
+    local function trace (text, ...)
+      local name = script(text)
+      local printed, how, code = finish(start("trace", name, ...))
+      assert.equal("exit", how)
+      local told = ("neap: the timeline is in %s.trace.html, the events are in "
+        .. "%s.trace.json\n"):format(name, name)
+      local from, to = printed:find(told, 1, true)
+      assert.is_truthy(from, printed)
+      return text_of(name .. ".trace.json"), text_of(name .. ".trace.html"),
+        printed:sub(1, from - 1) .. printed:sub(to + 1), code, name
+    end
+
+    it("runs a script, and writes its trace and timeline beside it",
+      function ()
+        local events, page, printed, code, name = trace([[
+          local neap = require "neap"
+          neap.spawn(neap.sleep, 0.001).name = "child"
+          print("done", arg[0], ...)
+        ]], "a", "--help")
+        assert.equal(("done\t%s\ta\t--help\n"):format(name), printed)
+        assert.equal(0, code)
+        assert.matches("^%[\n.*\n%]\n$", events)
+        assert.matches('"name":"child"', events)
+        assert.is_truthy(events:find(('"name":"%s"'):format(name), 1, true))
+        assert.is_truthy(page:find(events, 1, true))
+        assert.is_truthy(page:find("<h1>" .. name .. "</h1>", 1, true))
+      end)
+
+    it("does so however the script ends", function ()
+      local events, _, printed, code = trace "error 'boom'"
+      assert.matches('"outcome":"failed","error":"[^"]*boom"', events)
+      assert.matches("^neap: [^\n]*:1: boom\nstack traceback:", printed)
+      assert.equal(1, code)
+      events, _, printed, code = trace [[
+        local neap = require "neap"
+        neap.spawn(function () os.exit(7) end).name = "exit"
+        neap.sleep(math.huge)
+      ]]
+      assert.matches('"name":"exit"', events)
+      assert.same({ "", 7 }, { printed, code })
+    end)
+
+    it("drops '.lua' from the names, and knows what to do with a trace",
+      function ()
+        local name = script "require 'neap'.sleep(0)"
+        os.rename(name, name .. ".lua")
+        files[#files + 1] = name .. ".lua"
+        finish(start("trace", "--", name .. ".lua"))
+        local json, html = name .. ".trace.json", name .. ".trace.html"
+        local page = text_of(html)
+        assert.is_truthy(page:find(text_of(json), 1, true))
+        os.remove(html)
+        assert.same({ "", "exit", 0 }, { finish(start("trace", json)) })
+        assert.equal(#page + 2 * #".trace.json" - 2 * #".lua", #text_of(html))
+      end)
+
+    it("says what is wrong", function ()
+      local text, _, code = finish(start "trace")
+      assert.matches("^neap: no script\nUsage: ", text)
+      assert.equal(1, code)
+      text, _, code = finish(start("trace", "/no/such.json"))
+      assert.equal("neap: /no/such.json: No such file or directory\n", text)
+      assert.equal(1, code)
+      text, _, code = finish(start("trace", "/no/such.lua"))
+      assert.matches("^neap: cannot open /no/such.lua", text)
+      assert.equal(1, code)
+      local name = script "print 'not run'"
+      os.execute("mkdir " .. name .. ".trace.json")
+      text, _, code = finish(start("trace", name))
+      os.execute("rmdir " .. name .. ".trace.json")
+      assert.equal(("neap: cannot open '%s.trace.json': Is a directory\n")
+        :format(name), text)
+      assert.equal(1, code)
+    end)
+
+  end)
+
   describe("in a checkout", function ()
 
     local core = package.searchpath("neap.core", package.cpath)
