@@ -130,6 +130,11 @@ build = {
     ["neap.stream"] = "lua/neap/stream.lua",
     ["neap.throttle"] = "lua/neap/throttle.lua",
     ["neap.timed"] = "lua/neap/timed.lua",
+    ["neap.timeline"] = "lua/neap/timeline.lua",
+    ["neap.timeline.controls"] = "lua/neap/timeline/controls.lua",
+    ["neap.timeline.model"] = "lua/neap/timeline/model.lua",
+    ["neap.timeline.style"] = "lua/neap/timeline/style.lua",
+    ["neap.timeline.view"] = "lua/neap/timeline/view.lua",
     ["neap.workers"] = "lua/neap/workers.lua",
   },
   install = {
