@@ -309,7 +309,7 @@ void abort_alarm (lua_State *L, int idx, double seconds) {
   Signal *s = (Signal *)lua_touserdata(L, idx);
   Sched *S = s->S;
   if (!(seconds < NEVER)) return;
-  if (S->closed) luaL_error(L, "the Lua state is being closed");
+  sched_check_open(L, S);
   lua_pushnil(L);
   error_timeout(L);
   lua_pushvalue(L, -1);

@@ -173,6 +173,7 @@ ones are aborted in order of creation. That it is pending keeps nothing from
 ending. Does not suspend. */
 static int l_timeout (lua_State *L) {
   double seconds = arg_seconds(L, 1, 1, "abort_signal.timeout", "seconds");
+  lua_settop(L, 1);
   abort_new(L, sched_of(L), 0);
   abort_alarm(L, 2, seconds);
   lua_settop(L, 2);

@@ -94,6 +94,7 @@ static void push_children (lua_State *L, Scope *s, int depth) {
 static int walk (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, 1);
   lua_newtable(L);
+  if (S->closed) return 1; /* to the finalizer of something older */
   push_children(L, S->roots, 0);
   push_children(L, S->host, 0);
   push_children(L, S->background, 0);

@@ -84,6 +84,11 @@ double sched_now (Sched *S) {
 /* entering a suspending function */
 
 
+void sched_check_open (lua_State *L, const Sched *S) {
+  if (S->closed) luaL_error(L, "the Lua state is being closed");
+}
+
+
 Task *sched_refuse (lua_State *L, Sched *S, const char *fname) {
   if (S->closed)
     luaL_error(L, "'%s' cannot wait: the Lua state is being closed", fname);

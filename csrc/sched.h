@@ -261,6 +261,10 @@ double sched_now (Sched *S);
 */
 #define sched_enter(L, fname) sched_enter_in(L, sched_of(L), fname)
 
+/* raise if the Lua state is being closed, and the scheduler has gone before what
+   calls now: nothing can begin any more */
+void sched_check_open (lua_State *L, const Sched *S);
+
 /* why it may not; raises */
 Task *sched_refuse (lua_State *L, Sched *S, const char *fname);
 

@@ -244,7 +244,7 @@ Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
   Handle *h;
   Task *t;
   lua_State *co;
-  if (S->closed) luaL_error(L, "the Lua state is being closed");
+  sched_check_open(L, S);
   if (S->live >= S->max_live)
     luaL_error(L, "too many tasks: the limit of %d is reached",
                (int)S->max_live);

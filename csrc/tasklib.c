@@ -190,6 +190,7 @@ static int spawn (lua_State *L, const char *fname, int flags) {
   Sched *S = sched_of(L);
   Scope *scope = S->host;
   arg_callable(L, 1, 1, fname, "fn");
+  sched_check_open(L, S);
   if (S->current != NULL) scope = scope_of_body(L, S->current);
   task_new(L, scope, 1, flags);
   return 1;
@@ -221,6 +222,7 @@ static int l_background (lua_State *L) {
   Sched *S = sched_of(L);
   Scope *scope = S->background;
   arg_callable(L, 1, 1, "background", "fn");
+  sched_check_open(L, S);
   if (S->current != NULL && scope_top(S->current) == S->host) scope = S->host;
   task_new(L, scope, 1, T_ASYNC);
   return 1;

@@ -8,7 +8,8 @@
 local neap = require "neap"
 local support = require "spec.support"
 
-local stats = require("neap.core").internal.stats
+local internal = require("neap.core").internal
+local error_of, stats = support.error_of, internal.stats
 local huge = math.huge
 local thread = coroutine.create(print)
 local object = setmetatable({}, { __index = { getfd = 5 } })
@@ -179,7 +180,7 @@ local here = "^spec/args_spec.lua:%d+: "
 -- call fn, not as a tail call, and give its error
 local function refusal (fn, ...)
   local args = table.pack(...)
-  return support.error_of(function ()
+  return error_of(function ()
     fn(table.unpack(args, 1, args.n))
     return nil
   end)
@@ -396,8 +397,70 @@ describe("options", function ()
 
   it("may be inherited", support.task(function ()
     local defaults = setmetatable({}, { __index = { timeout = 1 } })
-    assert.is_true(neap.is_timeout(support.error_of(neap.scope, defaults,
+    assert.is_true(neap.is_timeout(error_of(neap.scope, defaults,
       function () neap.sleep(2) end)))
+  end))
+
+end)
+
+
+describe("objects and arguments", function ()
+
+  it("what is too much is ignored", support.task(function ()
+    for kind, call in pairs {
+      ["neap.semaphore"] = function (...) return neap.semaphore(1, ...) end,
+      ["neap.channel"] = function (...) return neap.channel(1, ...) end,
+      ["neap.event"] = neap.event,
+      ["neap.future"] = neap.future,
+      ["neap.limiter"] = function (...) return neap.limiter({}, ...) end,
+      ["neap.stream"] = function (...) return neap.stream({}, ...) end,
+      ["neap.abort_controller"] = neap.abort_controller,
+      ["neap.abort_signal"] = function (...)
+        return neap.abort_signal.timeout(huge, ...)
+      end,
+    } do
+      assert.equal(kind, debug.getmetatable(call("x", 2)).__name)
+    end
+    assert.is_false(neap.abort_signal.any({}, 1, 2).aborted)
+  end))
+
+
+  for kind, maker in pairs(make) do
+    it(("a %s has nothing but what it is said to have"):format(kind),
+      support.task(function ()
+        local x = maker()
+        for _, key in ipairs { "nonsense", 1, 0.5, true, {}, print } do
+          assert.is_nil(x[key])
+          error_of(function () x[key] = 1 end)
+        end
+      end))
+  end
+
+
+  -- neap's own files do not; but there must be no crash
+  it("objects of the system check themselves", support.task(function ()
+    for _, class in ipairs { "fd", "file", "child", "listener" } do
+      local metatable = debug.getregistry()["neap." .. class]
+      for name, method in pairs(metatable.__index) do
+        for _, other in ipairs { io.stdout, {}, neap.event() } do
+          local ok, err = pcall(method, other)
+          if name ~= "close" and name ~= "finish" then
+            assert.is_false(ok, class .. ":" .. name)
+            assert.matches("was expected", err)
+          end
+        end
+      end
+    end
+    for _, name in ipairs { "wire_receive", "wire_send", "wire_wait" } do
+      assert.matches("a wire was expected",
+        error_of(internal[name], neap.event()))
+    end
+    local file = assert(internal.file_open("LICENSE", "r"))
+    file:close()
+    assert.matches("file is closed", error_of(file.read, file, 1))
+    local handle = io.open "LICENSE"
+    handle:close()
+    assert.matches("file is closed", error_of(internal.file_of, handle))
   end))
 
 end)

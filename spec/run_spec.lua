@@ -301,6 +301,34 @@ describe("when the Lua state is closed", function ()
   end)
 
 
+  it("finalizers of what is older than neap can begin nothing any more",
+    function ()
+      local output = printed_by([[
+        local sem, ch, event = neap.semaphore(1), neap.channel(1), neap.event()
+        local gen = neap.generator(function (yield) yield(1) end)()
+        local waiting = neap.spawn(event.wait, event)
+        neap.step()
+        function too_late ()
+          for _, call in ipairs {
+            function () neap.run(print) end,
+            function () neap.spawn(print) end,
+            function () neap.async(print) end,
+            function () neap.sleep(1) end,
+            function () sem:acquire() end,
+            function () neap.abort_signal.timeout(1) end,
+          } do
+            print((select(2, pcall(call)):gsub("^.*: ", "")))
+          end
+          print(#neap.tasks(), sem:try_acquire(), ch:try_send(1), gen(), gen())
+          event:set()
+          print(waiting:status(), tostring(waiting):match "^neap.task")
+        end]], [[
+        older = setmetatable({}, { __gc = function () too_late() end })]])
+      assert.equal(("the Lua state is being closed\n"):rep(6)
+        .. "0\ttrue\ttrue\tnil\tnil\ncancelled\tneap.task\n", output)
+    end)
+
+
   it("from within a task, too", function ()
     assert.equal("child\nroot\n", printed_by [[
       local function closing (name)

@@ -74,12 +74,12 @@ end
 
 
 --- What a program prints, to stdout and stderr, that is run by itself; `neap`
--- is there. It must end well.
-function support.printed_by (text)
+-- is there, but not yet for what is to come `before`. It must end well.
+function support.printed_by (text, before)
   local name = os.tmpname()
   local file = assert(io.open(name, "w"))
-  file:write('local neap = require "neap"\n', "io.stdout:setvbuf 'no'\n",
-    text)
+  file:write(before or "", '\nlocal neap = require "neap"\n',
+    "io.stdout:setvbuf 'no'\n", text)
   file:close()
   local pipe = io.popen(("LUA_PATH='%s' LUA_CPATH='%s' %s %s 2>&1"):format(
     package.path, package.cpath, os.getenv "LUA" or "lua5.4", name))
