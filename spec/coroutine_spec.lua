@@ -76,6 +76,74 @@ local same = {
     local c = lib.create(print)
     return { lib.close(c), lib.status(c) }
   end,
+  ["close of one that failed"] = function (lib)
+    local c = lib.create(function () error("failed", 0) end)
+    lib.resume(c)
+    return { table.pack(lib.close(c)), table.pack(lib.close(c)) }
+  end,
+  ["close of one that catches errors"] = function (lib)
+    local function catches (again)
+      local c = lib.create(function ()
+        pcall(lib.yield, 1)
+        if again then lib.yield(2) end
+      end)
+      lib.resume(c)
+      return { lib.close(c), lib.status(c) }
+    end
+    return { catches(true), catches(false) }
+  end,
+  ["close of one that waits in Lua's own yield"] = function (lib)
+    local closed = 0
+    local c = lib.create(function ()
+      local _ <close> = setmetatable({}, { __close = function ()
+        closed = closed + 1
+      end })
+      coroutine.yield()
+    end)
+    lib.resume(c)
+    return { lib.close(c), closed, lib.status(c) }
+  end,
+  ["those that run cannot be resumed or closed"] = function (lib)
+    local outer, inner
+    local got = { table.pack(lib.resume((lib.running()))),
+      (pcall(lib.close, (lib.running()))) }
+    inner = lib.create(function ()
+      got[3] = table.pack(lib.resume(inner))
+      got[4] = table.pack(lib.resume(outer))
+      got[5] = pcall(lib.close, outer)
+      got[6] = pcall(lib.close, inner)
+    end)
+    outer = lib.create(function () lib.resume(inner) end)
+    got[7] = table.pack(lib.resume(outer))
+    return got
+  end,
+  ["clean-up that fails after an error"] = function (lib)
+    local f = lib.wrap(function ()
+      local _ <close> = setmetatable({}, { __close = function ()
+        error("second", 0)
+      end })
+      error("first", 0)
+    end)
+    return table.pack(pcall(f))
+  end,
+  ["more values than there is room for"] = function (lib)
+    local half <const> = 600000
+    local got = {}
+    local function hold (fn, ...) -- luacheck: ignore 212 (it is on the stack)
+      local result = fn()
+      return result
+    end
+    local c = lib.create(function ()
+      hold(lib.yield, table.unpack({}, 1, half))
+      return table.unpack({}, 1, half)
+    end)
+    lib.resume(c)
+    got[1] = table.pack(lib.resume(c, table.unpack({}, 1, half)))
+    hold(function ()
+      got[2] = table.pack(pcall(lib.resume, c))
+    end, table.unpack({}, 1, half))
+    return { got[1], (tostring(got[2][3] or got[2][2]):gsub("^.*: ", "")) }
+  end,
   ["isyieldable, running"] = function (lib)
     local inside
     local c = lib.create(function ()
@@ -194,6 +262,24 @@ describe("neap.coroutine", function ()
     local ok, err = co.resume(c)
     assert.is_false(ok)
     assert.matches("out of a scope or timeout", err)
+  end))
+
+
+  it("... also when it has waited there", task(function ()
+    local c = co.create(function ()
+      neap.timeout(function ()
+        neap.sleep(1)
+        co.yield(1)
+      end, 5)
+    end)
+    assert.matches("yield out of a scope", select(2, co.resume(c)))
+    assert.equal("dead", co.status(c))
+    assert.equal(1, neap.now())
+  end))
+
+
+  it("a yield of the task itself raises", task(function ()
+    assert.matches("yield outside of a generator", error_of(co.yield))
   end))
 
 
