@@ -425,7 +425,18 @@ describe("objects and arguments", function ()
   end))
 
 
-  for kind, maker in pairs(make) do
+  local more = {
+    generator = function ()
+      return neap.generator(function (yield) yield(1) end)()
+    end,
+    limiter = function () return neap.limiter {} end,
+    permit = function () return neap.semaphore(1):permit() end,
+    stream = function () return neap.stream {} end,
+  }
+
+  for kind, maker in pairs(make) do more[kind] = maker end
+
+  for kind, maker in pairs(more) do
     it(("a %s has nothing but what it is said to have"):format(kind),
       support.task(function ()
         local x = maker()

@@ -375,6 +375,68 @@ describe("limiter", function ()
     end))
 
 
+  it("LIM-14 ... and nobody who waits outside, however late it came",
+    task(function ()
+      local limiter, errors = neap.limiter { concurrency = 3 }, {}
+      for i = 1, 3 do
+        neap.spawn(limiter, function ()
+          neap.sleep(1)
+          if i < 3 then errors[i] = error_of(limiter, print) end
+          neap.sleep(1)
+        end)
+      end
+      neap.sleep(1.5)
+      local outside = neap.async(limiter, neap.now)
+      neap.sleep(0)
+      assert.equal(3, limiter.waiting)
+      limiter:resize(1)
+      assert.equal(1, limiter.waiting)
+      assert.equal(2.5, outside:await())
+      for i = 1, 2 do assert.matches("called from inside", errors[i]) end
+    end))
+
+
+  it("LIM-14 several who wait in one call keep one slot from others",
+    task(function ()
+      local limiter = neap.limiter { concurrency = 2 }
+      local other = neap.async(limiter, neap.sleep, 5)
+      neap.sleep(0)
+      assert.same({ n = 2, 5, 6 }, limiter(function ()
+        local function call ()
+          return limiter(function ()
+            local began = neap.now()
+            neap.sleep(1)
+            return began
+          end)
+        end
+        return neap.all { call, call }
+      end))
+      assert.equal(0, limiter.waiting)
+      other:await()
+    end))
+
+
+  it("one that waits inside a call and is killed leaves nothing behind",
+    function ()
+      local limiter = neap.limiter { concurrency = 2 }
+      local function for_ever (fn)
+        while true do pcall(neap.shield, fn) end
+      end
+      local err = error_of(support.run, function ()
+        local event = neap.event()
+        neap.spawn(limiter, for_ever, function () event:wait() end)
+        neap.sleep(0)
+        limiter(for_ever, function () limiter(print) end)
+      end)
+      assert.equal("DeadlockError", err.name)
+      assert.equal(0, limiter.running)
+      assert.equal(0, limiter.waiting)
+      support.run(function ()
+        assert.equal("inner", limiter(limiter, function () return "inner" end))
+      end)
+    end)
+
+
   it("LIM-14 names the line that made the call", task(function ()
     local one, line = neap.limiter { concurrency = 1 }, nil
     local err = error_of(one, function ()
@@ -414,6 +476,14 @@ describe("limiter", function ()
     assert.equal(0, neap.now())
     limiter(neap.now)
     assert.equal(0, neap.now()) -- no quota was used
+  end))
+
+
+  it("math.huge is no limit", task(function ()
+    local limiter = neap.limiter { concurrency = huge, max_queue = huge }
+    neap.all { function () limiter(neap.sleep, 1) end,
+      function () limiter(neap.sleep, 1) end }
+    assert.equal(1, neap.now())
   end))
 
 
