@@ -3,7 +3,8 @@
 --
 -- Each item takes its time, and so does the clean-up. A reader that is
 -- cancelled in its turn ends a generator, whose body is unwound; of a stream
--- nothing is lost. No two things happen at once but those that must.
+-- nothing is lost. Who has had its turn may cancel another one at once, even
+-- the one that has the turn now. No other two things happen at once.
 
 local neap = require "neap"
 local support = require "spec.support"
@@ -12,10 +13,11 @@ local support = require "spec.support"
 local function model (case)
   local outcomes, line, time, given = {}, {}, 0, 0
   local active, ended, begun = nil, false, false
-  local begin
+  local begin, cancel
 
   local function settle (call, what)
     outcomes[call.id] = ("%s@%.9g"):format(what, time)
+    cancel(case.victims[call.id])
   end
 
   local function leave ()
@@ -53,12 +55,15 @@ local function model (case)
     end
   end
 
-  local function cancel (id)
+  function cancel (id)
+    if ended then return end -- all have been told
     if active and active.call.id == id and active.how == "read" then
       if case.kind == "generator" then
         work(active.call, "cancelled", case.cleanup)
       else
-        settle(active.call, "cancelled")
+        local call = active.call
+        active = nil
+        settle(call, "cancelled")
         leave()
       end
     end
@@ -95,7 +100,8 @@ end
 local function random_case (seed, kind)
   math.randomseed(seed)
   local case = { kind = kind, items = math.random(0, 12), takes = {},
-    cleanup = math.random(2) == 1 and math.random() or 0, events = {} }
+    cleanup = math.random(2) == 1 and math.random() or 0,
+    events = {}, victims = {} }
   for i = 1, case.items + 1 do
     case.takes[i] = math.random(3) == 1 and 0 or math.random() * 2
   end
@@ -110,6 +116,7 @@ local function random_case (seed, kind)
       table.insert(case.events, { at = at + math.random() * 2, id = id,
         what = "cancel" })
     end
+    if math.random(4) == 1 then case.victims[id] = id + math.random(3) end
   end
   table.sort(case.events, function (a, b) return a.at < b.at end)
   return case
@@ -165,6 +172,8 @@ local function play (case)
       outcome = neap.is_abort(value) and "cancelled" or "failed"
     end
     outcomes[id] = ("%s@%.9g"):format(outcome, neap.now())
+    local victim = tasks[case.victims[id]]
+    if victim then victim:cancel() end
   end
 
   for _, event in ipairs(case.events) do
