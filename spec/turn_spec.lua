@@ -17,7 +17,7 @@ local function model (case)
 
   local function settle (call, what)
     outcomes[call.id] = ("%s@%.9g"):format(what, time)
-    cancel(case.victims[call.id])
+    if what ~= "cancelled" then cancel(case.victims[call.id]) end
   end
 
   local function leave ()
@@ -173,7 +173,7 @@ local function play (case)
     end
     outcomes[id] = ("%s@%.9g"):format(outcome, neap.now())
     local victim = tasks[case.victims[id]]
-    if victim then victim:cancel() end
+    if victim and outcome ~= "cancelled" then victim:cancel() end
   end
 
   for _, event in ipairs(case.events) do
