@@ -286,7 +286,7 @@ static int l_with_signal (lua_State *L) {
   t = sched_enter(L, "with_signal");
   if (task_cancelled(t)) return sched_raise_later(L, t);
   abort_check(L, 1);
-  lua_pushnil(L); /* place for the message handler */
+  lua_pushcfunction(L, error_handler);
   lua_insert(L, 2);
   s = scope_open(L, t);
   abort_listen(L, s, 1);

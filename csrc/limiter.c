@@ -296,7 +296,7 @@ static int l_call (lua_State *L) {
   reserve(L, l); /* these may run finalizers, what follows does not */
   scope_reserve(L, S);
   SCHED_DETOUR(L, S, t, l_call);
-  lua_pushnil(L); /* a place for the message handler */
+  lua_pushcfunction(L, error_handler);
   lua_insert(L, 2);
   lua_getiuservalue(L, 1, LIMITER_SIGNAL);
   signal = lua_gettop(L);

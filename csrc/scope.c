@@ -334,8 +334,6 @@ int scope_call (lua_State *L, Scope *s, int base, ScopeThen then) {
   int status;
   s->base = base;
   s->then = then;
-  lua_pushcfunction(L, error_handler);
-  lua_replace(L, base);
   status = lua_pcallk(L, lua_gettop(L) - base - 1, LUA_MULTRET, base,
                       (lua_KContext)s, called);
   return called(L, status, (lua_KContext)s);

@@ -140,7 +140,7 @@ int scope_leave_untouched (Scope *s);
 
 /*
 ** Run a body in scope 's', then leave it: the function is at 'base' + 1, its
-** arguments are above; at 'base' is a place for the message handler.
+** arguments are above; at 'base' is 'error_handler'.
 */
 int scope_call (lua_State *L, Scope *s, int base, ScopeThen then);
 

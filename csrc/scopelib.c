@@ -192,6 +192,8 @@ static int l_scope (lua_State *L) {
   lua_setiuservalue(L, 2, OBJECT_NAME);
   lua_pushvalue(L, 3);
   lua_replace(L, 4);
+  lua_pushcfunction(L, error_handler);
+  lua_replace(L, 3);
   s = scope_open(L, t);
   s->object = o;
   o->s = s;
@@ -209,7 +211,7 @@ static int l_shield (lua_State *L) {
   Scope *s;
   arg_callable(L, 1, 1, "shield", "fn");
   t = sched_enter(L, "shield");
-  lua_pushnil(L);
+  lua_pushcfunction(L, error_handler);
   lua_insert(L, 1);
   s = scope_open(L, t);
   s->shield = 1;
@@ -271,10 +273,7 @@ static int moved_on (lua_State *L, int ending, int base) {
 }
 
 
-/*
-** Run the function above 'base' in a scope with a deadline; its arguments are
-** above, and at 'base' is a place for the message handler.
-*/
+/* run the function above 'base' in a scope with a deadline, as 'scope_call' */
 static int timed (lua_State *L, Scope *s, int base, double seconds,
                   ScopeThen then) {
   scope_arm(s, seconds);
@@ -293,7 +292,7 @@ static int l_timeout (lua_State *L) {
   Scope *s;
   Task *t;
   int awaitable = 0;
-  if (!is_callable(L, 1)) {
+  if (!lua_isfunction(L, 1) && !is_callable(L, 1)) {
     awaitable = luaL_getmetafield(L, 1, "__neap_await") != LUA_TNIL;
     if (!awaitable)
       arg_error(L, 1, "timeout", "fn", "a function, a task or a future", 1);
@@ -303,8 +302,10 @@ static int l_timeout (lua_State *L) {
   t = sched_enter(L, "timeout");
   if (task_cancelled(t)) return sched_raise_later(L, t);
   if (lua_gettop(L) == 2 && !awaitable) { /* what is usual */
+    s = scope_open(L, t);
+    lua_pushcfunction(L, error_handler);
     lua_pushvalue(L, 1);
-    return timed(L, scope_open(L, t), 2, seconds, scope_return);
+    return timed(L, s, 3, seconds, scope_return);
   }
   if (awaitable) { /* its 'await', called on itself */
     lua_settop(L, 3);
@@ -319,6 +320,8 @@ static int l_timeout (lua_State *L) {
   s = scope_open(L, t);
   lua_pushvalue(L, 1);
   scope_message(L, s);
+  lua_pushcfunction(L, error_handler);
+  lua_replace(L, 2);
   return timed(L, s, 2, seconds, scope_return);
 }
 
@@ -331,6 +334,8 @@ static int l_move_on_after (lua_State *L) {
   arg_callable(L, 2, 2, "move_on_after", "fn");
   t = sched_enter(L, "move_on_after");
   if (task_cancelled(t)) return sched_raise_later(L, t);
+  lua_pushcfunction(L, error_handler);
+  lua_replace(L, 1);
   return timed(L, scope_open(L, t), 1, seconds, moved_on);
 }
 
@@ -350,7 +355,7 @@ static int attempted (lua_State *L, int ending, int base) {
 static int l_attempt (lua_State *L) {
   Task *t = sched_enter(L, "attempt");
   if (task_cancelled(t)) return sched_raise_later(L, t);
-  lua_pushnil(L);
+  lua_pushcfunction(L, error_handler);
   lua_insert(L, 1);
   return scope_call(L, scope_open(L, t), 1, attempted);
 }
