@@ -85,8 +85,8 @@ int is_callable (lua_State *L, int idx) {
 }
 
 
-void arg_callable (lua_State *L, int idx, int arg, const char *fname,
-                   const char *what) {
+void arg_callable_ (lua_State *L, int idx, int arg, const char *fname,
+                    const char *what) {
   if (!is_callable(L, idx))
     arg_error(L, arg, fname, what, "a function or callable", idx);
 }

@@ -35,8 +35,12 @@ lua_Integer arg_limit (lua_State *L, int idx, int arg, const char *fname,
                        const char *what, lua_Integer min);
 
 int is_callable (lua_State *L, int idx);
-void arg_callable (lua_State *L, int idx, int arg, const char *fname,
-                   const char *what);
+void arg_callable_ (lua_State *L, int idx, int arg, const char *fname,
+                    const char *what);
+#define arg_callable(L, idx, arg, fname, what) \
+  (lua_type(L, idx) == LUA_TFUNCTION \
+       ? (void)0 \
+       : arg_callable_(L, idx, arg, fname, what))
 
 /*
 ** The table of options at 'idx' (nil and none are an empty one, put in

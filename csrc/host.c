@@ -179,7 +179,7 @@ static int ended (lua_State *L) {
   static const int status[] = { NEAP_OK, NEAP_ERROR, NEAP_CANCELLED };
   Callback *c = (Callback *)lua_touserdata(L, lua_upvalueindex(1));
   Handle *h = (Handle *)lua_touserdata(L, 1);
-  int n = task_outcome(L, 1);
+  int n = task_outcome(L, h, 1);
   c->done(L, status[handle_status(h) - TASK_DONE], n, c->ud);
   return 0;
 }

@@ -233,7 +233,7 @@ static int l_run (lua_State *L) {
     lua_settop(L, 2); /* the DeadlockError */
     return lua_error(L);
   }
-  n = task_outcome(L, 1);
+  n = task_outcome(L, root, 1);
   if (root->status != TASK_DONE) return lua_error(L);
   return n;
 }

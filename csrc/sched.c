@@ -145,27 +145,9 @@ int sched_detour (lua_State *L, Sched *S, Task *t, lua_CFunction self) {
 /* park and wake */
 
 
-void sched_park (Sched *S, Task *t, Wait wait, Line *line, double deadline) {
-  invariant(S->current == t && t->status == TASK_RUNNING && t->line == NULL);
-  t->status = TASK_WAITING;
-  t->wait = (uint8_t)wait;
-  t->line = line;
-  if (line != NULL) line_join(line, &t->link);
-  if (deadline < NEVER) timer_set(&S->heap, &t->timer, TIMER_TASK, deadline);
-  t->since = (float)((S->clock == CLOCK_REAL ? S->looked : S->time) - S->birth);
-}
-
-
-void sched_wake (Sched *S, Task *t, Why why) {
-  Line *line = t->line;
+void sched_left (Sched *S, Task *t, Line *line) {
   const WaitKind *kind = S->kind[t->wait];
-  invariant(t->status == TASK_WAITING);
-  if (line != NULL) line_leave(line, &t->link);
-  if (t->timer != 0) timer_clear(&S->heap, &t->timer);
-  t->why = (uint8_t)why;
-  sched_ready(S, t);
-  if (why != WHY_DONE && kind != NULL && kind->leave != NULL)
-    kind->leave(S, t, line);
+  if (kind != NULL && kind->leave != NULL) kind->leave(S, t, line);
 }
 
 
@@ -174,12 +156,6 @@ void sched_wake_with (Sched *S, Task *t, lua_State *L) {
   lua_xmove(L, task_co(t), 1);
   t->flags |= T_ARG;
   sched_wake(S, t, WHY_DONE);
-}
-
-
-void sched_wake_all (Sched *S, Line *line, Why why) {
-  while (line->first != NULL)
-    sched_wake(S, owner_of(line->first, Task, link), why);
 }
 
 
@@ -269,34 +245,36 @@ static void look_around (Sched *S, lua_State *L) {
 }
 
 
-/* one round without a look at the world */
-static int run_ready (Sched *S, lua_State *L, double until) {
-  if (S->now.first == NULL) {
-    line_append(&S->now, &S->next);
-    if (S->chance != NULL) chance_shuffle(S, &S->now);
-  }
-  while (S->now.first != NULL) {
-    Task *t = owner_of(S->now.first, Task, link);
-    line_leave(&S->now, &t->link);
-    step(S, L, t);
-    S->patience--;
-    if (until < NEVER && S->now.first != NULL && sched_real() >= until)
-      return 0;
-  }
+/* one round without a look at the world, or go on until there must be one */
+static int run_ready (Sched *S, lua_State *L, double until, int on) {
+  do {
+    if (S->now.first == NULL) {
+      S->now = S->next;
+      S->next.first = NULL;
+      if (S->chance != NULL) chance_shuffle(S, &S->now);
+    }
+    while (S->now.first != NULL) {
+      Task *t = owner_of(S->now.first, Task, link);
+      line_leave(&S->now, &t->link);
+      step(S, L, t);
+      S->patience--;
+      if (until < NEVER && S->now.first != NULL && sched_real() >= until)
+        return 0;
+    }
+  } while (--S->patience > 0 && on && S->next.first != NULL);
   return 1;
 }
 
 
 int sched_round (Sched *S, lua_State *L, double until) {
-  if (!run_ready(S, L, until)) return 0;
-  if (--S->patience <= 0) look_around(S, L);
+  if (!run_ready(S, L, until, 0)) return 0;
+  if (S->patience <= 0) look_around(S, L);
   return 1;
 }
 
 
 void sched_rounds (Sched *S, lua_State *L) {
-  do run_ready(S, L, NEVER);
-  while (--S->patience > 0 && S->next.first != NULL);
+  run_ready(S, L, NEVER, 1);
   if (S->patience <= 0) look_around(S, L);
 }
 
@@ -459,7 +437,7 @@ void sched_end_all (lua_State *L, Sched *S) {
   for (i = 0; i < 3; i++) scope_cancel(L, tops[i], CANCEL_QUIET, 0);
   while (S->live > 0 && vain < SCHED_VAIN) {
     uint32_t live = S->live;
-    run_ready(S, L, NEVER);
+    run_ready(S, L, NEVER, 0);
     if (!sched_busy(S))
       for (i = 0; i < 3; i++) scope_pierce(tops[i]);
     if (!sched_busy(S)) break;

@@ -98,7 +98,8 @@ enum {
   T_ARG = 8,       /* one value was pushed for the continuation */
   T_ASYNC = 16,    /* its error goes to those who await it */
   T_OBSERVED = 32, /* somebody has seen its error */
-  T_TRACED = 64    /* the trace has the beginning of its wait */
+  T_TRACED = 64,   /* the trace has the beginning of its wait */
+  T_OWNER = 128    /* it owns something: its body runs in any case */
 };
 
 /*
@@ -192,7 +193,7 @@ struct Sched {
   int descend_nargs; /* ... with so many arguments */
   Task *dying;       /* being ended by force; its handle is registry's */
   int dying_handle;  /* ... reference */
-  Line spares;       /* records of ended tasks, with their coroutines */
+  Link *spares;      /* records of ended tasks, with their coroutines */
   Task **tasks;      /* all records, by slot; NULL where a slot is free */
   uint32_t tasks_size;
   uint32_t live;      /* tasks that have not ended */
@@ -288,11 +289,23 @@ int sched_detour (lua_State *L, Sched *S, Task *t, lua_CFunction self);
 /* the same for functions that cannot begin anew: only if cancelled */
 int sched_raise_later (lua_State *L, Task *t);
 
+/* a deadline that never comes stands for none */
+#define NEVER HUGE_VAL
+
 /*
 ** Let the running task wait in 'line' (or in none) until somebody wakes it
 ** or 'deadline' passes. The caller yields next.
 */
-void sched_park (Sched *S, Task *t, Wait wait, Line *line, double deadline);
+static inline void sched_park (Sched *S, Task *t, Wait wait, Line *line,
+                               double deadline) {
+  invariant(S->current == t && t->status == TASK_RUNNING && t->line == NULL);
+  t->status = TASK_WAITING;
+  t->wait = (uint8_t)wait;
+  t->line = line;
+  if (line != NULL) line_join(line, &t->link);
+  if (deadline < NEVER) timer_set(&S->heap, &t->timer, TIMER_TASK, deadline);
+  t->since = (float)((S->clock == CLOCK_REAL ? S->looked : S->time) - S->birth);
+}
 
 /* put it into the ready line */
 static inline void sched_ready (Sched *S, Task *t) {
@@ -308,20 +321,31 @@ static inline void sched_pass (Sched *S, Task *t) {
   sched_ready(S, t);
 }
 
+/* the task, which was woken, has left 'line' without what it waited for */
+void sched_left (Sched *S, Task *t, Line *line);
+
 /* leave line and timer, become ready; never runs Lua */
-void sched_wake (Sched *S, Task *t, Why why);
+static inline void sched_wake (Sched *S, Task *t, Why why) {
+  Line *line = t->line;
+  invariant(t->status == TASK_WAITING);
+  if (line != NULL) line_leave(line, &t->link);
+  if (t->timer != 0) timer_clear(&S->heap, &t->timer);
+  t->why = (uint8_t)why;
+  sched_ready(S, t);
+  if (why != WHY_DONE) sched_left(S, t, line);
+}
 
 /* the same, with the value on top of L for its continuation; pops it */
 void sched_wake_with (Sched *S, Task *t, lua_State *L);
 
 /* wake everybody in the line, in order */
-void sched_wake_all (Sched *S, Line *line, Why why);
+static inline void sched_wake_all (Sched *S, Line *line, Why why) {
+  while (line->first != NULL)
+    sched_wake(S, owner_of(line->first, Task, link), why);
+}
 
 /* how many idle coroutines, tasks and scopes are kept between runs */
 #define SCHED_KEPT 32
-
-/* a deadline that never comes stands for none */
-#define NEVER HUGE_VAL
 
 /* what a timer of type TIMER_SCOPE does */
 void scope_expired (Sched *S, Timer *timer);

@@ -24,8 +24,8 @@
 #include "strand.h"
 #include "trace.h"
 
-/* how many results an ended task has left */
-enum { KEPT_NONE, KEPT_ONE, KEPT_MANY };
+/* what the handle of an ended task keeps: a value, or a coroutine with several */
+enum { KEPT_ONE = 1, KEPT_MANY };
 
 /* what a body finds on its stack: the message handler, the task's handle, the
    function and its arguments; what it leaves begins where the function was */
@@ -40,7 +40,7 @@ static lua_State *base_of (const Task *t) {
 }
 
 
-static const char handle_mark = 0; /* its address is the mark of handles */
+const char task_mark = 0;
 
 #define task_at(L) (((Handle *)lua_touserdata(L, AT_HANDLE))->task)
 
@@ -92,15 +92,17 @@ void task_push_error (lua_State *L, Task *t) {
 /* the body */
 
 
+static int body_left (lua_State *L, int ending, int base);
+
+
 /*
 ** The body has ended, or was left by 'scope_leave', with its values above
 ** 'base'. If it has spawned children their scope is to be left first; again,
 ** if a finalizer spawned more while an error was made. All that is on the stack
 ** is left to 'finish'.
 */
-static int body_left (lua_State *L, int ending, int base) {
-  Task *t = task_at(L);
-  int failed = ending >= END_EXPIRED;
+static int left (lua_State *L, Task *t, int failed, int base) {
+  int n;
   if (t->scope->owner == t)
     return scope_leave(L, t->scope, failed, base, body_left);
   t->why = TASK_DONE; /* from here on: how it ends */
@@ -110,34 +112,36 @@ static int body_left (lua_State *L, int ending, int base) {
     lua_copy(L, -1, AT_FUNCTION);
     lua_settop(L, AT_FUNCTION);
   }
-  return lua_gettop(L);
+  n = lua_gettop(L);
+  /* without results, and nobody to be told, not even the handle is needed */
+  if (n < AT_FUNCTION && !(t->flags & T_CANCEL) && t->scope->S->nwatchers == 0)
+    return 0;
+  return n;
 }
 
 
-static int body_ended (lua_State *L, int status, lua_KContext ctx) {
+static int body_left (lua_State *L, int ending, int base) {
+  return left(L, task_at(L), ending >= END_EXPIRED, base);
+}
+
+
+static int body_ended (lua_State *L, int status, lua_KContext t) {
   int failed = status != LUA_OK && status != LUA_YIELD;
-  (void)ctx;
-  return body_left(L, failed ? END_ERROR : END_VALUES, AT_FUNCTION - 1);
-}
-
-
-/* the body of a task that runs also if it was cancelled before it began */
-static int owner_body (lua_State *L) {
-  lua_KContext t = (lua_KContext)task_at(L);
-  int status = lua_pcallk(L, lua_gettop(L) - AT_FUNCTION, LUA_MULTRET,
-                          AT_HANDLER, t, body_ended);
-  return body_ended(L, status, t);
+  return left(L, (Task *)t, failed, AT_FUNCTION - 1);
 }
 
 
 static int body (lua_State *L) {
   Task *t = task_at(L);
-  if (task_cancelled(t)) { /* before it began: it never does */
+  int status;
+  if (task_cancelled(t) && !(t->flags & T_OWNER)) { /* it never begins */
     lua_settop(L, AT_FUNCTION - 1);
     cause_push(L, t);
-    return body_left(L, END_ERROR, AT_FUNCTION - 1);
+    return left(L, t, 1, AT_FUNCTION - 1);
   }
-  return owner_body(L);
+  status = lua_pcallk(L, lua_gettop(L) - AT_FUNCTION, LUA_MULTRET, AT_HANDLER,
+                      (lua_KContext)t, body_ended);
+  return body_ended(L, status, (lua_KContext)t);
 }
 
 
@@ -206,21 +210,17 @@ static void unmake (lua_State *L, Sched *S, Task *t) {
 
 /* a spare record; the one used last, for it is in the processor's cache */
 static Task *take_spare (Sched *S) {
-  Task *t = owner_of(S->spares.first->prev, Task, link);
-  line_leave(&S->spares, &t->link);
+  Task *t = owner_of(S->spares, Task, link);
+  S->spares = t->link.next;
   S->nspares--;
   return t;
 }
 
 
 static void put_spare (Sched *S, Task *t) {
-  line_join(&S->spares, &t->link);
+  t->link.next = S->spares;
+  S->spares = &t->link;
   S->nspares++;
-}
-
-
-Handle *handle_at (lua_State *L, int idx) {
-  return (Handle *)object_at(L, idx, &handle_mark);
 }
 
 
@@ -250,16 +250,16 @@ Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
                (int)S->max_live);
   h = (Handle *)lua_newuserdatauv(L, sizeof(Handle), 1);
   memset(h, 0, sizeof(Handle));
-  h->object.mark = &handle_mark;
+  h->object.mark = &task_mark;
   h->object.S = S;
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
   lua_setmetatable(L, -2);
-  if (S->spares.first == NULL) put_spare(S, make(L, S));
-  co = owner_of(S->spares.first->prev, Task, link)->at.co;
+  if (S->spares == NULL) put_spare(S, make(L, S));
+  co = owner_of(S->spares, Task, link)->at.co;
   check_room(L, co, last - first + 6);
   /* nothing raises from here on */
   t = take_spare(S);
-  lua_pushcfunction(co, flags & TASK_OWNER ? owner_body : body);
+  lua_pushcfunction(co, body);
   lua_pushcfunction(co, error_handler);
   lua_pushvalue(L, last + 1);
   for (i = first; i <= last; i++) lua_pushvalue(L, i);
@@ -292,9 +292,9 @@ static void part (Task *t) {
 }
 
 
-/* nobody needs the record any more: neither lines nor waiters */
+/* nobody needs the record any more: neither lines nor waiters; nothing is on
+   its coroutine */
 static void release (Task *t) {
-  lua_settop(t->at.co, 0);
   part(t);
   t->id = 0; /* that number is no longer found */
   put_spare(t->scope->S, t);
@@ -303,6 +303,7 @@ static void release (Task *t) {
 
 void task_let_go (Task *t) {
   invariant(t->status >= TASK_DONE && t->sib.next == NULL);
+  lua_settop(t->at.co, 0);
   release(t);
 }
 
@@ -313,6 +314,7 @@ void task_observe (Handle *h) {
   t->flags |= T_OBSERVED;
   if (t->status < TASK_DONE || !(t->flags & T_ASYNC)) return;
   line_leave(&t->scope->zombies, &t->sib); /* else its scope would raise it */
+  lua_settop(t->at.co, 0);
   release(t);
 }
 
@@ -326,8 +328,8 @@ void task_observe (Handle *h) {
 static int keep (Task *t, int n) {
   lua_State *co = t->at.co;
   Handle *h = t->handle;
-  h->kept = n == 0 ? KEPT_NONE : KEPT_ONE;
   if (n == 0 && !(t->flags & T_CANCEL)) return 1;
+  if (n > 0) h->kept = KEPT_ONE;
   if (n == 0) lua_pushnil(co); /* in place of the reason */
   if (n > 1) {
     h->kept = KEPT_MANY;
@@ -370,10 +372,11 @@ static int push_watcher (lua_State *L, Sched *S, Task *t) {
 }
 
 
-/* the task has ended; on its coroutine is what 'body' leaves */
+/* the task has ended; on its coroutine is what 'body' leaves. If that is
+   nothing, its handle lives only as long as nothing is allocated. */
 static void finish (lua_State *L, Task *t, Status how) {
   Sched *S = t->scope->S;
-  int is_watched, is_whole;
+  int is_watched, is_whole, n = lua_gettop(t->at.co);
   t->status = (uint8_t)how;
   if (S->trace != NULL) trace_ended(t);
   S->live--;
@@ -381,7 +384,7 @@ static void finish (lua_State *L, Task *t, Status how) {
     t->flags |= T_OBSERVED;
     sched_wake_all(S, &t->awaiters, WHY_DONE);
   }
-  is_whole = keep(t, lua_gettop(t->at.co) - AT_FUNCTION + 1);
+  is_whole = n == 0 || keep(t, n - AT_FUNCTION + 1);
   is_watched = S->nwatchers > 0 && push_watcher(L, S, t);
   if (!is_whole) { /* the handle has the coroutine */
     scope_child_ended(L, t);
@@ -390,8 +393,10 @@ static void finish (lua_State *L, Task *t, Status how) {
     lua_replace(t->at.co, AT_HANDLE);
     unmake(L, S, t);
   }
-  else if (!scope_child_ended(L, t))
+  else if (!scope_child_ended(L, t)) {
+    if (n > 0) lua_settop(t->at.co, 0);
     release(t);
+  }
   if (is_watched && lua_pcall(L, 1, 0, 0) != LUA_OK) {
     lua_pushnil(L);
     error_hook(L, S, "on_unhandled");
@@ -434,7 +439,7 @@ static int buried (lua_State *L, int ending, int base) {
   Task *t = task_at(L);
   (void)ending;
   if (t->scope->owner == t) return scope_leave(L, t->scope, 1, base, buried);
-  return body_left(L, END_ERROR, base);
+  return left(L, t, 1, base);
 }
 
 
@@ -537,11 +542,9 @@ void task_free_all (Sched *S) {
 }
 
 
-int task_outcome (lua_State *L, int idx) {
-  Handle *h = (Handle *)lua_touserdata(L, idx);
+int task_outcome_ (lua_State *L, const Handle *h, int idx) {
   lua_State *co;
   int i, n;
-  if (h->kept == KEPT_NONE) return 0;
   lua_getiuservalue(L, idx, HANDLE_VALUE);
   if (h->kept == KEPT_ONE) return 1;
   co = lua_tothread(L, -1);

@@ -18,7 +18,7 @@ typedef struct Handle {
   Object object;
   Task *task;     /* NULL when it has ended, unless its scope is to raise it */
   uint8_t status; /* Status of a task that has ended */
-  uint8_t kept;   /* ... and how many results there are: KEPT_... */
+  uint8_t kept;   /* ... and of results: 0 if it keeps none, else KEPT_... */
 } Handle;
 
 #define HANDLE_VALUE 1
@@ -26,9 +26,8 @@ typedef struct Handle {
 /*
 ** Make a ready task in 'scope' that will call the function at index 'first',
 ** with what is above it as arguments; leaves these, and pushes the handle. May
-** raise for memory, then nothing has changed. Flags: T_ASYNC, TASK_OWNER.
+** raise for memory, then nothing has changed. Flags: T_ASYNC, T_OWNER.
 */
-#define TASK_OWNER 256 /* it owns something: its body runs in any case */
 Task *task_new (lua_State *L, Scope *scope, int first, int flags);
 
 /* push the handle of a task that has not ended, or whose scope is to raise its
@@ -41,9 +40,10 @@ void task_push_error (lua_State *L, Task *t);
 /* the coroutine of the task has ended, or died; on it is what it left */
 void task_ended (lua_State *L, Task *t, int status);
 
-/* the outcome of the ended task with the handle at 'idx': pushes its results
+/* the outcome of the ended task whose handle 'h' is at 'idx': pushes its results
    or its error, says how many */
-int task_outcome (lua_State *L, int idx);
+#define task_outcome(L, h, idx) ((h)->kept ? task_outcome_(L, h, idx) : 0)
+int task_outcome_ (lua_State *L, const Handle *h, int idx);
 
 /* somebody has seen the outcome of this task, which may have ended */
 void task_observe (Handle *h);
@@ -76,7 +76,8 @@ void task_trim (lua_State *L, Sched *S, uint32_t keep);
 void task_free_all (Sched *S);
 
 /* the handle at 'idx', or NULL if that is something else */
-Handle *handle_at (lua_State *L, int idx);
+#define handle_at(L, idx) ((Handle *)object_at(L, idx, &task_mark))
+extern const char task_mark;
 
 /* its status, whether it has ended or not */
 #define handle_status(h) \

@@ -13,33 +13,37 @@ const char *const task_status_names[] = { "ready", "running", "waiting",
                                           "done",  "failed",  "cancelled" };
 
 
-static Handle *check_task (lua_State *L, const char *fname) {
+static inline Handle *check_task (lua_State *L, const char *fname) {
   Handle *h = handle_at(L, 1);
   if (h == NULL) arg_error(L, 0, fname, "self", "a task", 1);
   return h;
 }
 
 
+/* the task that waits in L for the one with this handle */
+#define awaiting(h) ((h)->object.S->current)
+
+
 static int deliver (lua_State *L, int status, lua_KContext ctx) {
-  Handle *h = (Handle *)lua_touserdata(L, 1);
-  Task *me = (Task *)ctx;
-  if (status == LUA_YIELD && me->why == WHY_CANCEL) return cause_raise(L, me);
-  if (handle_status(h) == TASK_DONE) return task_outcome(L, 1);
+  Handle *h = (Handle *)ctx;
+  if (status == LUA_YIELD && awaiting(h)->why == WHY_CANCEL)
+    return cause_raise(L, awaiting(h));
+  if (handle_status(h) == TASK_DONE) return task_outcome(L, h, 1);
   task_observe(h);
-  task_outcome(L, 1);
+  task_outcome(L, h, 1);
   error_arrives(L, "awaited by");
   return lua_error(L);
 }
 
 
 static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
-  Handle *h = (Handle *)lua_touserdata(L, 1);
-  Task *me = (Task *)ctx;
+  Handle *h = (Handle *)ctx;
   int done = handle_status(h) == TASK_DONE;
-  if (status == LUA_YIELD && me->why == WHY_CANCEL) return cause_raise(L, me);
+  if (status == LUA_YIELD && awaiting(h)->why == WHY_CANCEL)
+    return cause_raise(L, awaiting(h));
   if (!done) task_observe(h);
   lua_pushboolean(L, done);
-  return 1 + task_outcome(L, 1);
+  return 1 + task_outcome(L, h, 1);
 }
 
 
@@ -50,10 +54,9 @@ static int join (lua_State *L, const char *fname, lua_CFunction self,
   Task *me = sched_enter_in(L, S, fname);
   if (h->task == me) return luaL_error(L, "a task cannot await itself");
   SCHED_DETOUR(L, S, me, self);
-  if (lua_gettop(L) > 1) lua_settop(L, 1);
-  if (handle_status(h) >= TASK_DONE) return then(L, LUA_OK, (lua_KContext)me);
+  if (handle_status(h) >= TASK_DONE) return then(L, LUA_OK, (lua_KContext)h);
   sched_park(S, me, WAIT_TASK, &h->task->awaiters, NEVER);
-  return lua_yieldk(L, 0, (lua_KContext)me, then);
+  return lua_yieldk(L, 0, (lua_KContext)h, then);
 }
 
 
@@ -115,7 +118,7 @@ static int t_traceback (lua_State *L) {
   Handle *h = check_task(L, "traceback");
   Status status = handle_status(h);
   if (status >= TASK_FAILED) {
-    task_outcome(L, 1);
+    task_outcome(L, h, 1);
     error_pushtrace(L, S, -1);
     if (lua_isnil(L, -1)) lua_pushliteral(L, "");
   }
@@ -233,7 +236,7 @@ static int l_background (lua_State *L) {
    body begins also if it was cancelled before; then it raises where it first
    waits. */
 static int l_own (lua_State *L) {
-  return spawn(L, "own", TASK_OWNER);
+  return spawn(L, "own", T_OWNER);
 }
 
 
