@@ -39,6 +39,7 @@ build = {
         "csrc/abort.c",
         "csrc/abortlib.c",
         "csrc/args.c",
+        "csrc/burst.c",
         "csrc/cancel.c",
         "csrc/chance.c",
         "csrc/channel.c",

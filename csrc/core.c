@@ -37,6 +37,7 @@ int luaopen_neap_core (lua_State *L) {
   io_openlib(L);
   semaphore_openlib(L);
   limiter_openlib(L);
+  burst_openlib(L);
   event_openlib(L);
   channel_openlib(L);
   coroutine_openlib(L);

@@ -12,6 +12,7 @@
 
 HIDDEN_BEGIN
 
+void burst_openlib (lua_State *L);
 void chance_openlib (lua_State *L);
 void channel_openlib (lua_State *L);
 void check_openlib (lua_State *L);

@@ -145,6 +145,21 @@ int sched_detour (lua_State *L, Sched *S, Task *t, lua_CFunction self) {
 /* park and wake */
 
 
+void sched_put_off (Sched *S, Task *t, Wait wait, double due) {
+  invariant(t->flags & T_FRESH);
+  if (due > sched_now(S)) {
+    if (t->status == TASK_WAITING)
+      timer_clear(&S->heap, &t->timer);
+    else /* only of the first in line it matters which line that is */
+      line_leave(S->now.first == &t->link ? &S->now : &S->next, &t->link);
+    sched_wait(S, t, wait, NULL, due);
+  }
+  else if (t->status == TASK_WAITING)
+    sched_wake(S, t, WHY_TIME);
+  t->wait = (uint8_t)wait;
+}
+
+
 void sched_left (Sched *S, Task *t, Line *line) {
   const WaitKind *kind = S->kind[t->wait];
   if (kind != NULL && kind->leave != NULL) kind->leave(S, t, line);

@@ -68,6 +68,8 @@ typedef enum Wait {
   WAIT_IDLE,
   WAIT_LOOKUP,
   WAIT_FILE,
+  WAIT_RUN,
+  WAIT_DUE,
   WAIT_KINDS
 } Wait;
 
@@ -292,13 +294,9 @@ int sched_raise_later (lua_State *L, Task *t);
 /* a deadline that never comes stands for none */
 #define NEVER HUGE_VAL
 
-/*
-** Let the running task wait in 'line' (or in none) until somebody wakes it
-** or 'deadline' passes. The caller yields next.
-*/
-static inline void sched_park (Sched *S, Task *t, Wait wait, Line *line,
+/* the task, which is in no line, waits from now on */
+static inline void sched_wait (Sched *S, Task *t, Wait wait, Line *line,
                                double deadline) {
-  invariant(S->current == t && t->status == TASK_RUNNING && t->line == NULL);
   t->status = TASK_WAITING;
   t->wait = (uint8_t)wait;
   t->line = line;
@@ -306,6 +304,23 @@ static inline void sched_park (Sched *S, Task *t, Wait wait, Line *line,
   if (deadline < NEVER) timer_set(&S->heap, &t->timer, TIMER_TASK, deadline);
   t->since = (float)((S->clock == CLOCK_REAL ? S->looked : S->time) - S->birth);
 }
+
+/*
+** Let the running task wait in 'line' (or in none) until somebody wakes it
+** or 'deadline' passes. The caller yields next.
+*/
+static inline void sched_park (Sched *S, Task *t, Wait wait, Line *line,
+                               double deadline) {
+  invariant(S->current == t && t->status == TASK_RUNNING && t->line == NULL);
+  sched_wait(S, t, wait, line, deadline);
+}
+
+/*
+** Let a ready task that has not begun wait until it is due ('wait' says for
+** what), or one that waits so until another time. When it is due already, it is
+** ready, and one that was ready keeps its place in line.
+*/
+void sched_put_off (Sched *S, Task *t, Wait wait, double due);
 
 /* put it into the ready line */
 static inline void sched_ready (Sched *S, Task *t) {

@@ -113,6 +113,14 @@ Scope *scope_open (lua_State *L, Task *t) {
 }
 
 
+Scope *scope_open_shield (lua_State *L, Task *t) {
+  Scope *s = scope_open(L, t);
+  s->shield = 1;
+  s->cause = NULL;
+  return s;
+}
+
+
 Scope *scope_of_body (lua_State *L, Task *t) {
   Scope *s;
   if (t->scope->owner == t) return t->scope;

@@ -68,6 +68,9 @@ static inline int task_cancelled (const Task *t) {
 /* open a scope inside the one the task is in; may raise for memory */
 Scope *scope_open (lua_State *L, Task *t);
 
+/* the same for one that cancellation from outside does not enter */
+Scope *scope_open_shield (lua_State *L, Task *t);
+
 /* see to it that the next one that is opened needs no memory; may raise */
 void scope_reserve (lua_State *L, Sched *S);
 

@@ -208,15 +208,11 @@ outside; scopes and timeouts inside still work. For clean-up that must wait.
 Suspends; not itself a cancellation point. */
 static int l_shield (lua_State *L) {
   Task *t;
-  Scope *s;
   arg_callable(L, 1, 1, "shield", "fn");
   t = sched_enter(L, "shield");
   lua_pushcfunction(L, error_handler);
   lua_insert(L, 1);
-  s = scope_open(L, t);
-  s->shield = 1;
-  s->cause = NULL;
-  return scope_call(L, s, 1, scope_return);
+  return scope_call(L, scope_open_shield(L, t), 1, scope_return);
 }
 
 
@@ -253,6 +249,17 @@ suspend. */
 static int l_cancelled (lua_State *L) {
   Task *t = sched_of(L)->current;
   lua_pushboolean(L, t != NULL && task_cancelled(t));
+  return 1;
+}
+
+
+/* internal.may_go_on() -> boolean: can the caller suspend, and is it not
+   cancelled? For the patterns in Lua: both at once, since one of both is what
+   never happens. */
+static int l_may_go_on (lua_State *L) {
+  Sched *S = sched_of(L);
+  lua_pushboolean(L, S->co == L && S->current != NULL && lua_isyieldable(L) &&
+                         !task_cancelled(S->current));
   return 1;
 }
 
@@ -387,6 +394,7 @@ static const luaL_Reg funcs[] = {
 
 static const luaL_Reg internals[] = {
   { "attempt", l_attempt },
+  { "may_go_on", l_may_go_on },
   { NULL, NULL },
 };
 

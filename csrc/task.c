@@ -238,7 +238,8 @@ static void check_room (lua_State *L, lua_State *co, int n) {
 }
 
 
-Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
+static inline Task *new_task (lua_State *L, Scope *scope, int first, int flags,
+                              size_t size, int nvalues) {
   Sched *S = scope->S;
   int i, last = lua_gettop(L);
   Handle *h;
@@ -248,8 +249,8 @@ Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
   if (S->live >= S->max_live)
     luaL_error(L, "too many tasks: the limit of %d is reached",
                (int)S->max_live);
-  h = (Handle *)lua_newuserdatauv(L, sizeof(Handle), 1);
-  memset(h, 0, sizeof(Handle));
+  h = (Handle *)lua_newuserdatauv(L, size, nvalues);
+  memset(h, 0, size);
   h->object.mark = &task_mark;
   h->object.S = S;
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
@@ -280,15 +281,40 @@ Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
 }
 
 
+Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
+  return new_task(L, scope, first, flags, sizeof(Handle), HANDLE_VALUE);
+}
+
+
+Task *task_new_told (lua_State *L, Scope *scope, int first, int flags,
+                     size_t size, int nvalues) {
+  Task *t = new_task(L, scope, first, flags, size, nvalues);
+  t->handle->told = 1;
+  return t;
+}
+
+
+void task_recall (lua_State *L, Task *t, int first) {
+  lua_State *co = t->at.co;
+  int n = lua_gettop(L) - first + 1;
+  invariant(t->flags & T_FRESH);
+  check_room(L, co, n);
+  lua_settop(co, 1 + AT_HANDLE); /* above the body */
+  lua_xmove(L, co, n);
+}
+
+
 /* ---------------------------------------------------------------------- */
 /* ending */
 
 
 /* from now on the handle speaks for itself */
 static void part (Task *t) {
-  t->handle->status = t->status;
-  t->handle->task = NULL;
+  Handle *h = t->handle;
+  h->status = t->status;
+  h->task = NULL;
   t->handle = NULL;
+  if (h->told) ((Told *)h)->ended((Told *)h);
 }
 
 

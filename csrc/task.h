@@ -19,9 +19,17 @@ typedef struct Handle {
   Task *task;     /* NULL when it has ended, unless its scope is to raise it */
   uint8_t status; /* Status of a task that has ended */
   uint8_t kept;   /* ... and of results: 0 if it keeps none, else KEPT_... */
+  uint8_t told;   /* this is a Told */
 } Handle;
 
 #define HANDLE_VALUE 1
+
+/* a handle whose maker is told when its task has ended, and keeps behind it,
+   and in further user values, what he needs for that */
+typedef struct Told {
+  Handle handle;
+  void (*ended)(struct Told *h); /* neither runs Lua nor allocates */
+} Told;
 
 /*
 ** Make a ready task in 'scope' that will call the function at index 'first',
@@ -29,6 +37,20 @@ typedef struct Handle {
 ** raise for memory, then nothing has changed. Flags: T_ASYNC, T_OWNER.
 */
 Task *task_new (lua_State *L, Scope *scope, int first, int flags);
+
+/* the same with a Told of 'size' bytes and 'nvalues' user values as handle;
+   what is behind its first part is 0, and 'ended' is yet to be set */
+Task *task_new_told (lua_State *L, Scope *scope, int first, int flags,
+                     size_t size, int nvalues);
+
+/* let a task that has not begun call the function at index 'first', with what
+   is above it as arguments; pops these. May raise for memory, then nothing has
+   changed. */
+void task_recall (lua_State *L, Task *t, int first);
+
+/* the scope for work that serves several tasks, of which the running one is one;
+   raises if the state is being closed */
+Scope *task_background (lua_State *L, Sched *S);
 
 /* push the handle of a task that has not ended, or whose scope is to raise its
    error; may raise when there is no room on a stack */
@@ -44,6 +66,13 @@ void task_ended (lua_State *L, Task *t, int status);
    or its error, says how many */
 #define task_outcome(L, h, idx) ((h)->kept ? task_outcome_(L, h, idx) : 0)
 int task_outcome_ (lua_State *L, const Handle *h, int idx);
+
+/* the continuation of a task that awaits the one with the handle at index 1,
+   which is ctx, too: returns the results, or raises */
+int task_deliver (lua_State *L, int status, lua_KContext ctx);
+
+/* task:pawait() */
+int task_pawait (lua_State *L);
 
 /* somebody has seen the outcome of this task, which may have ended */
 void task_observe (Handle *h);

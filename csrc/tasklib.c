@@ -24,7 +24,7 @@ static inline Handle *check_task (lua_State *L, const char *fname) {
 #define awaiting(h) ((h)->object.S->current)
 
 
-static int deliver (lua_State *L, int status, lua_KContext ctx) {
+int task_deliver (lua_State *L, int status, lua_KContext ctx) {
   Handle *h = (Handle *)ctx;
   if (status == LUA_YIELD && awaiting(h)->why == WHY_CANCEL)
     return cause_raise(L, awaiting(h));
@@ -63,14 +63,14 @@ static int join (lua_State *L, const char *fname, lua_CFunction self,
 /*** task:await() -> ...: waits for the task to end and returns its results;
 raises its error. Suspends. */
 static int t_await (lua_State *L) {
-  return join(L, "await", t_await, deliver);
+  return join(L, "await", t_await, task_deliver);
 }
 
 
 /*** task:pawait() -> true, ... or false, err: the same without raising the
 task's error. Suspends; raises only when the caller itself is cancelled. */
-static int t_pawait (lua_State *L) {
-  return join(L, "pawait", t_pawait, deliver_protected);
+int task_pawait (lua_State *L) {
+  return join(L, "pawait", task_pawait, deliver_protected);
 }
 
 
@@ -217,17 +217,20 @@ static int l_async (lua_State *L) {
 }
 
 
+Scope *task_background (lua_State *L, Sched *S) {
+  sched_check_open(L, S);
+  if (S->current != NULL && scope_top(S->current) == S->host) return S->host;
+  return S->background;
+}
+
+
 /* internal.background(fn, ...) -> Task: the same for work that serves several
    tasks and belongs to none: a debounced run, what a stream reads ahead. No
    scope waits for it or fails with it. It is cancelled when 'run' ends; that
    of a host's task lives as the host's other tasks do. */
 static int l_background (lua_State *L) {
-  Sched *S = sched_of(L);
-  Scope *scope = S->background;
   arg_callable(L, 1, 1, "background", "fn");
-  sched_check_open(L, S);
-  if (S->current != NULL && scope_top(S->current) == S->host) scope = S->host;
-  task_new(L, scope, 1, T_ASYNC);
+  task_new(L, task_background(L, sched_of(L)), 1, T_ASYNC);
   return 1;
 }
 
@@ -272,7 +275,7 @@ static const WaitKind waits_children = { "its children", NULL,
 
 static const luaL_Reg methods[] = {
   { "await", t_await },
-  { "pawait", t_pawait },
+  { "pawait", task_pawait },
   { "cancel", t_cancel },
   { "status", t_status },
   { "waiting_on", t_waiting_on },

@@ -93,6 +93,24 @@ describe("debounce", function ()
     end))
 
 
+  it("DEB-05 a call in the moment when a run is due, but has not begun, is "
+    .. "of its burst", task(function ()
+      for _, superseded in ipairs { "reject", "share" } do
+        local log = support.recorder()
+        local start = neap.now()
+        local d = neap.debounce(noting(log), 2, { superseded = superseded })
+        neap.spawn(function ()
+          neap.sleep(2) -- it wakes before the run, whose time was set later
+          d "b"
+        end)
+        neap.sleep(0)
+        pcall(d, "a")
+        neap.sleep_until(start + 9)
+        assert.same({ ("b@%g"):format(start + 4) }, log())
+      end
+    end))
+
+
   it("DEB-06 rejects bad arguments at creation", function ()
     local fn = function () end
     assert.error_matches(function () neap.debounce(1, 1) end, "fn must be")
@@ -246,6 +264,25 @@ describe("debounce", function ()
       assert.same({ "1@0", "2@0" }, log())
     end))
 
+    it("reaches all runs, also one that another one waits for", task(function ()
+      local d, depth, ended = nil, 0, {}
+      d = neap.debounce(function ()
+        depth = depth + 1
+        local _ <close> = setmetatable({}, { __close = function ()
+          ended[#ended + 1] = depth
+          depth = depth - 1
+        end })
+        if depth < 4 then return d() end
+        neap.sleep(100)
+      end, 1)
+      local caller = neap.async(d)
+      neap.sleep(5)
+      d:cancel()
+      assert.is_true(neap.is_abort(error_of(caller.await, caller)))
+      assert.same({ 4, 3, 2, 1 }, ended)
+      assert.equal(5, neap.now())
+    end))
+
     it("takes a reason as an abort controller does", task(function ()
       local d, mine = neap.debounce(function () end, 2), {}
       for _, reason in ipairs { "why", mine } do
@@ -298,6 +335,20 @@ describe("debounce", function ()
         assert.same({ "x@1" }, log())
       end))
 
+    it("comes before a call that is made before its run begins",
+      task(function ()
+        local log = support.recorder()
+        local d = neap.debounce(noting(log), 5)
+        local first = neap.async(d, 1)
+        neap.sleep(1)
+        local flushed = neap.async(d.flush, d)
+        local second = neap.async(d, 2)
+        assert.equal(2, second:await())
+        assert.equal(1, flushed:await())
+        assert.equal(1, first:await())
+        assert.same({ "1@1", "2@6" }, log())
+      end))
+
     it("raises the error of the run", task(function ()
       local d = neap.debounce(function () error("bad", 0) end, 5)
       neap.spawn(pcall, d)
@@ -331,6 +382,24 @@ describe("debounce", function ()
     assert.is_false(result:await())
     assert.is_false(d:pending())
   end))
+
+
+  it("DEB-12 a run that has begun is not pending while it is ended by force",
+    task(function ()
+      local d = neap.debounce(function ()
+        neap.spawn(neap.sleep, 1)
+        coroutine.yield() -- not in a generator
+      end, 1)
+      local caller = neap.async(d)
+      neap.sleep(0)
+      assert.is_true(d:pending())
+      neap.sleep(1)
+      for _ = 1, 5 do
+        assert.is_false(d:pending())
+        neap.sleep(0)
+      end
+      assert.matches("outside of a generator", error_of(caller.await, caller))
+    end))
 
 
   describe("a cancelled caller", function ()
@@ -372,6 +441,38 @@ describe("debounce", function ()
   end)
 
 
+  it("DEB-13 callers that go together go on when the run has unwound",
+    task(function ()
+      local ended = {}
+      local d = neap.debounce(function ()
+        local _ <close> = setmetatable({}, {
+          __close = function () neap.shield(neap.sleep, 3) end,
+        })
+        neap.sleep(100)
+      end, 1, { superseded = "share" })
+      neap.move_on_after(5, function ()
+        for i = 1, 2 do
+          neap.spawn(function ()
+            pcall(d)
+            ended[i] = neap.now()
+          end)
+        end
+      end)
+      assert.same({ 8, 8 }, ended)
+    end))
+
+
+  it("DEB-13 a run that is left raises what its last caller does",
+    task(function ()
+      local reason, seen = {}, nil
+      local d = neap.debounce(function ()
+        seen = error_of(neap.sleep, 100)
+      end, 1)
+      assert.equal(reason, error_of(neap.timeout, d, 5, reason))
+      assert.equal(reason, seen)
+    end))
+
+
   it("a caller that is cancelled already changes nothing", task(function ()
     local d = neap.debounce(function (x) return x end, 1)
     local other = neap.async(d, 1)
@@ -408,6 +509,23 @@ describe("debounce", function ()
       assert.is_false(d:pending())
       assert.equal(0, require("neap.core").internal.listeners(signal))
       assert.same({ "2@2" }, log())
+    end))
+
+
+  it("DEB-14 what runs raises the reason, too, and has unwound before the "
+    .. "callers go on", task(function ()
+      local controller, seen = neap.abort_controller(), nil
+      local d = neap.debounce(function ()
+        seen = error_of(neap.sleep, 100)
+        neap.shield(neap.sleep, 3)
+      end, 1, { signal = controller.signal })
+      local caller = neap.async(d)
+      neap.sleep(2)
+      controller:abort "why"
+      local err = error_of(caller.await, caller)
+      assert.equal("why", err.reason)
+      assert.equal(err, seen)
+      assert.equal(5, neap.now())
     end))
 
 

@@ -17,6 +17,14 @@ describe("throttle", function ()
     end))
 
 
+  it("THR-01 the interval begins with the call, before its run does",
+    task(function ()
+      local log = support.recorder()
+      local t = neap.throttle(noting(log), 3)
+      assert.same({ "0@0", "0@3" }, calls(t, { 0, 0 }))
+    end))
+
+
   it("THR-01 hands on all values, and errors by identity", task(function ()
     local err = {}
     local t = neap.throttle(function (x, ...)
@@ -50,6 +58,24 @@ describe("throttle", function ()
       assert.same({ "0@2", "0@2", "0@2.5", "3@5" },
         calls(t, { 0, 1, 2.5, 3 }))
       assert.same({ "0@0", "3@3" }, log())
+    end))
+
+
+  it("THR-03 such calls let others run now and then", task(function ()
+    local t = neap.throttle(function () return 1 end, 9, { trailing = false })
+    t()
+    local other = neap.async(function () return true end)
+    local n = 0
+    while other:status() ~= "done" and n < 1e5 do n = n + t() end
+    assert.is_true(n > 10 and n < 1e5)
+  end))
+
+
+  it("THR-03 one from inside fn is refused: it would wait for itself",
+    task(function ()
+      local t
+      t = neap.throttle(function () return t() end, 9, { trailing = false })
+      assert.error_matches(t, "a task cannot await itself")
     end))
 
 

@@ -10,8 +10,8 @@ local burst = require "neap.burst"
 local core = require "neap.core"
 
 local make_error, now = core.error, core.now
-local join, new_run = burst.join, burst.run
-local huge, min, pack = math.huge, math.min, table.pack
+local share = core.internal.share
+local huge, min = math.huge, math.min
 
 local valid = {
   superseded = { "reject", "share" }, leading = "boolean",
@@ -19,45 +19,56 @@ local valid = {
 }
 
 
--- a run later on: everybody's, or the caller's in place of an earlier one's
-local function later (object, time, ...)
-  local due = min(time + object.wait, object.since + object.max_wait)
-  local run = object.next_run
-  if run and object.share then
-    run.due, run.values = due, pack(...)
+-- what a run is
+local function begin (object, ...)
+  object.since = now()
+  return object.fn(...)
+end
+
+
+-- the run that is due then: the pending one, or one in its place
+local function later (object, due, run, ...)
+  local runs = object.runs
+  if not run then return runs:defer(due, begin, object, ...) end
+  if object.share then
+    runs:replace(begin, object, ...)
+    runs:put_off(due)
     return run
   end
-  if run then
-    burst.drop(run, make_error("AbortError", "Debounced"))
-  end
-  run = new_run(object, due, pack(...))
-  object.next_run = run
-  return run
+  local err = make_error("AbortError", "Debounced")
+  local successor = runs:defer(due, begin, object, ...)
+  run:cancel(err)
+  return successor
 end
 
 
 local function call (object, ...)
-  burst.enter(object)
-  local time, last = now(), object.last
+  local time, last, since = now(), object.last, object.since
+  local run = object.runs:pending()
   -- a call from before 'last': the clock was chosen anew
-  local first = not object.next_run
+  local first = not run
     and (not last or time >= last + object.wait or time < last)
-  if first then object.since = time end
-  object.last = time -- without memory for 'since' this call was none
+  if first then since = time end
   if first and object.leading then
-    object.lead = new_run(object, time, pack(...))
-    return join(object.lead)
+    run = object.runs:start(begin, object, ...)
+    object.lead = run
+  elseif object.trailing then
+    local due = min(time + object.wait, since + object.max_wait)
+    run = later(object, due, run, ...)
+  else
+    run = object.lead
   end
-  if not object.trailing then return join(object.lead) end
-  return join(later(object, time, ...))
+  object.last, object.since = time, since
+  return share(run)
 end
 
 
-local Debounced = burst.class("debounce", {
-  call = call,
-  began = function (object, time) object.since = time end,
-  renew = function (object) object.last = false end,
-})
+local function renew (object)
+  object.last = false
+end
+
+
+local Debounced = burst.class("debounce", call, renew)
 
 
 --- Make a callable that runs `fn` once it has not been called for `wait`

@@ -6,39 +6,45 @@ local args = require "neap.args"
 local burst = require "neap.burst"
 local core = require "neap.core"
 
-local join, new_run, now = burst.join, burst.run, core.now
-local pack = table.pack
+local now, share = core.now, core.internal.share
 
 local valid = { leading = "boolean", trailing = "boolean", signal = "signal" }
 
 
-local function call (object, ...)
-  burst.enter(object)
-  local time, run, began = now(), object.next_run, object.interval_began
-  if run then
-    run.values = pack(...)
-    return join(run)
-  end
-  -- a call from before the interval: the clock was chosen anew
-  local free = not began or time >= began + object.interval or time < began
-  if free then began = time end
-  if free and object.leading then
-    object.interval_began = time
-    object.lead = new_run(object, time, pack(...))
-    return join(object.lead)
-  end
-  if not object.trailing then return join(object.lead) end
-  run = new_run(object, began + object.interval, pack(...))
-  object.next_run = run
-  return join(run)
+-- what a run is
+local function begin (object, ...)
+  object.interval_began = now()
+  return object.fn(...)
 end
 
 
-local Throttled = burst.class("throttle", {
-  call = call,
-  began = function (object, time) object.interval_began = time end,
-  renew = function (object) object.interval_began = false end,
-})
+local function call (object, ...)
+  local time, began = now(), object.interval_began
+  local runs = object.runs
+  local run = runs:pending()
+  -- a call from before the interval: the clock was chosen anew
+  local free = not began or time >= began + object.interval or time < began
+  if run then
+    runs:replace(begin, object, ...)
+  elseif free and object.leading then
+    run = runs:start(begin, object, ...)
+    object.lead, object.interval_began = run, time
+  elseif object.trailing then
+    local due = (free and time or began) + object.interval
+    run = runs:defer(due, begin, object, ...)
+  else
+    run = object.lead
+  end
+  return share(run)
+end
+
+
+local function renew (object)
+  object.interval_began = false
+end
+
+
+local Throttled = burst.class("throttle", call, renew)
 
 
 --- Make a callable that runs `fn` at most once in `interval` seconds. The first
