@@ -1,8 +1,8 @@
 /*
 ** chrome.c - a file of Chrome trace events; see chrome.h.
 **
-** Invariant: in the file are whole events only. No number is written by %f,
-** whose comma is the locale's.
+** Invariant: in the file are whole events only. Numbers are made here, not by
+** printf: it is slow, and writes the comma of the locale.
 */
 
 #include "chrome.h"
@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,10 +32,11 @@ int chrome_open (Chrome *f, const char *path) {
   f->pid = (int)getpid();
   f->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
   if (f->fd < 0) return errno;
-  chrome_add(f,
-             "[\n{\"ph\":\"M\",\"pid\":%d,\"tid\":0,"
-             "\"name\":\"process_name\",\"args\":{\"name\":\"neap\"}}",
-             f->pid);
+  chrome_add(f, "[\n{\"ph\":\"M\",\"pid\":");
+  chrome_number(f, (uint64_t)f->pid, 1);
+  chrome_add(f, ",\"tid\":0,\"name\":\"process_name\"");
+  chrome_arg_text(f, "name", "neap");
+  chrome_done(f);
   return 0;
 }
 
@@ -97,13 +97,24 @@ void chrome_complain (Chrome *f) {
 /* an event */
 
 
-void chrome_add (Chrome *f, const char *format, ...) {
-  va_list args;
-  int n;
-  va_start(args, format);
-  n = vsnprintf(f->buffer + f->used, CHROME_SIZE - f->used, format, args);
-  va_end(args);
-  f->used += (size_t)n; /* there is room: see EVENT_MAX */
+/* there is room for all of an event: see EVENT_MAX */
+static void put (Chrome *f, const char *bytes, size_t n) {
+  memcpy(f->buffer + f->used, bytes, n);
+  f->used += n;
+}
+
+
+void chrome_add (Chrome *f, const char *text) {
+  put(f, text, strlen(text));
+}
+
+
+void chrome_number (Chrome *f, uint64_t n, int digits) {
+  char text[24];
+  size_t i = sizeof text;
+  for (; n > 0 || digits > 0; n /= 10, digits--)
+    text[--i] = (char)('0' + n % 10);
+  put(f, text + i, sizeof text - i);
 }
 
 
@@ -130,10 +141,25 @@ static size_t character (const unsigned char *s, size_t size) {
 }
 
 
+/* a byte that cannot stand in a string of JSON, or not in HTML */
+static void put_escaped (Chrome *f, unsigned char c) {
+  static const char hex[] = "0123456789abcdef";
+  char text[] = "\\u0000";
+  if (c == '"' || c == '\\') {
+    text[1] = (char)c;
+    put(f, text, 2);
+    return;
+  }
+  text[4] = hex[c >> 4];
+  text[5] = hex[c & 15];
+  put(f, text, 6);
+}
+
+
 void chrome_text (Chrome *f, const char *text, size_t size) {
   const unsigned char *s = (const unsigned char *)text;
   size_t i = 0, n;
-  chrome_add(f, "\"");
+  put(f, "\"", 1);
   for (; i < size; i += n) {
     n = character(s + i, size - i);
     if (i + n > CHROME_TEXT) {
@@ -144,14 +170,12 @@ void chrome_text (Chrome *f, const char *text, size_t size) {
       chrome_add(f, "\\ufffd");
       n = 1;
     }
-    else if (s[i] == '"' || s[i] == '\\')
-      chrome_add(f, "\\%c", s[i]);
-    else if (s[i] < ' ' || s[i] == 0x7f || s[i] == '<')
-      chrome_add(f, "\\u%04x", s[i]);
+    else if (s[i] < ' ' || s[i] == 0x7f || strchr("\"\\<", s[i]) != NULL)
+      put_escaped(f, s[i]);
     else
-      chrome_add(f, "%.*s", (int)n, text + i);
+      put(f, text + i, n);
   }
-  chrome_add(f, "\"");
+  put(f, "\"", 1);
 }
 
 
@@ -159,20 +183,30 @@ int chrome_begin (Chrome *f, char phase, uint32_t track) {
   if (CHROME_SIZE - f->used < EVENT_MAX) chrome_flush(f);
   if (f->fd < 0) return 0;
   f->nargs = 0;
-  chrome_add(f, ",\n{\"ph\":\"%c\",\"pid\":%d,\"tid\":%lu", phase, f->pid,
-             (unsigned long)track);
+  chrome_add(f, ",\n{\"ph\":\"");
+  put(f, &phase, 1);
+  chrome_add(f, "\",\"pid\":");
+  chrome_number(f, (uint64_t)f->pid, 1);
+  chrome_add(f, ",\"tid\":");
+  chrome_number(f, track, 1);
   return 1;
 }
 
 
 void chrome_time (Chrome *f, const char *key, int64_t ns) {
-  chrome_add(f, ",\"%s\":%lld.%03d", key, (long long)(ns / 1000),
-             (int)(ns % 1000));
+  chrome_add(f, ",\"");
+  chrome_add(f, key);
+  chrome_add(f, "\":");
+  chrome_number(f, (uint64_t)ns / 1000, 1);
+  put(f, ".", 1);
+  chrome_number(f, (uint64_t)ns % 1000, 3);
 }
 
 
 void chrome_arg (Chrome *f, const char *name) {
-  chrome_add(f, "%s\"%s\":", f->nargs++ == 0 ? ",\"args\":{" : ",", name);
+  chrome_add(f, f->nargs++ == 0 ? ",\"args\":{\"" : ",\"");
+  chrome_add(f, name);
+  chrome_add(f, "\":");
 }
 
 
@@ -183,13 +217,17 @@ void chrome_arg_text (Chrome *f, const char *name, const char *text) {
 
 
 void chrome_arg_seconds (Chrome *f, const char *name, double seconds) {
+  char text[400];
   chrome_arg(f, name);
   if (seconds < 1e9) {
-    int64_t us = (int64_t)(seconds * 1e6 + 0.5);
-    chrome_add(f, "%lld.%06d", (long long)(us / 1000000), (int)(us % 1000000));
+    uint64_t us = (uint64_t)(seconds * 1e6 + 0.5);
+    chrome_number(f, us / 1000000, 1);
+    put(f, ".", 1);
+    chrome_number(f, us % 1000000, 6);
+    return;
   }
-  else
-    chrome_add(f, "%.0f", seconds < HUGE_VAL ? seconds : 1e308);
+  snprintf(text, sizeof text, "%.0f", seconds < HUGE_VAL ? seconds : 1e308);
+  chrome_add(f, text);
 }
 
 

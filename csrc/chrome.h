@@ -65,7 +65,10 @@ void chrome_arg (Chrome *f, const char *name);
 void chrome_arg_text (Chrome *f, const char *name, const char *text);
 void chrome_arg_seconds (Chrome *f, const char *name, double seconds);
 
-void chrome_add (Chrome *f, const char *format, ...);
+void chrome_add (Chrome *f, const char *text);
+
+/* a number, with zeros before it if it has less digits */
+void chrome_number (Chrome *f, uint64_t n, int digits);
 
 /* a string of JSON, of whatever bytes; one that may stand in a page of HTML */
 void chrome_text (Chrome *f, const char *text, size_t size);

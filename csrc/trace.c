@@ -28,7 +28,7 @@
 typedef struct Trace {
   Sched *S;
   int64_t began; /* when the running step did, in nanoseconds, */
-  double now;    /* ... and on the scheduler's clock */
+  double now;    /* ... and by 'clock_of' */
   Chrome file;   /* last, for it is large */
 } Trace;
 
@@ -63,9 +63,14 @@ static int begin_at (Trace *tr, char phase, uint32_t track, int64_t at) {
 }
 
 
-/* seconds on the scheduler's clock, unless that is the one of the events */
+/* seconds on the scheduler's clock, or -1 if that is the one of the events */
+static double clock_of (Sched *S) {
+  return S->clock == CLOCK_REAL ? -1 : sched_now(S);
+}
+
+
 static void arg_clock (Trace *tr, const char *name, double seconds) {
-  if (tr->S->clock != CLOCK_REAL) chrome_arg_seconds(&tr->file, name, seconds);
+  if (seconds >= 0) chrome_arg_seconds(&tr->file, name, seconds);
 }
 
 
@@ -96,9 +101,9 @@ static void write_birth (Trace *tr, const Task *t, int64_t at, const char *name,
   chrome_text(&tr->file, name, size);
   if (parent != NULL) {
     chrome_arg(&tr->file, "parent");
-    chrome_add(&tr->file, "%lu", (unsigned long)parent->id);
+    chrome_number(&tr->file, parent->id, 1);
   }
-  arg_clock(tr, "now", sched_now(tr->S));
+  arg_clock(tr, "now", clock_of(tr->S));
   chrome_done(&tr->file);
 }
 
@@ -117,14 +122,15 @@ static void write_wait (Trace *tr, Task *t, int64_t at, const char *on) {
   char where[LUA_IDSIZE + 20];
   if (!begin_at(tr, 'B', t->id, at)) return;
   t->flags |= T_TRACED;
-  chrome_add(&tr->file, ",\"cat\":\"wait\",\"name\":\"%s\"",
-             tr->S->kind[t->wait]->text);
+  chrome_add(&tr->file, ",\"cat\":\"wait\",\"name\":\"");
+  chrome_add(&tr->file, tr->S->kind[t->wait]->text);
+  chrome_add(&tr->file, "\"");
   if (*on != '\0') chrome_arg_text(&tr->file, "on", on);
   if (dump_where(t, &ar)) {
     snprintf(where, sizeof where, "%s:%d", ar.short_src, ar.currentline);
     chrome_arg_text(&tr->file, "at", where);
   }
-  arg_clock(tr, "now", sched_now(tr->S));
+  arg_clock(tr, "now", clock_of(tr->S));
   chrome_done(&tr->file);
 }
 
@@ -147,17 +153,18 @@ static void arg_error_text (Trace *tr, lua_State *co) {
     }
   }
   chrome_arg(&tr->file, "error");
-  if (message != NULL)
-    chrome_text(&tr->file, message, size);
-  else
-    chrome_add(&tr->file, "\"a %s\"", lua_typename(co, kind));
+  if (message == NULL) {
+    message = lua_typename(co, kind);
+    size = strlen(message);
+  }
+  chrome_text(&tr->file, message, size);
 }
 
 
 /* an end, to be completed by 'done'; 0 if the trace has ended */
 static int begin_end (Trace *tr, const Task *t, int64_t at) {
   if (!begin_at(tr, 'E', t->id, at)) return 0;
-  arg_clock(tr, "until", sched_now(tr->S));
+  arg_clock(tr, "until", clock_of(tr->S));
   return 1;
 }
 
@@ -186,16 +193,15 @@ static void write_death (Trace *tr, const Task *t, int64_t at) {
 }
 
 
-/* an arrow from a step to the life of the task that it spawned */
-static void write_arrow (Trace *tr, const Task *from, const Task *to,
+/* one end of an arrow: 's' where it begins, 'f' where it ends, in the slice that
+   is there (bp) */
+static void write_arrow (Trace *tr, char phase, uint32_t track, uint32_t id,
                          int64_t at) {
-  if (!begin_at(tr, 's', from->id, at)) return;
-  chrome_add(&tr->file, ",\"id\":%lu,\"cat\":\"spawn\",\"name\":\"spawn\"}",
-             (unsigned long)to->id);
-  if (!begin_at(tr, 'f', to->id, at)) return;
-  chrome_add(&tr->file,
-             ",\"id\":%lu,\"cat\":\"spawn\",\"name\":\"spawn\",\"bp\":\"e\"}",
-             (unsigned long)to->id);
+  if (!begin_at(tr, phase, track, at)) return;
+  chrome_add(&tr->file, ",\"cat\":\"spawn\",\"name\":\"spawn\",\"bp\":\"e\"");
+  chrome_add(&tr->file, ",\"id\":");
+  chrome_number(&tr->file, id, 1);
+  chrome_done(&tr->file);
 }
 
 
@@ -237,7 +243,9 @@ void trace_spawned (lua_State *L, Task *t, int first) {
   int64_t at = nanoseconds();
   char name[CHROME_TEXT];
   write_birth(tr, t, at, name, place_name(L, t, first, name));
-  if (S->current != NULL) write_arrow(tr, S->current, t, at);
+  if (S->current == NULL) return; /* nobody spawned it */
+  write_arrow(tr, 's', S->current->id, t->id, at);
+  write_arrow(tr, 'f', t->id, t->id, at);
 }
 
 
@@ -259,7 +267,7 @@ void trace_enters (Task *t) {
   Sched *S = t->scope->S;
   Trace *tr = S->trace;
   tr->began = nanoseconds();
-  tr->now = sched_now(S);
+  tr->now = clock_of(S);
   write_woken(tr, t, tr->began);
 }
 
@@ -424,7 +432,7 @@ static int t_close (lua_State *L) {
 /* from now on the trace hears of everything */
 static void start (lua_State *L, Trace *tr) {
   tr->began = nanoseconds();
-  tr->now = sched_now(tr->S);
+  tr->now = clock_of(tr->S);
   tr->S->trace = tr;
   sched_attend(tr->S);
   lua_pushcfunction(L, announce);

@@ -167,8 +167,8 @@ describe("trace", function ()
       { of "cancelled" })
     assert.same({ "failed", "boom" }, { of "string" })
     assert.same({ "failed", "why" }, { of "table" })
-    assert.same({ "failed", "a number" }, { of "number" })
-    assert.same({ "failed", "a function" }, { of "other" })
+    assert.same({ "failed", "number" }, { of "number" })
+    assert.same({ "failed", "function" }, { of "other" })
     assert.is_true(tracks.cut.waits[1].cancelled)
     assert.is_nil(tracks.waiting.waits[1].cancelled)
     assert.equal("done", tracks.waiting.outcome)
@@ -203,14 +203,18 @@ describe("trace", function ()
   end)
 
   it("calls a task without a name after a place: that of its function, or "
-    .. "where it was spawned", function ()
+    .. "where it was spawned, or its owner is", function ()
+      local items = neap.channel(3)
+      for i = 1, 3 do items:try_send(i) end
+      items:close()
       local line = debug.getinfo(1, "l").currentline
       local tracks = traced(function ()
         neap.spawn(function () end)
         neap.spawn(neap.sleep, 0)
         named("x", neap.spawn(neap.sleep, 0)).name = nil
+        neap.pool(items, 3, neap.sleep) -- a worker spawns the next one
       end)
-      for i = 1, 3 do
+      for _, i in ipairs { 1, 2, 3, 5 } do
         assert.is_truthy(tracks["spec/trace_spec.lua:" .. line + i])
       end
       local numbers = 0
@@ -246,7 +250,9 @@ describe("trace", function ()
     local tracks
     run(function ()
       neap.current().name = "root"
-      named("waits", neap.spawn(neap.sleep, 4))
+      named("waits", neap.spawn(neap.scope, function ()
+        neap.sleep(4)
+      end))
       neap.sleep(1)
       named("fresh", neap.spawn(neap.sleep, 1))
       local trace = neap.trace(path)
@@ -260,6 +266,49 @@ describe("trace", function ()
     assert.is_nil(tracks.waits.outcome) -- it lives
     assert.equal("done", tracks.fresh.outcome)
     assert.equal(2, tracks.root.steps)
+  end)
+
+  it("follows the clock from one to the other", function ()
+    neap.clock "real"
+    local trace = neap.trace(path)
+    neap.run(function ()
+      neap.current().name = "root"
+      neap.sleep(0.001)
+      neap.clock "virtual"
+      neap.sleep(3)
+    end)
+    assert.is_true(trace:stop())
+    local events = events_of(path)
+    local waits = tracks_of(events).root.waits
+    assert.is_nil(waits[1].now)
+    assert.is_nil(waits[1]["until"])
+    assert.equal(3.0, waits[2]["until"] - waits[2].now)
+    for _, e in ipairs(events) do
+      if e.ph == "X" and e.args then
+        assert.is_true(e.args.now >= waits[2].now)
+      end
+    end
+  end)
+
+  it("knows nothing of one that failed before", function ()
+    if not io.open "/dev/full" then pending "no /dev/full" end
+    local text = support.printed_by(([[
+      neap.clock "virtual"
+      neap.run(function ()
+        local event = neap.event()
+        local waits = neap.spawn(event.wait, event)
+        waits.name = "waits"
+        local failed = neap.trace "/dev/full"
+        neap.sleep(1)
+        for _ = 1, 2000 do neap.checkpoint() end
+        event:set()
+        assert(not failed:stop())
+        local trace <close> = neap.trace %q
+        waits:await()
+      end)
+    ]]):format(path))
+    assert.matches("^neap: cannot write the trace [^\n]*\n$", text)
+    assert.equal(0, #tracks_of(events_of(path)).waits.waits)
   end)
 
   it("can be stopped and begun again at any time", function ()
@@ -308,15 +357,19 @@ describe("trace", function ()
 
   it("ends the lives of tasks that are ended by force", function ()
     local trace = neap.trace(path)
-    named("stubborn", neap.spawn(function ()
-      while true do pcall(neap.sleep, 1) end
+    named("parent", neap.spawn(function ()
+      named("stubborn", neap.spawn(function ()
+        while true do pcall(neap.sleep, 1) end
+      end))
     end))
+    neap.step()
     neap.step()
     require("neap.core").internal.end_all()
     assert.is_true(trace:stop())
     local tracks = tracks_of(events_of(path))
     assert.equal("cancelled", tracks.stubborn.outcome)
     assert.equal("killed", tracks.stubborn.error)
+    assert.equal("its children", tracks.parent.waits[1].name)
   end)
 
   it("has tasks that wait within generators and in deep places", function ()
