@@ -8,14 +8,15 @@ return [==[
 const $ = id => document.getElementById(id);
 let trace, dirty = false;
 
+function draw() {
+  dirty = false;
+  drawRows(trace, $("rows"));
+  drawOverview(trace, $("overview"));
+}
+
 function redraw() {
-  if (dirty) return;
+  if (!dirty) requestAnimationFrame(draw);
   dirty = true;
-  requestAnimationFrame(() => {
-    dirty = false;
-    drawRows(trace, $("rows"));
-    drawOverview(trace, $("overview"));
-  });
 }
 
 function element(tag, text, className) {
@@ -408,7 +409,7 @@ document.addEventListener("DOMContentLoaded", () => {
     select(chosen);
     scrollTo(chosen);
   }
-  new ResizeObserver(redraw).observe($("left"));
+  new ResizeObserver(draw).observe($("left"));
   matchMedia("(prefers-color-scheme: dark)").onchange = () => {
     readColours();
     redraw();

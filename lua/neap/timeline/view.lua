@@ -75,8 +75,12 @@ function write(c, text, x, y, room) {
   c.fillText(text, x, y);
 }
 
-// 1, 2 or 5 times a power of ten
+// 1, 2 or 5 times a power of ten, or what clocks have of minutes and hours
 function niceStep(least) {
+  if (least > 20 && least <= 43200) {
+    return [30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200]
+      .find(step => step >= least);
+  }
   const power = 10 ** Math.floor(Math.log10(least));
   return power * [1, 2, 5, 10].find(n => n * power >= least);
 }
