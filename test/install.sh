@@ -16,10 +16,12 @@ ${MAKE:-make} install DESTDIR="$tmp" PREFIX=/usr
   export LUA_CPATH="$tmp/usr/lib/lua/5.4/?.so"
   echo 'local neap = require "neap"; neap.sleep(0.01); print("ok", ...)' >a.lua
   test "$(bin/neap a.lua 1 2)" = "ok	1	2"
+  test "$(bin/neap trace a.lua 2>/dev/null)" = ok
+  grep -q '</html>' a.trace.html
   test "$("$LUA" -e 'print(require "neap".run(function () return "ok" end))')" = ok
   test -f include/neap.h
   test -f share/lua/5.4/neap/types/streams.d.lua
-  rm a.lua
+  rm a.lua a.trace.*
 )
 
 # a host in C needs no file of neap's at run time
