@@ -209,7 +209,7 @@ static void item_ended (lua_State *L, Worker *w, int ending) {
   Pool *p = w->pool;
   Sched *S = p->S;
   if (ending < END_EXPIRED) {
-    if (ending != END_VALUES) lua_settop(L, AT_KEY + 1);
+    invariant(ending == END_VALUES); /* nobody else has the scope */
     keep_result(L, S, p, w);
   }
   else {

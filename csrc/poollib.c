@@ -68,16 +68,16 @@ static void pack_results (lua_State *L, Pool *p) {
 static int source_closed (lua_State *L, int status, lua_KContext failed) {
   Pool *p = (Pool *)lua_touserdata(L, AT_POOL);
   int close_failed = status != LUA_OK && status != LUA_YIELD;
+  if (close_failed) { /* the pool's own error wins */
+    if (!failed && p->nerrors == 0) return lua_error(L);
+    lua_pushnil(L);
+    error_hook(L, p->S, "on_suppressed");
+  }
   if (failed) {
     pool_suppress(L, p, 0);
-    if (close_failed) { /* the pool's own error wins */
-      lua_pushnil(L);
-      error_hook(L, sched_of(L), "on_suppressed");
-    }
     lua_settop(L, AT_RESULTS + 1);
     return lua_error(L);
   }
-  if (close_failed) return lua_error(L);
   lua_settop(L, AT_RESULTS);
   if (p->nerrors > 0) return raise_errors(L, p);
   pack_results(L, p);

@@ -393,8 +393,10 @@ describe("channel and model", function ()
     local newcomers, bias, closes = {}, math.random(3, 7), math.random(6)
     local last = 80
 
+    -- some wait inside a coroutine
     local function start (id, name, fn)
       newcomers[#newcomers + 1] = { id = id, call = m[name] }
+      if math.random(4) == 1 then fn = neap.coroutine.wrap(fn) end
       tasks[id] = neap.async(function () got[id] = fn() end)
     end
 

@@ -66,7 +66,7 @@ describe("dump", function ()
 
   it("CLK-08 names for every wait what it is for", task(function ()
     local sem, ch, ev = neap.semaphore(1), neap.channel(), neap.event()
-    local full = neap.channel(1)
+    local full, endless = neap.channel(1), neap.channel(math.huge)
     local future = neap.future()
     sem:acquire()
     full:send(1)
@@ -76,6 +76,7 @@ describe("dump", function ()
       ["semaphore"] = function () sem:acquire() end,
       ["channel"] = function () ch:recv() end,
       ["channel "] = function () full:send(2) end,
+      ["0 buffered"] = function () endless:recv() end,
       ["event"] = function () ev:wait() end,
       ["future"] = function () future:await() end,
       ["task 'other'"] = function () other:await() end,

@@ -16,32 +16,37 @@ local huge = math.huge
 -- what a pool of these items should do, from one moment to the next at which
 -- something happens
 local function model (case)
-  local m = { starts = {}, results = {}, suppressed = {}, closed = 0, done = 0 }
+  local m = { starts = {}, results = {}, suppressed = {}, done = 0 }
   local time, taken, stop, full = 0, 0, huge, case.group or huge
   local running, active, errors = {}, 0, {}
   local pull_ends, exhausted, source_over, first, aborted
   local end_item
 
   local function suppress (err) table.insert(m.suppressed, err) end
+  local fail
 
-  -- the pool or, by STOP, an item's worker is cancelled
+  -- its deadline has come, or the pool or, by STOP, its worker is cancelled
   local function cut (item, by)
     if by == "pool" then item.outer = true end
     if item.cleans or item.shield then return end
-    item.cleans, item.cut = true, by
+    item.cleans, item.cut, item.deadline = true, by, huge
     item.wakes = time + (item.cleanup or 0)
-    item.deadline = huge
     if not item.cleanup then end_item(item) end
   end
 
   local function cut_from (index)
+    local pulling = pull_ends
     pull_ends = nil
     for i = index, taken do
       if running[i] then cut(running[i], "pool") end
     end
+    if pulling and case.swallows then -- it goes on: an item would be dropped
+      source_over = taken + 1 == case.source_fails or taken == #case.items
+      if taken + 1 == case.source_fails then fail "source" end
+    end
   end
 
-  local function fail (err)
+  function fail (err)
     if first then return suppress(err) end
     first, exhausted = { err = err }, true
     if not aborted then cut_from(1) end
@@ -133,7 +138,7 @@ local function model (case)
   while active > 0 or pull_ends do
     local next_item
     time = pull_ends or huge
-    for i = 1, taken do -- of two deadlines the one that was set first
+    for i = 1, taken do
       local item = running[i]
       local at = item and math.min(item.wakes, item.deadline)
       if item and at < time then next_item, time = item, at end
@@ -152,8 +157,9 @@ local function model (case)
     take()
   end
 
-  m.time = time
-  if case.pulls and not source_over then m.closed = 1 end
+  local closes = case.pulls and not source_over
+  m.closed = closes and 1 or 0
+  m.time = time + (closes and case.closing or 0)
   local kept = {}
   for i = 1, taken do kept[#kept + 1] = errors[i] end
   if first or aborted then
@@ -161,12 +167,17 @@ local function model (case)
     for _, err in ipairs(kept) do suppress(err) end
   elseif kept[1] then
     m.err = table.concat(kept, ", ")
+  elseif closes and case.close_fails then
+    m.err = "closing"
   else
     local packed = {}
     for i = 1, math.min(taken, stop - 1) do
       packed[#packed + 1] = m.results[i]
     end
     m.results = packed
+  end
+  if closes and case.close_fails and m.err ~= "closing" then
+    suppress "closing"
   end
   table.sort(m.suppressed)
   return m
@@ -183,8 +194,11 @@ local function random_case (seed)
     stop_on_error = true, item_timeout = huge, abort_at = huge }
   local calm = chance(0.3) -- few things go wrong
   local stops = chance(0.3) and 0.25 or 0.08
+  local children = chance(0.3)
+  local distinct = children or chance(0.3) -- no two items begin at once
   for i = 1, math.random(0, 15) do
-    local item = { takes = chance(0.2) and 0 or math.random() * 10 }
+    local item = { child = children,
+      takes = chance(0.2) and not distinct and 0 or math.random() * 10 }
     local what = math.random() * (calm and 3 or 1)
     item.what = what < stops and "stop" or what < stops + 0.1 and "fail"
       or what < stops + 0.27 and "skip" or "value"
@@ -194,17 +208,21 @@ local function random_case (seed)
       or "pass"
     case.items[i] = item
   end
-  if chance(0.5) then
+  if distinct or chance(0.5) then
     case.pulls = {}
     for i = 1, #case.items + 1 do
-      case.pulls[i] = chance(0.3) and 0 or math.random() * 3
+      case.pulls[i] = chance(0.3) and not distinct and 0
+        or math.random() * 3
     end
     if chance(0.2) then case.source_fails = math.random(#case.items + 1) end
+    case.swallows = chance(0.3)
+    case.closing = chance(0.3) and math.random() or 0
+    case.close_fails = chance(0.1)
   end
   if chance(0.2) then case.abort_at = math.random() * 20 end
   if kind == "pool" then
     case.stop_on_error = chance(0.5)
-    if chance(0.4) then case.item_timeout = 1 + math.random() * 8 end
+    if distinct then case.item_timeout = 1 + math.random() * 8 end
   elseif kind == "batched" then
     case.group = case.concurrency
   else
@@ -225,20 +243,26 @@ local function slow_source (case, got)
         pulling = false
       end })
       local seconds = case.pulls[pulled + 1]
-      if seconds > 0 then neap.sleep(seconds) end
+      if seconds > 0 then
+        if case.swallows then pcall(neap.sleep, seconds)
+        else neap.sleep(seconds) end
+      end
       pulled = pulled + 1
       if pulled == case.source_fails then error("source", 0) end
       return case.items[pulled]
     end,
-    __neap_close = function () got.closed = got.closed + 1 end,
+    __neap_close = function ()
+      got.closed = got.closed + 1
+      if case.closing > 0 then neap.sleep(case.closing) end
+      if case.close_fails then error("closing", 0) end
+    end,
   })
 end
 
 
 local answers = { stop = neap.STOP, skip = neap.SKIP }
 
-local function work (item, index, got)
-  got.starts[index] = neap.now()
+local function do_work (item, index)
   local ok, err = true, nil
   if item.shield then
     neap.shield(neap.sleep, item.takes)
@@ -251,6 +275,16 @@ local function work (item, index, got)
     if item.after == "pass" then error(err, 0) end
   elseif item.what == "fail" then
     error("fail " .. index, 0)
+  end
+end
+
+-- in a task of its own, it may be, for which the item's scope waits
+local function work (item, index, got)
+  got.starts[index] = neap.now()
+  if item.child then
+    neap.spawn(do_work, item, index)
+  else
+    do_work(item, index)
   end
   return answers[item.what] or index
 end

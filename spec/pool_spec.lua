@@ -367,6 +367,34 @@ describe("pool", function ()
   end))
 
 
+  it("POOL-16 what closing it raises loses against errors that were kept",
+    task(function ()
+      local told, n = {}, 0
+      local items = setmetatable({}, {
+        __call = function ()
+          n = n + 1
+          return n
+        end,
+        __neap_close = function () error("closing", 0) end,
+      })
+      local function stop_at_2 (fails)
+        return function (i)
+          if i >= 2 then return neap.STOP end
+          if fails then error("item", 0) end
+        end
+      end
+      neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
+      local options = { stop_on_error = false }
+      local err = error_of(neap.pool, items, 1, stop_at_2(true), options)
+      neap.hooks { on_suppressed = false }
+      assert.same({ n = 1, "item" }, err.errors)
+      assert.same({ "closing" }, told)
+      n = 0
+      assert.equal("closing",
+        error_of(neap.pool, items, 1, stop_at_2(false), options))
+    end))
+
+
   it("POOL-17 a source suspended in its pull is cancelled there and closed",
     task(function ()
       local unwound, closed, n = false, false, 0
@@ -533,6 +561,26 @@ describe("pool", function ()
     end)
     assert.same({ n = 3, nil, false, nil }, results)
   end))
+
+
+  it("light userdata are results, too, but for SKIP and STOP", task(function ()
+    local light = debug.upvalueid(list, 1) or debug.upvalueid(source, 1)
+    assert.equal("userdata", type(light))
+    assert.same({ n = 2, light, light }, neap.pool({ 1, 2, 3 }, 2, function (i)
+      return i == 2 and neap.SKIP or light
+    end))
+  end))
+
+
+  it("a table with a large n costs no more than is taken of it",
+    task(function ()
+      local items = { n = 1 << 24 }
+      support.assert_flat(3, function ()
+        assert.same({ n = 0 }, neap.pool(items, 1, function ()
+          return neap.STOP
+        end))
+      end)
+    end))
 
 
   it("a signal aborts it", task(function ()
