@@ -296,7 +296,7 @@ static int l_enter (lua_State *L) {
 /* internal.may_wait() -> boolean: can the caller suspend? */
 static int l_may_wait (lua_State *L) {
   Sched *S = sched_of(L);
-  lua_pushboolean(L, S->co == L && S->current != NULL && lua_isyieldable(L));
+  lua_pushboolean(L, in_task(L, S));
   return 1;
 }
 

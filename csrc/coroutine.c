@@ -32,7 +32,7 @@ static lua_State *check_thread (lua_State *L, const char *fname) {
 
 static int body_ended (lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
-  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  if (has_failed(status)) return lua_error(L);
   return lua_gettop(L);
 }
 
@@ -103,7 +103,7 @@ static void take_values (lua_State *L, lua_State *co, int status, int n) {
 
 /* results of 'resume' for the values from index 'first' up */
 static int resume_results (lua_State *L, int status, int first) {
-  lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
+  lua_pushboolean(L, !has_failed(status));
   lua_insert(L, first);
   return lua_gettop(L) - first + 1;
 }
@@ -111,9 +111,9 @@ static int resume_results (lua_State *L, int status, int first) {
 
 /* results of what 'wrap' made */
 static int wrap_results (lua_State *L, lua_State *co, int status, int first) {
-  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - first + 1;
-  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD &&
-      lua_resetthread(co) != LUA_OK) {
+  if (!has_failed(status)) return lua_gettop(L) - first + 1;
+  if (has_failed(lua_status(co))) { /* so may the <close> variables */
+    lua_resetthread(co);
     lua_settop(L, first - 1);
     lua_xmove(co, L, 1);
   }
@@ -279,8 +279,7 @@ static int waits_in_yield (lua_State *co) {
 /* the body was resumed in order to close and has ended with 'status'; what it
    left is above index 1 of L */
 static int closed (lua_State *L, lua_State *co, int status, int first) {
-  int failed =
-      status != LUA_OK && status != LUA_YIELD && !error_is_closing(L, -1);
+  int failed = has_failed(status) && !error_is_closing(L, -1);
   (void)first;
   if (lua_status(co) != LUA_OK) lua_resetthread(co);
   lua_settop(co, 0);

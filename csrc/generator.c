@@ -75,7 +75,7 @@ static inline Generator *check_generator (lua_State *L, const char *fname) {
 static int body_ended (lua_State *L, int status, lua_KContext ctx) {
   Generator *g = (Generator *)ctx;
   (void)L;
-  g->failed = status != LUA_OK && status != LUA_YIELD;
+  g->failed = has_failed(status) != 0;
   return g->failed; /* the error is returned: the coroutine ends well */
 }
 

@@ -96,8 +96,7 @@ static void close_here (lua_State *L, Sched *S) {
 
 static int was_closed (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
-  if (status != LUA_OK && status != LUA_YIELD && !cause_is(L, t, -1))
-    unhandled(L, t->scope->S);
+  if (has_failed(status) && !cause_is(L, t, -1)) unhandled(L, t->scope->S);
   return 0;
 }
 

@@ -251,7 +251,7 @@ static int item_left (lua_State *L, int ending, int base) {
 /* the item's body has ended; 0 if it must be waited for */
 static int body_ended (lua_State *L, Worker *w, int status) {
   Scope *s = w->pool->S->current->scope;
-  int failed = status != LUA_OK && status != LUA_YIELD;
+  int failed = has_failed(status);
   if (!failed && scope_leave_untouched(s))
     item_ended(L, w, END_VALUES);
   else if (scope_body_ended(L, s, failed, AT_KEY))
@@ -334,7 +334,7 @@ static int take (lua_State *L, Pool *p) {
 static int was_pulled (lua_State *L, Sched *S, Worker *w, int status) {
   Pool *p = w->pool;
   Task *t = S->current;
-  if (status != LUA_OK && status != LUA_YIELD) {
+  if (has_failed(status)) {
     if (!(task_cancelled(t) && cause_is(L, t, -1))) p->ended = 1;
     lua_error(L);
   }

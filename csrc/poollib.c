@@ -67,7 +67,7 @@ static void pack_results (lua_State *L, Pool *p) {
    there is one, is above AT_RESULTS */
 static int source_closed (lua_State *L, int status, lua_KContext failed) {
   Pool *p = (Pool *)lua_touserdata(L, AT_POOL);
-  int close_failed = status != LUA_OK && status != LUA_YIELD;
+  int close_failed = has_failed(status);
   if (close_failed) { /* the pool's own error wins */
     if (!failed && p->nerrors == 0) return lua_error(L);
     lua_pushnil(L);

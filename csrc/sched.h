@@ -258,6 +258,17 @@ double sched_real (void);
 /* seconds on the scheduler's clock */
 double sched_now (Sched *S);
 
+/* does the running task itself, not a plain coroutine in it, call us, and may it
+   be suspended? */
+static inline int in_task (lua_State *L, const Sched *S) {
+  return S->co == L && S->current != NULL && lua_isyieldable(L);
+}
+
+/* has a protected call failed? (It or its continuation, after a wait, says so.) */
+static inline int has_failed (int status) {
+  return status != LUA_OK && status != LUA_YIELD;
+}
+
 /*
 ** The running task, if this function may suspend it now. Else a Lua error
 ** that says what to do. Nothing has changed when it raises.
@@ -273,7 +284,7 @@ Task *sched_refuse (lua_State *L, Sched *S, const char *fname);
 
 /* the same where the scheduler is at hand, or there is no upvalue */
 static inline Task *sched_enter_in (lua_State *L, Sched *S, const char *fname) {
-  if (S->co == L && S->current != NULL && lua_isyieldable(L)) return S->current;
+  if (in_task(L, S)) return S->current;
   return sched_refuse(L, S, fname);
 }
 

@@ -333,8 +333,7 @@ int scope_return (lua_State *L, int ending, int base) {
 
 static int called (lua_State *L, int status, lua_KContext ctx) {
   Scope *s = (Scope *)ctx;
-  return scope_leave(L, s, status != LUA_OK && status != LUA_YIELD, s->base,
-                     s->then);
+  return scope_leave(L, s, has_failed(status), s->base, s->then);
 }
 
 

@@ -218,7 +218,7 @@ static int l_shield (lua_State *L) {
 
 static int pcall_ended (lua_State *L, int status, lua_KContext ctx) {
   Sched *S = (Sched *)ctx;
-  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L);
+  if (!has_failed(status)) return lua_gettop(L);
   if ((S->current != NULL && task_cancelled(S->current) &&
        cause_is(L, S->current, -1)) ||
       error_is_closing(L, -1))

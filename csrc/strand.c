@@ -45,7 +45,7 @@ int strand_leave (Sched *S, Task *t, Strand *x) {
 
 
 int strand_take (lua_State *L, lua_State *co, int status, int n) {
-  if (status != LUA_OK && status != LUA_YIELD) n = 1;
+  if (has_failed(status)) n = 1;
   /* for a few values a C function always has room */
   if (n > LUA_MINSTACK / 2 && !lua_checkstack(L, n + 2)) {
     lua_pop(co, n);

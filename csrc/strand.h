@@ -14,10 +14,6 @@
 
 HIDDEN_BEGIN
 
-/* does the running task itself, not a plain coroutine in it, call us? */
-#define in_task(L, S) \
-  ((S)->current != NULL && (S)->co == (L) && lua_isyieldable(L))
-
 /* whose coroutines run here */
 #define chain_here(S) ((S)->current != NULL ? (S)->current : &(S)->outside)
 

@@ -78,9 +78,6 @@ Stream *stream_check (lua_State *L, const char *fname) {
 }
 
 
-#define failed(status) ((status) != LUA_OK && (status) != LUA_YIELD)
-
-
 /* ---------------------------------------------------------------------- */
 /* turns */
 
@@ -188,7 +185,7 @@ static int source_closed (lua_State *L, int status, lua_KContext then) {
   switch (then) {
     case THEN_GO_ON: /* with an item, so an error has to wait: it takes the
                         place of the source, to be raised by closing that */
-      if (failed(status)) {
+      if (has_failed(status)) {
         lua_setiuservalue(L, AT_STREAM, STREAM_SOURCE);
         lua_pushcfunction(L, raise);
         lua_setiuservalue(L, AT_STREAM, STREAM_CLOSE);
@@ -196,14 +193,14 @@ static int source_closed (lua_State *L, int status, lua_KContext then) {
       return go_on(L, S, s, s->at + 1);
     case THEN_END:
       end(L, S, s);
-      if (failed(status)) return lua_error(L);
+      if (has_failed(status)) return lua_error(L);
       lua_pushnil(L);
       return 1;
     case THEN_RAISE:
-      if (failed(status)) suppress(L, S);
+      if (has_failed(status)) suppress(L, S);
       end(L, S, s);
       return lua_error(L);
-    default: end(L, S, s); return failed(status) ? close_failed(L, S) : 0;
+    default: end(L, S, s); return has_failed(status) ? close_failed(L, S) : 0;
   }
 }
 
@@ -274,11 +271,13 @@ static Verdict judge (lua_State *L, Sched *S, Stream *s, int status) {
   if (s->scoped) {
     Scope *scope = S->current->scope;
     s->scoped = 0;
-    if (!failed(status) && scope_leave_untouched(scope)) return judge_mapped(L);
-    if (!scope_body_ended(L, scope, failed(status), AT_HANDLER)) return WAITS;
+    if (!has_failed(status) && scope_leave_untouched(scope))
+      return judge_mapped(L);
+    if (!scope_body_ended(L, scope, has_failed(status), AT_HANDLER))
+      return WAITS;
     return leave_scope(L, scope);
   }
-  if (failed(status)) return FAILED;
+  if (has_failed(status)) return FAILED;
   if (s->stage[s->at].kind == STAGE_MAP) return judge_mapped(L);
   yes = lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -421,7 +420,7 @@ static int filled (lua_State *L, Sched *S, Stream *s) {
 static int pulled (lua_State *L, int status, lua_KContext ctx) {
   Stream *s = (Stream *)ctx;
   Sched *S = s->object.S;
-  if (failed(status)) return source_failed(L, S, s);
+  if (has_failed(status)) return source_failed(L, S, s);
   if (s->direct && lua_gettop(L) == AT_HANDLER) return filled(L, S, s);
   if (lua_isnoneornil(L, AT_HANDLER + 1)) return ended(L, S, s);
   return go_on(L, S, s, 0);
@@ -519,7 +518,7 @@ static int go_on (lua_State *L, Sched *S, Stream *s, int i) {
       }
       else {
         int status = pull(L, s);
-        if (failed(status)) return source_failed(L, S, s);
+        if (has_failed(status)) return source_failed(L, S, s);
         if (s->direct && lua_gettop(L) == AT_HANDLER) return filled(L, S, s);
         if (lua_isnoneornil(L, AT_HANDLER + 1)) return ended(L, S, s);
       }

@@ -126,7 +126,7 @@ static int body_left (lua_State *L, int ending, int base) {
 
 
 static int body_ended (lua_State *L, int status, lua_KContext t) {
-  int failed = status != LUA_OK && status != LUA_YIELD;
+  int failed = has_failed(status);
   return left(L, (Task *)t, failed, AT_FUNCTION - 1);
 }
 
