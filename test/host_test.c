@@ -556,6 +556,38 @@ static void test_close (void) {
 }
 
 
+/* with the real clock clean-up has the seconds that it is given */
+static void test_close_in_time (void) {
+  World w;
+  neap_Options o = neap_OPTIONS;
+  Outcome out = { 0 };
+  open_world(&w, &o);
+  spawn(&w,
+        "local neap = require 'neap'\n"
+        "local _ <close> = setmetatable({}, { __close = function ()\n"
+        "  neap.shield(neap.sleep, 1e-3)\n"
+        "  cleaned = 1\n"
+        "end })\n"
+        "neap.sleep(1e3)",
+        done, &out);
+  lua_settop(w.L, 0);
+  CHECK(w.neap->step(w.L, -1) > 0); /* as 0 */
+  w.neap->advance(w.L, 1e3, 1e3);   /* this clock goes by itself */
+  CHECK(w.neap->step(w.L, 0) > 0 && out.calls == 0);
+  CHECK(w.neap->close(w.L, 60) == 0);
+  CHECK(out.status == NEAP_CANCELLED && global(&w, "cleaned") == 1);
+  close_world(&w);
+  memset(&out, 0, sizeof out);
+  open_world(&w, &o);
+  spawn(&w, "require 'neap'.shield(require 'neap'.sleep, 1e3)", done, &out);
+  lua_settop(w.L, 0);
+  while (w.neap->step(w.L, 0) == 0) continue;
+  CHECK(w.neap->close(w.L, 1e-3) == 1);
+  CHECK(out.status == NEAP_CANCELLED);
+  close_world(&w);
+}
+
+
 /* ---------------------------------------------------------------------- */
 
 
@@ -809,6 +841,7 @@ int main (void) {
   test_limits();
   test_budget();
   test_close();
+  test_close_in_time();
   test_host_loop();
   test_threads();
   test_no_memory();
