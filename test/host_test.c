@@ -556,6 +556,51 @@ static void test_close (void) {
 }
 
 
+/* who does not find neap, or not one that suits it, is told so */
+static void test_not_opened (void) {
+  static const char *const loaded[] = {
+    "{}",
+    "{ internal = 1 }",
+    "{ internal = {} }",
+    "{ internal = { api = 1 } }",
+  };
+  neap_Options o = neap_OPTIONS;
+  neap_Api other;
+  lua_State *L = luaL_newstate();
+  size_t i;
+  CHECK(neap_find(L) == NULL && lua_gettop(L) == 0);
+  CHECK(neap_open(L, NULL) == NULL);
+  CHECK(strstr(lua_tostring(L, -1), "needs Lua's library 'package'") != NULL);
+  lua_settop(L, 0);
+  luaL_openlibs(L);
+  CHECK(neap_find(L) == NULL && lua_gettop(L) == 0);
+  for (i = 0; i < sizeof loaded / sizeof loaded[0]; i++) {
+    lua_pushfstring(L, "package.loaded['neap.core'] = %s", loaded[i]);
+    CHECK(luaL_dostring(L, lua_tostring(L, -1)) == LUA_OK);
+    lua_settop(L, 0);
+    CHECK(neap_find(L) == NULL && lua_gettop(L) == 0);
+  }
+  memset(&other, 0, sizeof other);
+  for (i = 0; i < 2; i++) { /* of another version, or too old */
+    other.version = i == 0 ? NEAP_API + 1 : NEAP_API;
+    lua_pushlightuserdata(L, &other);
+    lua_setglobal(L, "other");
+    CHECK(luaL_dostring(L, "package.loaded['neap.core'] = "
+                           "{ internal = { api = other } }") == LUA_OK);
+    CHECK(neap_find(L) == NULL && lua_gettop(L) == 0);
+  }
+  CHECK(luaL_dostring(L, "package.loaded['neap.core'] = nil") == LUA_OK);
+  o.clock = "sundial";
+  CHECK(neap_open(L, &o) == NULL);
+  CHECK(strstr(lua_tostring(L, -1), "sundial") != NULL);
+  lua_settop(L, 0);
+  o.clock = "virtual";
+  CHECK(neap_open(L, &o) != NULL && neap_find(L) != NULL);
+  CHECK(lua_gettop(L) == 0);
+  lua_close(L);
+}
+
+
 /* with the real clock clean-up has the seconds that it is given */
 static void test_close_in_time (void) {
   World w;
@@ -842,6 +887,7 @@ int main (void) {
   test_budget();
   test_close();
   test_close_in_time();
+  test_not_opened();
   test_host_loop();
   test_threads();
   test_no_memory();
