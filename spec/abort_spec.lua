@@ -458,6 +458,28 @@ describe("abort", function ()
       assert.same({ true, false }, { unheard[1].aborted, unheard[2].aborted })
     end)
 
+    it("ABT-10 ... be it a listener, a waiter or a scope", function ()
+      local hear = {
+        function (signal)
+          local event = neap.event()
+          signal:on_abort(function () event:set() end)
+          event:wait()
+        end,
+        function (signal) signal:wait() end,
+        function (signal)
+          error_of(neap.with_signal, signal, neap.sleep, math.huge)
+        end,
+      }
+      for _, fn in ipairs(hear) do
+        for _, as in ipairs { table.unpack, neap.abort_signal.any } do
+          support.run(function ()
+            fn(as { timeout(1) })
+            assert.equal(1, neap.now())
+          end)
+        end
+      end
+    end)
+
     it("ABT-10 step says that nothing is left", function ()
       neap.clock "manual"
       local signal = timeout(10)

@@ -262,8 +262,10 @@ describe("hooks", function ()
     assert.error_matches(function () neap.hooks(5) end, "hooks must be a table")
     assert.error_matches(function () neap.hooks { on_supressed = print } end,
       "did you mean 'on_suppressed'")
-    assert.error_matches(function () neap.hooks { on_unhandled = 5 } end,
-      "must be a function")
+    for _, bad in ipairs { 5, "x", true } do
+      assert.error_matches(function () neap.hooks { on_unhandled = bad } end,
+        "must be a function")
+    end
   end)
 
 

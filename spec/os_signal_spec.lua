@@ -141,7 +141,8 @@ describe("os_signal #slow", function ()
 
 
   it("refuses what is no signal, or cannot be heard", task(function ()
-    for _, bad in ipairs { "", "NOPE", "KILL", "SIGSTOP", "SEGV", 2, true } do
+    for _, bad in ipairs { "", "NOPE", "KILL", "SIGSTOP", "SEGV", "BUS", "FPE",
+        "ILL", 0, 2, true } do
       assert.matches("bad argument #1 to 'os_signal' %(name must be a signal",
         error_of(function ()
           local stream = os_signal(bad)

@@ -490,8 +490,10 @@ describe("process #slow", function ()
       assert.matches("no", tostring(error_of(process, { "true" },
         { signal = controller.signal })))
       local p = process { "true" }
-      assert.matches("bad argument #1 to 'kill' %(signal must be",
-        error_of(function () p:kill "NOPE" end))
+      for _, no_signal in ipairs { "NOPE", -1, 1.5, 1000, true } do
+        assert.matches("bad argument #1 to 'kill' %(signal must be",
+          error_of(p.kill, p, no_signal))
+      end
       assert.matches("bad argument #1 to 'write' %(data must be a string",
         error_of(function () p.stdin:write(1) end))
       assert.matches("bad argument #1 to 'output' %(input must be",

@@ -122,7 +122,9 @@ describe("simulate", function ()
     assert.matches("bad argument #1 to 'simulate' %(seed must be an integer",
       error_of(neap.simulate, 1.5, order))
     assert.matches("#1 to 'simulate'", error_of(neap.simulate, "1,2", order))
-    assert.matches("no schedule: '.1'", error_of(neap.simulate, ".1", order))
+    for _, bad in ipairs { ".1", "1..1", "1.x", "1x" } do
+      assert.matches("schedule", error_of(neap.simulate, bad, order))
+    end
     assert.matches("#2 to 'simulate'", error_of(neap.simulate, 1, {}))
     assert.matches("'simulate' inside a task",
       error_of(neap.run, neap.simulate, 1, order))

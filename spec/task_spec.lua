@@ -225,6 +225,10 @@ describe("a task", function ()
       assert.matches("must be a string or nil",
         error_of(function () t.name = 5 end))
       assert.is_nil(t.nonsense)
+      assert.is_nil(t[1])
+      t.name = nil
+      assert.is_nil(t.name)
+      assert.matches("task %d", neap.dump())
     end))
 
 
@@ -237,6 +241,8 @@ describe("a task", function ()
     local f = neap.async(function () failing() end)
     f:pawait()
     assert.matches("in upvalue 'failing'", f:traceback())
+    assert.matches("task_spec.lua:%d+", neap.current():traceback())
+    assert.equal("", neap.async(napping):traceback())
   end))
 
 
