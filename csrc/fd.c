@@ -50,6 +50,15 @@ static int raise_closed (lua_State *L, const char *message) {
 }
 
 
+/* the task has waited: raise if there is no sense in going on */
+static int check_wake (lua_State *L, Task *t, const char *fname) {
+  if (t->why == WHY_CANCEL) return cause_raise(L, t);
+  if (t->why == WHY_REFUSED)
+    return luaL_error(L, "cannot %s: %s", fname, loop_refusal(t->scope->S));
+  return 0;
+}
+
+
 /* ---------------------------------------------------------------------- */
 /* reading */
 
@@ -65,7 +74,7 @@ static void close_it (Sched *S, Fd *f) {
 static int read_on (lua_State *L, int status, lua_KContext ctx) {
   Fd *f = (Fd *)lua_touserdata(L, 1);
   Task *t = (Task *)ctx;
-  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
+  if (status == LUA_YIELD) check_wake(L, t, "read");
   while (f->nbytes == 0 && f->fd >= 0) {
     ssize_t n = io_read(f->fd, f->bytes, PIECE);
     if (n > 0)
@@ -134,7 +143,7 @@ static int write_on (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
   size_t size, done = (size_t)lua_tointeger(L, 3);
   const char *data = lua_tolstring(L, 2, &size);
-  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
+  if (status == LUA_YIELD) check_wake(L, t, "write");
   while (done < size && f->fd >= 0) {
     ssize_t n = fd_write_quietly(f->fd, data + done, size - done);
     if (n >= 0) {

@@ -136,6 +136,10 @@ static int is_ready (lua_State *L, int status, lua_KContext ctx) {
     error_new(L, "ClosedError", "the file descriptor was closed");
     return lua_error(L);
   }
+  if (t->why == WHY_REFUSED)
+    return luaL_error(L, "'%s' cannot wait: %s",
+                      t->wait == WAIT_READABLE ? "readable" : "writable",
+                      loop_refusal(t->scope->S));
   return 0;
 }
 
@@ -152,7 +156,8 @@ static int wait_for (lua_State *L, const char *fname, int what) {
 
 /*** neap.readable(fd): waits until fd can be read without blocking. fd is a
 number, a file, or an object with getfd() or fileno(). Raises a ClosedError
-when the descriptor is closed meanwhile. Suspends. */
+when the descriptor is closed meanwhile, and the system's reason as a string
+when that cannot watch it. Suspends. */
 static int l_readable (lua_State *L) {
   return wait_for(L, "readable", IO_READ);
 }

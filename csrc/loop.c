@@ -10,6 +10,11 @@
 ** and a few of those that are watched are checked at each poll, since the
 ** kernel says nothing of a descriptor that this process itself has closed. Steady
 ** ones need neither: they are closed only after 'loop_forget'.
+**
+** The kernel may refuse to watch a descriptor: it has no memory for it, or too
+** many are watched already. libev learns that when it is about to wait, gives
+** up the watcher, and waits nevertheless; so the first wait after a change is a
+** short one. Who waits for the descriptor is told; our own are tried again.
 */
 
 #include "loop.h"
@@ -35,7 +40,8 @@
 /* 'steady' of a descriptor that the kernel has not been told of */
 #define STEADY_NEW 0x100
 
-/* longest wait while not all have been checked, in seconds */
+/* longest wait while not all have been checked, or the kernel may have refused
+   one, in seconds */
 #define CHECK_WAIT 0.05
 
 typedef struct Io {
@@ -63,6 +69,8 @@ struct Loop {
   int nchecked;       /* ... of them those that must be checked */
   int cursor;         /* the next one to check */
   int unchecked;      /* watched ones not checked since Lua last ran */
+  int told;           /* the next poll tells the kernel of something new */
+  int refusal;        /* the error with which it refused one; 0: not known */
   int mirror;         /* what neap.fd gave away (mirror.h), or -1 */
   volatile int *mark; /* 0 after a fork (fork.h), or NULL */
 };
@@ -72,13 +80,19 @@ struct Loop {
 /* descriptors */
 
 
-static void wake_line (Io *io, Line *line, int closed) {
+static void wake_line (Io *io, Line *line, int why) {
   while (line->first != NULL) {
     Task *t = owner_of(line->first, Task, link);
     io->S->external--;
     sched_wake(io->S, t, WHY_DONE);
-    if (closed) t->why = WHY_CLOSED;
+    t->why = (uint8_t)why;
   }
+}
+
+
+static void wake_both (Io *io, int why) {
+  wake_line(io, &io->readers, why);
+  wake_line(io, &io->writers, why);
 }
 
 
@@ -87,16 +101,41 @@ static void note_change (Io *io) {
 }
 
 
+int loop_is_open (int fd) {
+  return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
+}
+
+
 static void on_io (struct ev_loop *ev, ev_io *w, int events) {
   Io *io = owner_of(w, Io, watcher);
   (void)ev;
-  if (events & EV_ERROR) {
-    wake_line(io, &io->readers, 1);
-    wake_line(io, &io->writers, 1);
+  if (events & EV_ERROR) { /* it is given up */
+    wake_both(io, loop_is_open(w->fd) ? WHY_REFUSED : WHY_CLOSED);
+    io->steady = 0;
   }
-  if (events & EV_READ) wake_line(io, &io->readers, 0);
-  if (events & EV_WRITE) wake_line(io, &io->writers, 0);
+  if (events & EV_READ) wake_line(io, &io->readers, WHY_DONE);
+  if (events & EV_WRITE) wake_line(io, &io->writers, WHY_DONE);
   note_change(io);
+}
+
+
+/* Right before libev waits: it may have given up some. Why, it does not tell,
+   but errno does, unless libev has tried two ways for another one since. */
+static void on_wait (struct ev_loop *ev) {
+  Loop *loop = (Loop *)ev_userdata(ev);
+  if (ev_pending_count(ev) > 0)
+    loop->refusal = errno != EEXIST && errno != ENOENT ? errno : 0;
+}
+
+
+static void waited (struct ev_loop *ev) {
+  (void)ev;
+}
+
+
+const char *loop_refusal (Sched *S) {
+  int error = S->loop->refusal;
+  return error != 0 ? strerror(error) : "the system does not watch it";
 }
 
 
@@ -115,30 +154,31 @@ static void deactivate (Loop *loop, Io *io) {
 }
 
 
-int loop_is_open (int fd) {
-  return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
-}
-
-
 /* bring the watcher of one descriptor up to date */
 static void update (Loop *loop, Io *io) {
   int events = (io->readers.first != NULL ? EV_READ : 0) |
                (io->writers.first != NULL ? EV_WRITE : 0);
   int fd = io->watcher.fd;
   if (events != 0 && !io->steady && !loop_is_open(fd)) {
-    wake_line(io, &io->readers, 1);
-    wake_line(io, &io->writers, 1);
+    wake_both(io, WHY_CLOSED);
     events = 0;
   }
   if (events != 0 && io->steady == events && ev_is_active(&io->watcher))
     return; /* nothing has changed */
   ev_io_stop(loop->ev, &io->watcher);
-  if (loop->mirror >= 0)
-    mirror_set(loop->mirror, fd, events & EV_READ, events & EV_WRITE);
+  if (loop->mirror >= 0 &&
+      !mirror_set(loop->mirror, fd, events & EV_READ, events & EV_WRITE)) {
+    loop->refusal = errno;
+    wake_both(io, WHY_REFUSED);
+    io->steady = events = 0;
+  }
   if (events != 0) {
     /* setting it anew makes libev tell the kernel again, which matters when
        the number stands for another file now */
-    if (io->steady != events) ev_io_set(&io->watcher, fd, events);
+    if (io->steady != events) {
+      ev_io_set(&io->watcher, fd, events);
+      loop->told = 1;
+    }
     if (io->steady) io->steady = events;
     ev_io_start(loop->ev, &io->watcher);
     if (io->active == 0) {
@@ -189,6 +229,16 @@ static void on_wake (struct ev_loop *ev, ev_io *w, int events) {
 }
 
 
+/* watch a descriptor of our own; 0 if it was watched already */
+static int watch_own (Loop *loop, ev_io *w) {
+  if (ev_is_active(w)) return 0;
+  ev_io_set(w, w->fd, EV_READ);
+  ev_io_start(loop->ev, w);
+  loop->told = 1;
+  return 1;
+}
+
+
 static void on_interrupt (struct ev_loop *ev, ev_io *w, int events) {
   Sched *S = (Sched *)w->data;
   (void)ev, (void)events;
@@ -209,15 +259,18 @@ static void sleep_for (double seconds) {
 }
 
 
-/* what is watched, for the host that polls 'mirror' */
-static void fill_mirror (Loop *loop) {
+/* what is watched, for the host that polls 'mirror'; 0: not all of it, and
+   errno */
+static int fill_mirror (Sched *S, int mirror) {
+  Loop *loop = S->loop;
   int i;
-  if (ev_is_active(&loop->waker))
-    mirror_set(loop->mirror, loop->waker.fd, 1, 0);
+  if (S->poster != NULL && !mirror_set(mirror, loop->waker.fd, 1, 0)) return 0;
   for (i = 0; i < loop->nactive; i++) {
     ev_io *w = &loop->active[i]->watcher;
-    mirror_set(loop->mirror, w->fd, w->events & EV_READ, w->events & EV_WRITE);
+    if (!mirror_set(mirror, w->fd, w->events & EV_READ, w->events & EV_WRITE))
+      return 0;
   }
+  return 1;
 }
 
 
@@ -229,11 +282,22 @@ static void check_fork (Sched *S) {
   S->pid = (int)getpid();
   if (loop->mark != NULL) *loop->mark = 1;
   ev_loop_fork(loop->ev);
-  if (loop->mirror >= 0 && mirror_renew(loop->mirror)) fill_mirror(loop);
-  if (ev_is_active(&loop->interrupt)) interrupt_renew(loop->interrupt.fd);
+  if (loop->mirror >= 0 && mirror_renew(loop->mirror))
+    fill_mirror(S, loop->mirror);
+  if (loop->interrupt.data != NULL) interrupt_renew(loop->interrupt.fd);
   if (S->poster != NULL) post_renew(S);
   signals_renew(S);
   if (S->offload != NULL) offload_renew(S);
+}
+
+
+/* ... again, those that libev has given up; 0 if there are none */
+static int watch_again (Sched *S) {
+  Loop *loop = S->loop;
+  int n = 0;
+  if (loop->interrupt.data != NULL) n += watch_own(loop, &loop->interrupt);
+  if (S->poster != NULL) n += watch_own(loop, &loop->waker);
+  return n;
 }
 
 
@@ -245,13 +309,15 @@ void loop_poll (Sched *S, double wait) {
   }
   check_fork(S);
   update_all(loop);
+  watch_again(S);
   if (S->host_loop != NULL && S->stepping) return; /* the host polls it */
   loop->unchecked = loop->nchecked > 0 ? loop->nactive : 0;
   for (;;) {
     double w = wait;
     check_some(loop);
     if (sched_busy(S)) w = 0; /* somebody's descriptor was closed */
-    if (w > 0 && loop->unchecked > 0 && w > CHECK_WAIT) w = CHECK_WAIT;
+    if (w > CHECK_WAIT && (loop->unchecked > 0 || loop->told)) w = CHECK_WAIT;
+    loop->told = 0;
     if (w > 0 && w < NEVER) {
       ev_now_update(loop->ev); /* else it counts from the last poll */
       ev_timer_set(&loop->timer, w, 0.);
@@ -260,6 +326,7 @@ void loop_poll (Sched *S, double wait) {
     ev_run(loop->ev, w > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
     ev_timer_stop(loop->ev, &loop->timer);
     if (w == wait || sched_busy(S) || S->interrupts > 0) return;
+    if (watch_again(S)) return; /* others may have posted something */
     wait -= w;
   }
 }
@@ -278,10 +345,15 @@ void loop_open (lua_State *L, Sched *S) {
     return;
   }
   loop->ev = S->host_loop;
-  if (loop->ev == NULL) loop->ev = ev_loop_new(EVFLAG_NOENV | EVFLAG_NOSIGMASK);
   if (loop->ev == NULL) {
-    sched_alloc(S, loop, sizeof(Loop), 0);
-    luaL_error(L, "cannot make an event loop: %s", strerror(errno));
+    loop->ev = ev_loop_new(EVFLAG_NOENV | EVFLAG_NOSIGMASK);
+    if (loop->ev == NULL) {
+      int error = errno;
+      sched_alloc(S, loop, sizeof(Loop), 0);
+      luaL_error(L, "cannot make an event loop: %s", strerror(error));
+    }
+    ev_set_userdata(loop->ev, loop);
+    ev_set_loop_release_cb(loop->ev, on_wait, waited);
   }
   ev_timer_init(&loop->timer, on_time, 0., 0.);
   loop->mirror = -1;
@@ -376,8 +448,7 @@ int loop_forget (Sched *S, int fd) {
   if (io == NULL || (io->readers.first == NULL && io->writers.first == NULL))
     return 0;
   check_fork(S);
-  wake_line(io, &io->readers, 1);
-  wake_line(io, &io->writers, 1);
+  wake_both(io, WHY_CLOSED);
   ev_io_stop(S->loop->ev, &io->watcher);
   if (S->loop->mirror >= 0) mirror_set(S->loop->mirror, fd, 0, 0);
   if (io->active != 0) deactivate(S->loop, io);
@@ -387,23 +458,28 @@ int loop_forget (Sched *S, int fd) {
 
 int loop_fd (lua_State *L, Sched *S) {
   Loop *loop;
+  int mirror;
   loop_open(L, S);
   loop = S->loop;
   loop_flush(S);
   if (loop->mirror >= 0) return loop->mirror;
-  loop->mirror = mirror_open();
-  if (loop->mirror < 0)
-    luaL_error(L, "cannot make a descriptor for the host: %s", strerror(errno));
-  fill_mirror(loop);
-  return loop->mirror;
+  mirror = mirror_open();
+  if (mirror < 0 || !fill_mirror(S, mirror)) {
+    int error = errno;
+    if (mirror >= 0) close(mirror);
+    luaL_error(L, "cannot make a descriptor for the host: %s", strerror(error));
+  }
+  loop->mirror = mirror;
+  return mirror;
 }
 
 
-void loop_waker (Sched *S, int fd) {
+int loop_waker (Sched *S, int fd) {
   Loop *loop = S->loop;
+  if (loop->mirror >= 0 && !mirror_set(loop->mirror, fd, 1, 0)) return 0;
   ev_io_init(&loop->waker, on_wake, fd, EV_READ);
-  ev_io_start(loop->ev, &loop->waker);
-  if (loop->mirror >= 0) mirror_set(loop->mirror, fd, 1, 0);
+  watch_own(loop, &loop->waker);
+  return 1;
 }
 
 
@@ -412,12 +488,12 @@ void loop_interrupts (lua_State *L, Sched *S) {
   int fd;
   loop_open(L, S);
   loop = S->loop;
-  if (ev_is_active(&loop->interrupt)) return;
+  if (loop->interrupt.data != NULL) return;
   fd = interrupt_open();
   if (fd < 0) luaL_error(L, "cannot watch for Ctrl-C: %s", strerror(errno));
   ev_io_init(&loop->interrupt, on_interrupt, fd, EV_READ);
   loop->interrupt.data = S;
-  ev_io_start(loop->ev, &loop->interrupt);
+  watch_own(loop, &loop->interrupt);
 }
 
 
@@ -437,7 +513,7 @@ void loop_free (Sched *S) {
   size_t bytes;
   int i;
   if (loop == NULL) return;
-  if (ev_is_active(&loop->interrupt)) interrupt_close(loop->interrupt.fd);
+  if (loop->interrupt.data != NULL) interrupt_close(loop->interrupt.fd);
   if (loop->mirror >= 0) close(loop->mirror);
   fork_unmark(loop->mark);
   if (S->host_loop == NULL)

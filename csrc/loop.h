@@ -15,8 +15,13 @@ HIDDEN_BEGIN
 
 enum { IO_READ = 1, IO_WRITE = 2 };
 
-/* why a task was woken that waited for a descriptor: that was closed */
+/* why a task was woken that waited for a descriptor: that was closed, or the
+   system does not watch it */
 #define WHY_CLOSED (WHY_CANCEL + 1)
+#define WHY_REFUSED (WHY_CANCEL + 2)
+
+/* the system's reason for that */
+const char *loop_refusal (Sched *S);
 
 /* make the loop if there is none yet; may raise */
 void loop_open (lua_State *L, Sched *S);
@@ -59,8 +64,9 @@ int loop_fd (lua_State *L, Sched *S);
 /* from now on SIGINT is counted in S->interrupts; may raise */
 void loop_interrupts (lua_State *L, Sched *S);
 
-/* from now on a poll ends when 'fd' is readable; the loop must be open */
-void loop_waker (Sched *S, int fd);
+/* from now on a poll ends when 'fd' is readable; the loop must be open. 0: the
+   host's descriptor (loop_fd) cannot tell of it, and errno */
+int loop_waker (Sched *S, int fd);
 
 void loop_free (Sched *S);
 

@@ -1,8 +1,7 @@
 /*
 ** mirror.c - epoll or kqueue, seen from outside; see mirror.h.
 **
-** A descriptor that was closed leaves both by itself, and a change that the
-** kernel refuses only costs a wake-up: the host also calls 'step' for time.
+** A descriptor that was closed leaves both by itself.
 */
 
 #include "mirror.h"
@@ -22,16 +21,20 @@ int mirror_open (void) {
 }
 
 
-void mirror_set (int mirror, int fd, int reading, int writing) {
+int mirror_set (int mirror, int fd, int reading, int writing) {
   struct epoll_event e;
   memset(&e, 0, sizeof e);
   e.events =
       (reading ? (unsigned)EPOLLIN : 0u) | (writing ? (unsigned)EPOLLOUT : 0u);
   e.data.fd = fd;
-  if (!reading && !writing)
+  if (!reading && !writing) {
     epoll_ctl(mirror, EPOLL_CTL_DEL, fd, &e);
-  else if (epoll_ctl(mirror, EPOLL_CTL_MOD, fd, &e) != 0 && errno == ENOENT)
-    epoll_ctl(mirror, EPOLL_CTL_ADD, fd, &e);
+    return 1;
+  }
+  if (epoll_ctl(mirror, EPOLL_CTL_MOD, fd, &e) == 0) return 1;
+  if (errno == ENOENT && epoll_ctl(mirror, EPOLL_CTL_ADD, fd, &e) == 0)
+    return 1;
+  return errno == EPERM; /* a file on a disk, which is always ready */
 }
 
 #elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || \
@@ -47,12 +50,17 @@ int mirror_open (void) {
 }
 
 
-void mirror_set (int mirror, int fd, int reading, int writing) {
+/* watch it or not; what is not watched can always be left so */
+static int set_filter (int mirror, int fd, short filter, int on) {
   struct kevent e;
-  EV_SET(&e, fd, EVFILT_READ, reading ? EV_ADD : EV_DELETE, 0, 0, NULL);
-  kevent(mirror, &e, 1, NULL, 0, NULL);
-  EV_SET(&e, fd, EVFILT_WRITE, writing ? EV_ADD : EV_DELETE, 0, 0, NULL);
-  kevent(mirror, &e, 1, NULL, 0, NULL);
+  EV_SET(&e, fd, filter, on ? EV_ADD : EV_DELETE, 0, 0, NULL);
+  return kevent(mirror, &e, 1, NULL, 0, NULL) >= 0 || !on;
+}
+
+
+int mirror_set (int mirror, int fd, int reading, int writing) {
+  return set_filter(mirror, fd, EVFILT_READ, reading) &&
+         set_filter(mirror, fd, EVFILT_WRITE, writing);
 }
 
 #else
@@ -64,8 +72,9 @@ int mirror_open (void) {
 }
 
 
-void mirror_set (int mirror, int fd, int reading, int writing) {
+int mirror_set (int mirror, int fd, int reading, int writing) {
   (void)mirror, (void)fd, (void)reading, (void)writing;
+  return 1;
 }
 
 #endif

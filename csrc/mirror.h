@@ -19,8 +19,9 @@ int mirror_open (void);
 /* an empty one in its place, under the same number; 0 if there is none */
 int mirror_renew (int mirror);
 
-/* from now on 'fd' counts if it can be read, or written, or (both 0) never */
-void mirror_set (int mirror, int fd, int reading, int writing);
+/* from now on 'fd' counts if it can be read, or written, or (both 0) never; 0
+   and errno if the kernel does not watch it */
+int mirror_set (int mirror, int fd, int reading, int writing);
 
 HIDDEN_END
 

@@ -56,8 +56,11 @@ neap_Poster *post_open (lua_State *L, Sched *S) {
     neap_Poster *p;
     loop_open(L, S);
     p = make();
-    if (p == NULL) luaL_error(L, "cannot make a poster: %s", strerror(errno));
-    loop_waker(S, p->pipe[0]);
+    if (p == NULL || !loop_waker(S, p->pipe[0])) {
+      int error = errno;
+      if (p != NULL) unmake(p);
+      luaL_error(L, "cannot make a poster: %s", strerror(error));
+    }
     S->poster = p;
   }
   pthread_mutex_lock(&S->poster->lock);

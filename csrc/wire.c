@@ -78,6 +78,7 @@ static const char *hindrance (const Wire *w, const Task *t) {
     case WHY_CANCEL: return "cancelled";
     case WHY_TIME: return "timeout";
     case WHY_CLOSED: return "forgotten";
+    case WHY_REFUSED: return loop_refusal(w->object.S);
     default: return w->fd < 0 ? "forgotten" : NULL;
   }
 }
