@@ -73,6 +73,7 @@ static void do_open (Job *job) {
   if (x->error == 0) check(x, fstat(x->fd, &st));
   if (x->error == 0 && S_ISDIR(st.st_mode)) x->error = EISDIR;
   if (x->error == 0) x->waitable = is_waitable(st.st_mode);
+  if (x->error != 0 && x->fd >= 0 && x->flags & O_EXCL) unlink(x->path);
 }
 
 
