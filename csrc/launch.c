@@ -31,8 +31,8 @@ static void give_up (const Plan *p, Step step) {
   ssize_t n;
   f.step = step;
   f.error = errno;
-  n = write(p->report, &f, sizeof f);
-  (void)n;
+  do n = write(p->report, &f, sizeof f);
+  while (n < 0 && errno == EINTR);
   _exit(127);
 }
 
@@ -68,7 +68,10 @@ static int out_of_the_way (int fd) {
 static int source_of (const Plan *p, int i, int output) {
   int fd = p->fd[i], flags;
   switch (fd) {
-    case STDIO_NULL: fd = open("/dev/null", O_RDWR | O_CLOEXEC); break;
+    case STDIO_NULL:
+      do fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+      while (fd < 0 && errno == EINTR);
+      break;
     case STDIO_OUTPUT: return output;
     case STDIO_INHERIT:
       /* if the host has none, the number is that of a descriptor of ours */
@@ -83,6 +86,14 @@ static int source_of (const Plan *p, int i, int output) {
 }
 
 
+static int copy (int from, int to) {
+  int fd;
+  do fd = dup2(from, to);
+  while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+
 static void set_stdio (const Plan *p) {
   int i, fd[3] = { -1, -1, -1 };
   for (i = 0; i < 3; i++) {
@@ -92,7 +103,7 @@ static void set_stdio (const Plan *p) {
   for (i = 0; i < 3; i++) {
     if (fd[i] < 0)
       close(i);
-    else if (dup2(fd[i], i) < 0)
+    else if (copy(fd[i], i) < 0)
       give_up(p, STEP_STDIO);
   }
 }
@@ -113,11 +124,15 @@ static void close_above (int fd) {
 static void become (const Plan *plan) {
   Plan p = *plan;
   int error = ENOENT, i;
-  if (p.report < 3) p.report = out_of_the_way(p.report);
+  if (p.report < 3) {
+    p.report = out_of_the_way(p.report);
+    if (p.report < 0) give_up(plan, STEP_STDIO);
+  }
   if (p.group) setpgid(0, 0);
   reset_signals();
   set_stdio(&p);
-  if (p.report != 3) p.report = dup2(p.report, 3);
+  if (p.report != 3 && copy(p.report, 3) < 0) give_up(&p, STEP_STDIO);
+  p.report = 3;
   fcntl(3, F_SETFD, FD_CLOEXEC);
   close_above(3);
   if (p.cwd != NULL && chdir(p.cwd) != 0) give_up(&p, STEP_CWD);

@@ -153,15 +153,20 @@ static int send (Child *c, int sig) {
 }
 
 
-/* the end of all ways: kill what there is still of it */
+/*
+** The end of all ways: kill what there is still of it. One that has become
+** somebody else's, whom we may not kill, may run for long: it is not waited for
+** if no thread of ours does.
+*/
 static void finish (Sched *S, Child *c) {
-  int status = -1;
+  int status = -1, error = 0, flags;
   pid_t pid;
-  if (!c->reaped || c->group) send(c, SIGKILL);
+  if (!c->reaped || c->group) error = send(c, SIGKILL);
   c->group = 0;
   if (c->reaped || c->starter != getpid()) return;
-  pid = launch_waitpid(c->pid, &status, 0);
-  bury(S, c, pid < 0 ? -1 : status);
+  flags = error == EPERM && c->is_pidfd ? WNOHANG : 0;
+  pid = launch_waitpid(c->pid, &status, flags);
+  bury(S, c, pid <= 0 ? -1 : status);
 }
 
 

@@ -83,7 +83,8 @@ end
 -- @treturn integer|nil its exit code; nil if a signal ended it
 -- @treturn string|nil the signal's name, such as "TERM"; "unknown" when another
 -- part of this program has taken its status
--- @raise the reason of its `signal`, if it was killed because of that
+-- @raise the reason of its `signal`, if it was killed because of that; the
+-- system's reason, if its end could not be waited for, so it was killed
 function methods:wait ()
   check(self, "wait")
   args.enter "wait"
@@ -94,7 +95,7 @@ function methods:wait ()
     self.discarded = true
     wait_and_discard(self)
   end
-  if self.aborted then error(self.reason, 0) end
+  if self.failed then error(self.reason, 0) end
   return self.child:result()
 end
 
@@ -231,7 +232,8 @@ local function process (argv, options)
     grace = options.grace or 2,
     group = options.group,
     signal = signal,
-    aborted = false, -- it was killed because of the signal; 'reason' says why
+    failed = false, -- it was ended because of the signal, or since its end
+    -- could not be waited for; 'reason' says why
     discarded = false, -- somebody has waited without having read
     asked_to_end = false, -- by the owner
   }, Process)

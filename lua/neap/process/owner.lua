@@ -38,11 +38,19 @@ local function await_end (process)
 end
 
 
+-- send it a signal; false if there is nobody, or only somebody whom this
+-- process may not send one, for he has become another user: he is waited for
+local function signalled (child, number)
+  local ok, there = pcall(child.signal, child, number)
+  return ok and there
+end
+
+
 -- ask it to end, once: some programs take it as an order if asked again
 local function ask_to_end (process)
   if process.asked_to_end then return end
   process.asked_to_end = true
-  process.child:signal(SIGTERM)
+  signalled(process.child, SIGTERM)
 end
 
 
@@ -50,9 +58,9 @@ end
 local function end_group (process, deadline)
   local child = process.child
   ask_to_end(process)
-  while child:signal(0) do
+  while signalled(child, 0) do
     if now() >= deadline then
-      child:signal(SIGKILL)
+      signalled(child, SIGKILL)
       return
     end
     sleep(GROUP_POLL)
@@ -66,7 +74,7 @@ local function stop (process)
   if not process.is_over then
     ask_to_end(process)
     if not move_on_after(process.grace, await_end, process) then
-      process.child:signal(SIGKILL)
+      signalled(process.child, SIGKILL)
       await_end(process)
     end
   end
@@ -107,12 +115,12 @@ local function own (process)
   end
   if ok then return end
   local was_over = is_over(process) -- by a finalizer, if the state is closed
-  if not was_over and signal ~= nil and rawequal(err, signal.reason)
-      and not cancelled() then
-    process.aborted, process.reason = true, err
+  local aborted = signal ~= nil and rawequal(err, signal.reason)
+  if not was_over and not cancelled() then
+    process.failed, process.reason = true, err
   end
   shield(stop, process)
-  if not (was_over or process.aborted) then error(err, 0) end
+  if not (was_over or process.failed and aborted) then error(err, 0) end
 end
 
 
