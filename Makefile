@@ -110,7 +110,7 @@ VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full \
   --child-silent-after-fork=yes
 
 # one step of 'make check' each, after 'make test', in this order
-CHECKS = lint warnings examples nomem fuzz asan tsan memcheck docs rock
+CHECKS = lint warnings examples nomem nosys fuzz asan tsan memcheck docs rock
 
 # 'make V=1' shows the commands
 say = $(if $(V),,@echo '$1 ($(CC) $(CFLAGS))'; )
@@ -305,13 +305,21 @@ nomem: ## fail every allocation in turn, under the sanitizers
 	@test -f test/nomem.c || { echo "nomem: there is no test/nomem.c"; exit 1; }
 	@$(MAKE) -s BUILD=build/nomem CC=gcc CFLAGS='$(SANITIZE)' run-nomem
 
-$(BUILD)/nomem: test/nomem.c $(OBJ)
-	$(call say,build $@)$(CC) $(C_FLAGS) -iquote csrc $(LDFLAGS) -o $@ test/nomem.c $(OBJ) \
+nosys: ## fail every system call in turn, under the sanitizers
+	$(SETUP) build test asan
+	@$(MAKE) -s BUILD=build/nomem CC=gcc CFLAGS='$(SANITIZE)' run-nosys
+
+$(BUILD)/nomem $(BUILD)/nosys: $(BUILD)/%: test/%.c test/scenes.h $(OBJ)
+	$(call say,build $@)$(CC) $(C_FLAGS) -iquote csrc $(LDFLAGS) -o $@ $< $(OBJ) \
 	  $(LUA_LIBS) $(LIBS) -lm $(HOST)
 
 run-nomem: $(BUILD)/nomem
 	$(RUN_ENV) $(BUILD)/nomem $(NOMEM) test/nomem.lua \
 	  $(sort $(wildcard test/nomem/*.lua))
+
+run-nosys: $(BUILD)/nosys
+	$(RUN_ENV) $(BUILD)/nosys $(NOSYS) test/nosys.lua \
+	  $(sort $(wildcard test/nosys/*.lua))
 
 # ten minutes; where CI is set so many programs, always the same ones. What is
 # found goes to build/fuzz.
@@ -468,6 +476,7 @@ clean: ## remove what was built
 
 .PHONY: all lib help setup hosts other-hosts demo run-demo test run-test check lint run-lint \
   warnings asan run-asan tsan gcstress apicheck memcheck run-memcheck nomem run-nomem \
+  nosys run-nosys \
   fuzz run-fuzz corpus soak coverage run-coverage examples \
   run-examples bench run-bench rock run-rock install uninstall docs run-docs \
   rockspec format print-paths print-config print-checks clean

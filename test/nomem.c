@@ -5,36 +5,22 @@
 **
 ** Each scene is played again and again, every time in a new Lua state: with
 ** the first allocation that it makes failing, with the second, and so on until
-** it is played to its end untouched. To fail one allocation only tests the emergency collection, after
-** which Lua tries again; so it is also done with two in a row, after which
-** there is memory again, and with all from there on to the scene's end. At last
-** it is played once with enough memory, but with finalizers that run in the
-** middle of every function that allocates, and call everything themselves.
+** it is played to its end untouched. To fail one allocation only tests the
+** emergency collection, after which Lua tries again; so it is also done with
+** two in a row, after which there is memory again, and with all from there on
+** to the scene's end. At last it is played with enough memory, but with
+** finalizers that run in the middle of every function that allocates, and call
+** everything themselves.
 **
 ** Whatever happened, after it: the scene's own invariants and those of the
 ** scheduler hold, the same state runs another program, and closing it gives
 ** back every byte. Blocks always move when they grow or shrink, and what is
 ** freed or fresh is filled with rubbish.
-**
-** Each scene is a process of its own, so that a crash or a hang names the
-** allocation that led to it.
 */
 
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <lauxlib.h>
-#include <lua.h>
-#include <lualib.h>
-
-#include "neap.h"
-#include "scope.h"
+#include "scenes.h"
 
 /* no scene takes that long; a lost wake-up does */
 #define SECONDS 120
@@ -258,141 +244,12 @@ static const luaL_Reg host[] = {
 
 
 /* ---------------------------------------------------------------------- */
-/* what must hold when nothing runs */
-
-
-/* the number of keys of a table that the registry has at 'ref' */
-static int keys (lua_State *L, int ref) {
-  int n = 0;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) n++;
-  lua_pop(L, 1);
-  return n;
-}
-
-
-static uint32_t free_slots (lua_State *L, Sched *S) {
-  uint32_t n = 0, slot = S->free_slot;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
-  for (; slot != 0 && n <= S->nslots; n++) {
-    lua_rawgeti(L, -1, (lua_Integer)slot);
-    slot = (uint32_t)lua_tointeger(L, -1);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return n;
-}
-
-
-static uint32_t all_scopes (Sched *S) {
-  uint32_t n = 3; /* host, roots, background */
-  Scope *s;
-  for (s = S->free_scopes; s != NULL; s = s->stacked) n++;
-  return n;
-}
-
-
-static int is_empty (const Scope *s) {
-  return s->children.first == NULL && s->zombies.first == NULL &&
-         s->cause == NULL && s->timer == 0;
-}
-
-
-#define VERIFY(c) \
-  if (!(c)) return #c
-
-/* NULL, or which invariant of the scheduler is broken */
-static const char *verify (lua_State *L, Sched *S) {
-  VERIFY(S->from == NULL && S->current == NULL && S->co == NULL);
-  VERIFY(S->now.first == NULL && S->next.first == NULL);
-  VERIFY(S->settled.first == NULL && S->frame.first == NULL);
-  VERIFY(S->open.first == NULL && S->dropped.first == NULL);
-  VERIFY(S->put_off.first == NULL && S->forced == 0);
-  VERIFY(S->live == 0);
-  VERIFY(S->nwatchers == 0 && keys(L, S->watchers) == 0);
-  VERIFY(keys(L, S->tickets) == 0);
-  VERIFY(S->external == 0);
-  VERIFY(S->heap.n == 0 && S->alarms == 0);
-  VERIFY(is_empty(S->host) && is_empty(S->roots) && is_empty(S->background));
-  VERIFY(S->heap.reserved == S->nspares + all_scopes(S));
-  VERIFY(S->heap.reserved <= S->heap.size);
-  VERIFY(S->ncos == S->nidle && S->ncos <= S->idle_size);
-  VERIFY(S->nslots == S->nspares + free_slots(L, S));
-  return NULL;
-}
-
-
-/* ---------------------------------------------------------------------- */
 /* playing one scene once */
-
-/* a script, compiled: it is loaded thousands of times */
-typedef struct Code {
-  char *bytes;
-  size_t size;
-} Code;
-
-typedef struct Play {
-  const Code *stage, *scenes;
-  int scene; /* its place in the list */
-  char name[32];
-  int mode;
-  long n;           /* the allocation that fails */
-  long allocations; /* how many there are */
-} Play;
 
 enum { ONCE, TWICE, FOR_EVER, FINALIZERS, MODES };
 
 static const char *const modes[] = { "failing once", "failing twice",
                                      "failing for ever", "with finalizers" };
-
-
-/* push the script as a function */
-static void load (lua_State *L, const Code *c) {
-  if (luaL_loadbufferx(L, c->bytes, c->size, "", "b") != LUA_OK) lua_error(L);
-}
-
-
-/* push the stage, with the scenes in it */
-static void load_scenes (lua_State *L, const Play *p) {
-  luaL_openlibs(L);
-  luaL_newlib(L, host);
-  lua_setglobal(L, "host");
-  load(L, p->stage);
-  lua_call(L, 0, 1);
-  load(L, p->scenes);
-  lua_pushvalue(L, -2);
-  lua_call(L, 1, 0);
-}
-
-
-/* protected: play -> stage, run, check */
-static int prepare (lua_State *L) {
-  const Play *p = (const Play *)lua_touserdata(L, 1);
-  load_scenes(L, p);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_neap_core);
-  lua_setfield(L, -2, "neap.core");
-  lua_pop(L, 1);
-  lua_rawgeti(L, -1, p->scene);
-  lua_getfield(L, -1, "make");
-  lua_remove(L, -2);
-  lua_call(L, 0, 2);
-  return 3;
-}
-
-
-static int with_traceback (lua_State *L) {
-  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
-  return 1;
-}
-
-
-static int complain (const Play *p, const char *what) {
-  printf("FAILED  %s, %s, from allocation %ld on: %s\n", p->name,
-         modes[p->mode], p->n, what);
-  fflush(stdout);
-  return -1;
-}
 
 
 /* begin or (0) end the storm of finalizers */
@@ -407,52 +264,39 @@ static void storm (lua_State *L, long first) {
 
 
 /* the state after 'prepare'; -1: failed */
-static int act (lua_State *L, const Play *p, Memory *m) {
-  const char *broken;
-  Sched *S;
+static int act (lua_State *L, const Play *p, int mode, long n, Memory *m) {
   int ok;
   lua_checkstack(L, 10);
-  if (p->mode == FINALIZERS) storm(L, p->n);
+  if (mode == FINALIZERS) storm(L, n);
   lua_pushvalue(L, 2);
-  m->armed = p->mode != FINALIZERS;
+  m->armed = mode != FINALIZERS;
   ok = lua_pcall(L, 0, 1, 0) == LUA_OK;
   m->armed = 0;
-  if (p->mode == FINALIZERS) storm(L, 0);
-  lua_pushcfunction(L, with_traceback);
-  lua_getfield(L, 1, "finish");
-  lua_pushvalue(L, 3);
-  lua_pushboolean(L, ok);
-  lua_pushvalue(L, 4);
-  lua_pushboolean(L, m->failed > 0);
-  if (lua_pcall(L, 4, 0, 5) != LUA_OK) return complain(p, lua_tostring(L, -1));
-  S = sched_find(L);
-  broken = S == NULL ? "the core was not opened" : verify(L, S);
-  if (broken != NULL) return complain(p, broken);
-  return 0;
+  if (mode == FINALIZERS) storm(L, 0);
+  return finish(L, p, ok, m->failed > 0);
 }
 
 
-/* 0: played, and to be played again, 1: untouched, -1: failed */
-static int play (const Play *p) {
+/* with allocation 'n' failing. 0: played, and to be played again, 1: untouched,
+   -1: failed */
+static int play (Play *p, int mode, long n) {
   Memory m;
   lua_State *L;
-  int result = 0;
+  int result;
+  snprintf(p->what, sizeof p->what, "%s, from allocation %ld on", modes[mode],
+           n);
   memset(&m, 0, sizeof m);
-  m.from = p->n;
-  m.to = p->mode == ONCE ? p->n : p->mode == TWICE ? p->n + 1 : TOO_MANY * 2;
+  m.from = n;
+  m.to = mode == ONCE ? n : mode == TWICE ? n + 1 : TOO_MANY * 2;
   L = lua_newstate(allocate, &m);
   if (L == NULL) exit(EXIT_FAILURE);
-  lua_pushcfunction(L, prepare);
-  lua_pushlightuserdata(L, (void *)(size_t)p);
-  if (lua_pcall(L, 1, 3, 0) != LUA_OK)
-    result = complain(p, lua_tostring(L, -1));
-  else
-    result = act(L, p, &m);
+  result = prepare(L, p);
+  if (result == 0) result = act(L, p, mode, n, &m);
   lua_close(L);
   if (result == 0 && m.bytes != 0) result = complain(p, "memory is left");
   if (result == 0 && m.mismatched)
     result = complain(p, "wrong size of a block");
-  if (p->mode == FINALIZERS) return result == 0 ? p->n == STORMS : result;
+  if (mode == FINALIZERS) return result == 0 ? n == STORMS : result;
   if (result == 0 && m.failed == 0) result = 1;
   return result;
 }
@@ -460,6 +304,10 @@ static int play (const Play *p) {
 
 /* ---------------------------------------------------------------------- */
 /* playing a scene with every allocation failing */
+
+/* only this mode (-1: all), only this allocation (0: all) */
+static int only_mode = -1;
+static long only_n;
 
 
 /* what hooks without memory say is of no interest; the sanitizers do not write
@@ -472,175 +320,38 @@ static void hush (void) {
 }
 
 
-/* the parent sees how far 'p' is */
-static int play_all (Play *p, int only_mode, long only_n) {
-  int result = 0;
+static int play_all (Play *p) {
+  int result = 0, mode;
   if (only_n == 0) hush();
   alarm(SECONDS);
-  for (p->mode = 0; p->mode < MODES && result >= 0; p->mode++) {
-    if (only_mode >= 0 && p->mode != only_mode) continue;
-    result = 0;
-    p->n = only_n > 0 ? only_n : 1;
-    for (; result == 0; p->n++) {
-      result = play(p);
-      if (p->mode == FOR_EVER) p->allocations = p->n - 1;
+  for (mode = 0; mode < MODES && result >= 0; mode++) {
+    long n = only_n > 0 ? only_n : 1;
+    if (only_mode >= 0 && mode != only_mode) continue;
+    for (result = 0; result == 0; n++) {
+      result = play(p, mode, n);
+      if (mode == FOR_EVER) p->count = n - 1;
       if (only_n > 0) break;
-      if (p->n > TOO_MANY) return complain(p, "the scene does not end");
+      if (n > TOO_MANY) return complain(p, "the scene does not end");
     }
   }
   return result;
 }
 
 
-/* ---------------------------------------------------------------------- */
-/* several scenes at a time, each in a process of its own */
-
-#define MAX_JOBS 4
-
-typedef struct Job {
-  pid_t pid; /* 0: none */
-  Play play;
-} Job;
-
-typedef struct Jobs {
-  Job job[MAX_JOBS]; /* the processes see it, too */
-  int n;             /* how many at a time */
-  int passed, failed;
-} Jobs;
-
-
-static void report (Jobs *jobs, Job *job, int status) {
-  if (WIFSIGNALED(status)) {
-    int hangs = WTERMSIG(status) == SIGALRM;
-    complain(&job->play, hangs ? "it hangs" : "it crashed");
-  }
-  job->pid = 0;
-  if (status != 0)
-    jobs->failed++;
-  else {
-    printf("ok      %s: %ld allocations\n", job->play.name,
-           job->play.allocations);
-    fflush(stdout);
-    jobs->passed++;
-  }
-}
-
-
-/* wait for one to end; 0 if there is none */
-static int wait_for_one (Jobs *jobs) {
-  int i, status = 0;
-  pid_t pid = wait(&status);
-  for (i = 0; i < jobs->n && pid > 0; i++)
-    if (jobs->job[i].pid == pid) report(jobs, &jobs->job[i], status);
-  return pid > 0;
-}
-
-
-static void begin (Jobs *jobs, const Play *p, int only_mode, long only_n) {
-  int i = 0;
-  pid_t pid;
-  while (jobs->job[i].pid != 0)
-    if (++i == jobs->n && wait_for_one(jobs)) i = 0;
-  jobs->job[i].play = *p;
-  pid = fork();
-  if (pid == 0) exit(play_all(&jobs->job[i].play, only_mode, only_n) < 0);
-  if (pid > 0)
-    jobs->job[i].pid = pid;
-  else
-    jobs->failed++;
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* the program */
-
-
-static void give_up (lua_State *L) {
-  fprintf(stderr, "nomem: %s\n", lua_tostring(L, -1));
-  exit(EXIT_FAILURE);
-}
-
-
-static int append (lua_State *L, const void *p, size_t size, void *ud) {
-  Code *c = (Code *)ud;
-  (void)L;
-  c->bytes = (char *)realloc(c->bytes, c->size + size);
-  if (c->bytes == NULL) return 1;
-  memcpy(c->bytes + c->size, p, size);
-  c->size += size;
-  return 0;
-}
-
-
-static void compile (Code *c, const char *path) {
-  lua_State *L = luaL_newstate();
-  if (luaL_loadfile(L, path) != LUA_OK) give_up(L);
-  if (lua_dump(L, append, c, 0) != 0) exit(EXIT_FAILURE);
-  lua_close(L);
-}
-
-
-/* protected: play -> name of the scene, or nil if there are no more */
-static int push_name (lua_State *L) {
-  const Play *p = (const Play *)lua_touserdata(L, 1);
-  load_scenes(L, p);
-  lua_rawgeti(L, -1, p->scene);
-  if (!lua_isnil(L, -1)) lua_getfield(L, -1, "name");
-  return 1;
-}
-
-
-/* 0 if there is no such scene */
-static int get_name (Play *p) {
-  lua_State *L = luaL_newstate();
-  lua_pushcfunction(L, push_name);
-  lua_pushlightuserdata(L, p);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) give_up(L);
-  p->name[0] = '\0';
-  if (lua_isstring(L, -1))
-    snprintf(p->name, sizeof p->name, "%s", lua_tostring(L, -1));
-  lua_close(L);
-  return p->name[0] != '\0';
-}
-
-
-static Jobs *new_jobs (void) {
+/* how many scenes to play at a time */
+static int processors (void) {
   long n = sysconf(_SC_NPROCESSORS_ONLN);
-  Jobs *jobs = (Jobs *)mmap(NULL, sizeof(Jobs), PROT_READ | PROT_WRITE,
-                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (jobs == MAP_FAILED) exit(EXIT_FAILURE);
-  memset(jobs, 0, sizeof(Jobs));
-  jobs->n = n < 1 ? 1 : n > MAX_JOBS ? MAX_JOBS : (int)n;
-  return jobs;
+  return n < 1 ? 1 : n > MAX_JOBS ? MAX_JOBS : (int)n;
 }
 
 
 int main (int argc, char **argv) {
   const char *only = NULL;
-  int c, mode = -1;
-  long n = 0;
-  Code stage = { NULL, 0 };
-  Play p;
-  Jobs *jobs = new_jobs();
+  int c;
   while ((c = getopt(argc, argv, "s:m:n:")) != -1) {
     if (c == 's') only = optarg;
-    if (c == 'm') mode = atoi(optarg);
-    if (c == 'n') n = atol(optarg);
+    if (c == 'm') only_mode = atoi(optarg);
+    if (c == 'n') only_n = atol(optarg);
   }
-  if (optind == argc) return EXIT_FAILURE;
-  memset(&p, 0, sizeof p);
-  compile(&stage, argv[optind++]);
-  p.stage = &stage;
-  for (; optind < argc; optind++) {
-    Code scenes = { NULL, 0 };
-    compile(&scenes, argv[optind]);
-    p.scenes = &scenes;
-    for (p.scene = 1; get_name(&p); p.scene++)
-      if (only == NULL || strcmp(only, p.name) == 0) begin(jobs, &p, mode, n);
-    free(scenes.bytes);
-  }
-  while (wait_for_one(jobs)) continue;
-  free(stage.bytes);
-  printf("nomem: %d scenes passed, %d failed\n", jobs->passed, jobs->failed);
-  return jobs->passed > 0 && jobs->failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return play_scripts(argv + optind, only, host, play_all, processors());
 }
