@@ -95,6 +95,19 @@ void task_push_error (lua_State *L, Task *t) {
 static int body_left (lua_State *L, int ending, int base);
 
 
+/* is the error on top what cancels the task? At its bottom its own reason is
+   at hand, and nearly always the answer */
+static int is_cause (lua_State *L, Task *t) {
+  int same = 0;
+  if (t->flags & T_CANCEL) {
+    lua_getiuservalue(L, AT_HANDLE, HANDLE_VALUE);
+    same = lua_istable(L, -1) && lua_rawequal(L, -1, -2);
+    lua_pop(L, 1);
+  }
+  return same || cause_is(L, t, -1);
+}
+
+
 /*
 ** The body has ended, or was left by 'scope_leave', with its values above
 ** 'base'. If it has spawned children their scope is to be left first; again,
@@ -107,8 +120,7 @@ static int left (lua_State *L, Task *t, int failed, int base) {
     return scope_leave(L, t->scope, failed, base, body_left);
   t->why = TASK_DONE; /* from here on: how it ends */
   if (failed) {
-    t->why =
-        task_cancelled(t) && cause_is(L, t, -1) ? TASK_CANCELLED : TASK_FAILED;
+    t->why = task_cancelled(t) && is_cause(L, t) ? TASK_CANCELLED : TASK_FAILED;
     lua_copy(L, -1, AT_FUNCTION);
     lua_settop(L, AT_FUNCTION);
   }
