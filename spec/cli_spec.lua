@@ -279,6 +279,23 @@ describe("bin/neap", function ()
       assert.same({ "", 7 }, { printed, code })
     end)
 
+    it("does so when Ctrl-C ends a script that would not end", function ()
+      local name = script [[
+        io.stdout:setvbuf "line"
+        print "ready"
+        require "neap".sleep(1000)
+      ]]
+      local process = start("trace", name)
+      process.pipe:read "l"
+      interrupt(process)
+      local text, how, code = finish(process)
+      assert.matches("^neap: interrupted\nneap: the timeline is in ", text)
+      assert.same({ "exit", 130 }, { how, code })
+      assert.matches('"outcome":"cancelled".*\n%]\n$',
+        text_of(name .. ".trace.json"))
+      assert.matches("</html>\n$", text_of(name .. ".trace.html"))
+    end)
+
     it("drops '.lua' from the names, and knows what to do with a trace",
       function ()
         local name = script "require 'neap'.sleep(0)"
