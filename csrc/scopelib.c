@@ -288,6 +288,17 @@ static int timed (lua_State *L, Scope *s, int base, double seconds,
 }
 
 
+/* The argument 'i' is what a timeout is about: 1 if that is waited for, 0 if it
+   is called. */
+static int check_awaitable (lua_State *L, int i, const char *fname) {
+  if (lua_isfunction(L, i) || is_callable(L, i)) return 0;
+  if (luaL_getmetafield(L, i, "__neap_await") == LUA_TNIL)
+    arg_error(L, i, fname, "fn", "a function, a task or a future", i);
+  lua_pop(L, 1);
+  return 1;
+}
+
+
 /*** neap.timeout(fn, seconds [, message, ...]) -> ...: runs fn(...) with a
 deadline. When it passes, the work is cancelled and unwound, then a
 TimeoutError with 'message' is raised (a string, or any error value to raise
@@ -298,13 +309,7 @@ static int l_timeout (lua_State *L) {
   double seconds;
   Scope *s;
   Task *t;
-  int awaitable = 0;
-  if (!lua_isfunction(L, 1) && !is_callable(L, 1)) {
-    awaitable = luaL_getmetafield(L, 1, "__neap_await") != LUA_TNIL;
-    if (!awaitable)
-      arg_error(L, 1, "timeout", "fn", "a function, a task or a future", 1);
-    lua_pop(L, 1);
-  }
+  int awaitable = check_awaitable(L, 1, "timeout");
   seconds = arg_seconds(L, 2, 2, "timeout", "seconds");
   t = sched_enter(L, "timeout");
   if (task_cancelled(t)) return sched_raise_later(L, t);
@@ -338,9 +343,14 @@ an expired deadline gives false instead of an error. Suspends. */
 static int l_move_on_after (lua_State *L) {
   double seconds = arg_seconds(L, 1, 1, "move_on_after", "seconds");
   Task *t;
-  arg_callable(L, 2, 2, "move_on_after", "fn");
+  int awaitable = check_awaitable(L, 2, "move_on_after");
   t = sched_enter(L, "move_on_after");
   if (task_cancelled(t)) return sched_raise_later(L, t);
+  if (awaitable) { /* its 'await', called on itself */
+    lua_settop(L, 2);
+    luaL_getmetafield(L, 2, "__neap_await");
+    lua_insert(L, 2);
+  }
   lua_pushcfunction(L, error_handler);
   lua_replace(L, 1);
   return timed(L, scope_open(L, t), 1, seconds, moved_on);

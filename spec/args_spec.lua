@@ -106,7 +106,7 @@ local functions = {
   { "shield", { "fn", "callable", effect } },
   { "timeout", { "fn", "awaitable", effect }, { "seconds", "seconds", 1 } },
   { "move_on_after", { "seconds", "seconds", 1 },
-    { "fn", "callable", effect } },
+    { "fn", "awaitable", effect } },
   { "error", { "name", "string", "E" },
     { "message", "string", "m", optional = true },
     { "fields", "table", {}, optional = true } },

@@ -246,6 +246,22 @@ describe("timeout", function ()
     end))
 
 
+  it("TMO-13 so does move_on_after", task(function ()
+    local t = neap.async(function ()
+      neap.sleep(5)
+      return "result", nil
+    end)
+    assert.same({ n = 1, false }, table.pack(neap.move_on_after(1, t)))
+    assert.equal("waiting", t:status())
+    assert.same({ n = 3, true, "result", nil },
+      table.pack(neap.move_on_after(10, t)))
+    local future, _, reject = neap.future()
+    assert.is_false(neap.move_on_after(1, future))
+    reject("no")
+    assert.equal("no", error_of(neap.move_on_after, 1, future))
+  end))
+
+
   it("TMO-14 a loop over ready operations is interrupted by its deadline",
     function ()
       neap.clock "real"
