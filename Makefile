@@ -249,16 +249,19 @@ run-memcheck:
 # gcc's thread sanitizer wants addresses where older kernels put them
 FIXED := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-# Lua's own sources with its assertions in: every misuse of its API is caught
-STRICT = $(CURDIR)/build/apicheck/lua
+# Lua's own sources with its assertions in: every misuse of its API is caught.
+# SUITE=trixie: those of that release of Debian; it finds what this one finds
+STRICT = $(CURDIR)/build/apicheck$(SUITE:%=-%)/lua
 STRICT_SRC = $(filter-out %/lua.c %/luac.c,$(wildcard $(STRICT)/src/*.c))
-STRICT_FLAGS = -g -O1 -fPIC -DLUA_USE_LINUX -DLUA_USE_APICHECK -DLUAI_ASSERT
+STRICT_FLAGS = -g -O1 -fPIC -DLUA_USE_LINUX -DLUA_USE_APICHECK -DLUAI_ASSERT \
+  -DLUA_PATH_DEFAULT='"$(shell $(LUA) -E -e 'print(package.path)')"' \
+  -DLUA_CPATH_DEFAULT='"$(shell $(LUA) -E -e 'print(package.cpath)')"'
 
 apicheck: ## run the specs on a Lua that checks how its API is used
 	$(SETUP) build test
-	@tools/lua-source.sh $(STRICT)
+	@tools/lua-source.sh $(STRICT) $(SUITE)
 	@$(MAKE) -s $(STRICT)/lua
-	@$(MAKE) -s BUILD=build/apicheck CFLAGS='-g -O1 -DNEAP_DEBUG' \
+	@$(MAKE) -s BUILD=build/apicheck$(SUITE:%=-%) CFLAGS='-g -O1 -DNEAP_DEBUG' \
 	  LUA=$(STRICT)/lua LUA_INCDIR=$(STRICT)/src \
 	  LUA_LIBS='$(STRICT)/liblua.a -ldl' all hosts run-test
 

@@ -1,13 +1,14 @@
 #!/bin/sh
 # Fetch Lua's sources as Debian has them, patched, into a directory:
 #
-#   tools/lua-source.sh DIRECTORY
+#   tools/lua-source.sh DIRECTORY [SUITE]
 #
-# with apt, but without a change to what this machine's apt knows: lists of
-# sources of its own, made of those of the packages. Does nothing if they are
-# there; says why, and fails, where they are not to be had.
+# those of this machine's release or of another one (trixie, sid), with apt, but
+# without a change to what this machine's apt knows: lists of sources of its
+# own, made of those of the packages. Does nothing if they are there; says why,
+# and fails, where they are not to be had.
 set -eu
-dir=$1
+dir=$1 suite=${2:-}
 test ! -e "$dir/src/lua.c" || exit 0
 command -v apt-get >/dev/null || { echo "there is no apt-get here"; exit 1; }
 mkdir -p "$dir/lists/partial"
@@ -16,10 +17,11 @@ cd "$dir"
 : >deb.list
 for file in /etc/apt/sources.list.d/debian.sources \
   /etc/apt/sources.list.d/ubuntu.sources; do
-  test ! -e "$file" || sed 's/^Types:.*/Types: deb-src/' "$file" >deb.sources
+  test ! -e "$file" || sed -e 's/^Types:.*/Types: deb-src/' \
+    -e "${suite:+s/^Suites:.*/Suites: $suite/}" "$file" >deb.sources
 done
-test -e deb.sources || sed -n 's/^deb /deb-src /p' /etc/apt/sources.list \
-  >deb.list
+test -e deb.sources || sed -n -e "${suite:+s/ [^ ]* main/ $suite main/}" \
+  -e 's/^deb /deb-src /p' /etc/apt/sources.list >deb.list
 test -e deb.sources && sources=deb.sources || sources=deb.list
 
 apt () {
@@ -28,19 +30,22 @@ apt () {
     -o APT::Sandbox::User=root "$@"
 }
 
-apt update || true
-apt source --download-only lua5.4
+# where the suite is another one apt misses the updates that it does not have,
+# and Debian's patches where they are just being replaced: both are no matter
+apt update 2>apt.log || true
+apt source --download-only lua5.4 2>>apt.log || true
+ls lua5.4_*.orig.tar.* >/dev/null 2>&1 || { cat apt.log; exit 1; }
 tar xf lua5.4_*.orig.tar.*
-tar xf lua5.4_*.debian.tar.* -C lua-5.4.*/
-# of the patches those of the sources: the build is our own
-while read -r patch; do
-  patch --silent --strip=1 --directory "$(echo lua-5.4.*/)" \
-    <"$(echo lua-5.4.*/)debian/patches/$patch" || true
-done <"$(echo lua-5.4.*/)debian/patches/series"
 mv lua-5.4.*/* .
+# of the patches those of the sources: the build is our own
+if tar xf lua5.4_*.debian.tar.* 2>/dev/null; then
+  while read -r patch; do
+    patch --silent --strip=1 <"debian/patches/$patch" || true
+  done <debian/patches/series
+fi
 
-# A fault of 5.4.4 that 5.4.7 has not: a coroutine that is closed still has the
-# error handler of the call that it waited in, which lies no longer there.
+# A fault that 5.4.8 has mended: a coroutine that is closed still has the error
+# handler of the call that it waited in, which lies no longer there.
 grep -q 'errfunc = 0;.*throw away' src/lstate.c ||
   sed -i 's/^  L->status = LUA_OK;.*close metamethods.*/&\n  L->errfunc = 0;/' \
     src/lstate.c
