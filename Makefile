@@ -236,8 +236,10 @@ run-asan:
 gcstress: ## run the specs while Lua's collector never rests, both its kinds
 	$(SETUP) build test
 	@$(MAKE) -s all hosts
-	@NEAP_GC=incremental $(MAKE) run-test SPECS='--exclude-tags=slow $(SPECS)'
-	@NEAP_GC=generational $(MAKE) run-test SPECS='--exclude-tags=slow $(SPECS)'
+	@for mode in incremental generational; do \
+	  NEAP_GC=$$mode NEAP_SEEDS=30 $(MAKE) run-test \
+	    SPECS='--exclude-tags=slow $(SPECS)' || exit 1; \
+	done
 
 memcheck: ## run the specs under valgrind, without those tagged #slow
 	$(SETUP) build test memcheck

@@ -1162,7 +1162,7 @@ describe("generator", function ()
 
   describe("recursion", function ()
 
-    local DEPTH = 10000
+    local DEPTH = support.amount(10000)
 
     -- counts down by delegating; notes in `closed` how many have closed
     local function nested (yield_in, closed)

@@ -21,7 +21,7 @@ end
 -- after the other without a pause; generational: a young one as often as can be
 local mode = os.getenv "NEAP_GC"
 if mode == "incremental" then
-  collectgarbage("incremental", 0, 400, 4)
+  collectgarbage("incremental", 1, 400, 4)
 elseif mode == "generational" then
   collectgarbage("generational", 1, 1)
 elseif mode then
