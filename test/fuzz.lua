@@ -149,6 +149,11 @@ local ways = {
       neap.advance(delay == math.huge and 1 or math.max(delay, 0.01))
     end
     internal.end_all()
+    -- a generator that a host keeps waits for its next 'next'
+    state.generators, state.streams, state.debounced = {}, {}, {}
+    collectgarbage()
+    neap.step()
+    internal.end_all()
   end,
 }
 
