@@ -131,6 +131,7 @@ static const char *const synonyms[][2] = {
   { "timeout", "item_timeout" },
   { "timeout", "attempt_timeout" },
   { "per_second", "rate" },
+  { "rps", "rate" },
   { "interval", "per" },
   { "queue", "max_queue" },
   { "max_size", "max_queue" },
@@ -198,8 +199,23 @@ static const char *meant (const char *key, const char *const names[]) {
 }
 
 
-static void bad_option (lua_State *L, const char *fname,
-                        const char *const names[]) {
+/* push the names, for those who have missed them all */
+static const char *push_names (lua_State *L, const char *const names[]) {
+  luaL_Buffer b;
+  int i;
+  luaL_buffinit(L, &b);
+  for (i = 0; names[i] != NULL; i++) {
+    if (i > 0) luaL_addstring(&b, ", ");
+    luaL_addstring(&b, names[i]);
+  }
+  luaL_pushresult(&b);
+  return lua_tostring(L, -1);
+}
+
+
+/* the option at index -2, if there is no such one */
+static void check_option (lua_State *L, const char *fname,
+                          const char *const names[]) {
   const char *key, *hint;
   if (lua_type(L, -2) != LUA_TSTRING)
     luaL_error(L, "bad option %s to '%s' (options have names)",
@@ -210,7 +226,8 @@ static void bad_option (lua_State *L, const char *fname,
   if (hint != NULL)
     luaL_error(L, "bad option '%s' to '%s' (did you mean '%s'?)", key, fname,
                hint);
-  luaL_error(L, "bad option '%s' to '%s'", key, fname);
+  luaL_error(L, "bad option '%s' to '%s' (its options: %s)", key, fname,
+             push_names(L, names));
 }
 
 
@@ -225,7 +242,7 @@ void arg_options (lua_State *L, int idx, int arg, const char *fname,
   if (!lua_istable(L, idx)) arg_error(L, arg, fname, "options", "a table", idx);
   lua_pushnil(L);
   while (lua_next(L, idx) != 0) {
-    bad_option(L, fname, names);
+    check_option(L, fname, names);
     lua_pop(L, 1);
   }
 }

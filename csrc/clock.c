@@ -234,7 +234,8 @@ static void describe_sleep (lua_State *L, Task *t, Line *line) {
 
 static const WaitKind waits_sleep = { "sleep", NULL, describe_sleep, 0 };
 static const WaitKind waits_settled = { "the others to settle", NULL, NULL, 0 };
-static const WaitKind waits_frame = { "the next frame", NULL, NULL, 0 };
+static const WaitKind waits_frame = { "the next frame, which neap.step begins",
+                                      NULL, NULL, 0 };
 
 static const luaL_Reg funcs[] = {
   { "advance", l_advance },

@@ -43,14 +43,20 @@ static int body (lua_State *L) {
 }
 
 
-/*** neap.coroutine.create(fn) -> coroutine: as coroutine.create. */
-static int co_create (lua_State *L) {
+/* push a new coroutine of the function that 'fname' was given */
+static void push_coroutine (lua_State *L, const char *fname) {
   lua_State *co;
-  if (!lua_isfunction(L, 1)) arg_error(L, 1, "create", "fn", "a function", 1);
+  if (!lua_isfunction(L, 1)) arg_error(L, 1, fname, "fn", "a function", 1);
   co = lua_newthread(L);
   lua_pushcfunction(co, body);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
+}
+
+
+/*** neap.coroutine.create(fn) -> coroutine: as coroutine.create. */
+static int co_create (lua_State *L) {
+  push_coroutine(L, "create");
   return 1;
 }
 
@@ -226,7 +232,7 @@ static int co_wrapped (lua_State *L) {
 /*** neap.coroutine.wrap(fn) -> function: as coroutine.wrap; inside a task the
 body may await. Calling the function suspends when it does. */
 static int co_wrap (lua_State *L) {
-  co_create(L);
+  push_coroutine(L, "wrap");
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, -2);
   lua_pushcclosure(L, co_wrapped, 2);

@@ -241,7 +241,8 @@ across the tasks that it travelled through; for a task, where it is now, or
 where its error was raised. For errors that are not tables only that of the
 last one is known. Does not suspend. */
 static int l_traceback (lua_State *L) {
-  luaL_checkany(L, 1);
+  if (lua_isnone(L, 1))
+    arg_error(L, 1, "traceback", "err_or_task", "an error or a task", 1);
   if (handle_at(L, 1) != NULL) {
     lua_settop(L, 1);
     lua_getfield(L, 1, "traceback");

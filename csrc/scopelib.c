@@ -161,6 +161,9 @@ static int l_scope (lua_State *L) {
   Scope *s;
   ScopeObject *o;
   int fn = lua_isfunction(L, 1) || lua_gettop(L) < 2 ? 1 : 2;
+  if (fn == 1 && lua_istable(L, 2))
+    luaL_error(L, "bad argument #2 to 'scope' (options come first: "
+                  "neap.scope(options, fn))");
   if (fn == 2) {
     arg_options(L, 1, 1, "scope", names);
     timeout = arg_option_seconds(L, 1, "scope", "timeout", NEVER);
@@ -235,7 +238,7 @@ fn may suspend. */
 static int l_pcall (lua_State *L) {
   Sched *S = sched_of(L);
   int status;
-  luaL_checkany(L, 1);
+  if (lua_isnone(L, 1)) arg_callable(L, 1, 1, "pcall", "fn");
   lua_pushboolean(L, 1);
   lua_insert(L, 1);
   status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, (lua_KContext)S,

@@ -255,6 +255,54 @@ describe("arguments", function ()
   end))
 
 
+  it("CNV-02 options of a scope that come last are no silent mistake",
+    support.task(function ()
+      assert.matches(here .. "bad argument #2 to 'scope' %(options come first:"
+        .. " ", refusal(neap.scope, effect, { timeout = 1 }))
+      assert.equal(0, effects)
+    end))
+
+
+  it("CNV-02 a value that is not there is called by its name",
+    support.task(function ()
+      for _, call in ipairs {
+        { "'pcall' %(fn must be a function or callable", neap.pcall },
+        { "'traceback' %(err_or_task must be an error", neap.traceback },
+        { "'wrap' %(fn must be a function", neap.coroutine.wrap },
+      } do
+        assert.matches(here .. "bad argument #1 to " .. call[1]
+          .. ".*, got no value%)$", refusal(call[2]))
+      end
+    end))
+
+
+  it("CNV-03 a check in Lua raises at the caller's line, through however many "
+    .. "of neap's own functions", support.task(function ()
+      for _, call in ipairs {
+        { "file.read", neap.file.read }, { "file.lines", neap.file.lines, 5 },
+        { "file.write", neap.file.write },
+        { "file.write", neap.file.write, "x", 5 },
+        { "simulate", neap.simulate, {} }, { "process", neap.process, {} },
+        { "os_signal", neap.os_signal, "FOO" }, { "merge", neap.merge, 5 },
+        { "race", neap.race, {} }, { "map", neap.map, {}, 5 },
+      } do
+        assert.matches(here .. "bad argument #%d to '" .. call[1] .. "' %(",
+          refusal(table.unpack(call, 2)))
+      end
+      assert.matches(here .. "bad option 'env' to 'process' %(must be a table",
+        refusal(neap.process, { "true" }, { env = { A = 5 } }))
+      assert.matches(here .. "bad option 'cwd' to 'process' %(must be",
+        refusal(neap.process, { "true" }, { cwd = "a\0b" }))
+      local op = neap.cancellable(neap.sleep, 1)
+      op:cancel()
+      assert.matches(here .. "calling 'await' on a bad self", refusal(op.await))
+      assert.matches(here .. "bad argument #1 to 'resolve' %(base must be a",
+        refusal(require "neap.http".resolve))
+      assert.matches(here .. ".*%(did you mean 'append'",
+        refusal(neap.file.write, "x", "y", { apend = true }))
+    end))
+
+
   it("CNV-06 anything callable is a function", support.task(function ()
     local fn = setmetatable({}, { __call = function (_, x) return x end,
       __metatable = false })
@@ -320,12 +368,21 @@ describe("options", function ()
   }
 
 
+  local one_of = {
+    scope = "timeout", hooks = "on_unhandled", pool = "stop_on_error",
+    parallel = "signal", batched = "signal", sequential = "signal",
+    map = "ordered", limiter = "rate", retry = "attempts",
+    debounce = "leading", throttle = "trailing", chunk = "weight",
+  }
+
+
   for name, call in pairs(calls) do
     it("CNV-02 '" .. name .. "' takes no others than its own",
       support.task(function ()
         local before = state()
         local err = refusal(call, { xyzzyxyzzyxyzzy = 1 })
-        assert.matches("bad option 'xyzzyxyzzyxyzzy' to '" .. name .. "'$", err)
+        assert.matches("bad option 'xyzzyxyzzyxyzzy' to '" .. name
+          .. "' %(its options: .*%f[%a]" .. one_of[name] .. "%f[^%a_]", err)
         assert.matches("bad option 1 to '" .. name .. "' %(options have names"
           .. "%)$", refusal(call, { 1 }))
         assert.matches("must be a table, got 5%)$", refusal(call, 5))
@@ -347,6 +404,7 @@ describe("options", function ()
         { "map", "limit", "concurrency" },
         { "limiter", "limit", "concurrency" },
         { "limiter", "interval", "per" },
+        { "limiter", "rps", "rate" },
         { "scope", "deadline", "timeout" },
       } do
         assert.matches(("bad option '%s' to '%s' (did you mean '%s'?)"):format(
@@ -371,7 +429,8 @@ describe("options", function ()
         true)
     end
     for _, far in ipairs { "x", "", ("long"):rep(40), "zzzz" } do
-      assert.matches("bad option '" .. far .. "' to 'scope'$",
+      assert.matches("bad option '" .. far .. "' to 'scope' %(its options: "
+        .. "name, signal, timeout%)$",
         refusal(calls.scope, { [far] = 1 }))
     end
   end))

@@ -91,7 +91,7 @@ describe("dump", function ()
         end)
       end,
       ["signal"] = function () neap.abort_controller().signal:wait() end,
-      ["the next frame"] = neap.frame,
+      ["the next frame, which neap.step begins"] = neap.frame,
     }
     local scope
     neap.scope(function (s)

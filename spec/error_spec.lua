@@ -235,7 +235,7 @@ describe("a traceback", function ()
     assert.is_nil(neap.traceback {})
     assert.is_nil(neap.traceback(nil))
     assert.is_nil(neap.traceback(false))
-    assert.matches("value expected", error_of(neap.traceback))
+    assert.matches("got no value", error_of(neap.traceback))
   end)
 
 end)

@@ -265,7 +265,7 @@ describe("files", function ()
           assert.equal("no", error_of(neap.file.write, path, function ()
             error("no", 0)
           end))
-          assert.matches("must be a string, got table",
+          assert.matches("must be a string or a number, got a table",
             error_of(neap.file.write, path, { "new", {} }))
         end)
       end)

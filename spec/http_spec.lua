@@ -207,7 +207,7 @@ describe("fetch", function ()
           return error_of(http.fetch, url, { method = "POST", body = body,
             headers = { ["Content-Length"] = length } })
         end
-        assert.equal("the items of a body must be strings, got a table",
+        assert.equal("bad item for 'fetch' (must be a string, got a table)",
           post { "a", {} })
         assert.equal("the body is shorter than its length", post({ "a" }, 2))
         assert.equal("the body is longer than its length", post({ "ab" }, 1))

@@ -1,9 +1,9 @@
 --- Checks of arguments for the patterns written in Lua.
 --
--- The twin of csrc/args.c: the same words, raised at the level of whoever
--- called the public function, before anything has changed. Every check is
--- called directly by the public function that it names; `level` is for those
--- that are called through one more function.
+-- The twin of csrc/args.c: the same words, raised at the line of whoever called
+-- the public function, before anything has changed. That is the nearest
+-- function which is not one of neap's own, through however many of these the
+-- check was reached.
 --
 -- @module neap.args
 
@@ -12,10 +12,36 @@ local core = require "neap.core"
 local enter, may_wait = core.internal.enter, core.internal.may_wait
 local option_hint = core.internal.option_hint
 
+local getinfo = debug.getinfo
+
 local args = {}
 
+-- the folder of neap's own files
+local own <const> = getinfo(1, "S").source:match "^(.*)args%.lua$" or ""
 
--- how a message shows a value
+
+-- The levels, for whoever calls this, of the nearest function that is not
+-- neap's, and of the one that it has called.
+local function outside ()
+  local level, called = 3, 2
+  local info = getinfo(level, "S")
+  while info and (info.what == "C" or info.source:sub(1, #own) == own) do
+    if info.what ~= "C" then called = level end
+    level = level + 1
+    info = getinfo(level, "S")
+  end
+  return level - 1, called - 1
+end
+
+
+--- Raise an error at the line of whoever has called neap.
+function args.blame (message)
+  local level = outside()
+  error(message, level)
+end
+
+
+--- How a message shows a value.
 local function shown (value)
   local kind = type(value)
   if kind == "string" then return "'" .. value .. "'" end
@@ -28,6 +54,9 @@ local function shown (value)
 end
 
 
+args.shown = shown
+
+
 --- Raise the error for a bad argument.
 -- @tparam integer arg which one, as the user counts them; -n for argument n,
 -- counting self, of a function that is a method, too
@@ -35,33 +64,25 @@ end
 -- @tparam string what the argument's name
 -- @tparam string must what it must be
 -- @param value what it is
--- @tparam[opt=0] integer level functions between the public one and this call
-function args.fail (arg, fname, what, must, value, level)
-  level = 3 + (level or 0)
+function args.fail (arg, fname, what, must, value)
+  local level, called = outside()
   if arg < 0 then
-    local as_method = debug.getinfo(level, "n").namewhat == "method"
+    local as_method = getinfo(called, "n").namewhat == "method"
     arg = as_method and -arg - 1 or -arg
   end
-  local message
-  if arg == 0 then
-    message = ("calling '%s' on a bad self (must be %s, got %s)"):format(fname,
-      must, shown(value))
-  else
-    message = ("bad argument #%d to '%s' (%s must be %s, got %s)"):format(arg,
-      fname, what, must, shown(value))
-  end
-  error(message, level + 1)
+  if arg == 0 then args.bad_self(value, fname, must) end
+  error(("bad argument #%d to '%s' (%s must be %s, got %s)"):format(arg, fname,
+    what, must, shown(value)), level)
 end
 
 
---- Raise the error for a method that was called on something else; to be
--- called by a function that the room's methods check their object with.
+--- Raise the error for a method that was called on something else.
 -- @param value what it was called on
 -- @tparam string fname the method
 -- @tparam string must what it must be called on
 function args.bad_self (value, fname, must)
-  error(("calling '%s' on a bad self (must be %s, got %s)"):format(fname, must,
-    shown(value)), 4)
+  args.blame(("calling '%s' on a bad self (must be %s, got %s)"):format(fname,
+    must, shown(value)))
 end
 
 
@@ -73,9 +94,9 @@ function args.is_callable (value)
 end
 
 
-function args.callable (value, arg, fname, what, level)
+function args.callable (value, arg, fname, what)
   if not args.is_callable(value) then
-    args.fail(arg, fname, what, "a function or callable", value, level)
+    args.fail(arg, fname, what, "a function or callable", value)
   end
   return value
 end
@@ -91,23 +112,22 @@ end
 -- `internal.take_over`, or `internal.reading` to consume them
 -- @tparam[opt] string kind see `take_over`
 -- @treturn stream
-function args.items (value, arg, fname, take, kind, level)
+function args.items (value, arg, fname, take, kind)
   if not args.are_items(value) then
-    args.fail(arg, fname, "items", "a table, an iterator or a stream", value,
-      level)
+    args.fail(arg, fname, "items", "a table, an iterator or a stream", value)
   end
   local ok, result = pcall(take, value, fname, kind)
-  if not ok then error(result, 3 + (level or 0)) end
+  if not ok then args.blame(result) end
   return result
 end
 
 
 --- Raise, saying what to do, if the caller cannot suspend here.
 -- @tparam string fname the public function
-function args.enter (fname, level)
+function args.enter (fname)
   if may_wait() then return end
   local ok, err = pcall(enter, fname)
-  if not ok then error(err, 3 + (level or 0)) end
+  if not ok then args.blame(err) end
 end
 
 
@@ -117,9 +137,9 @@ end
 
 
 --- A duration: a number of at least 0, `math.huge` included.
-function args.seconds (value, arg, fname, what, level)
+function args.seconds (value, arg, fname, what)
   if not is_seconds(value) then
-    args.fail(arg, fname, what, "a number >= 0", value, level)
+    args.fail(arg, fname, what, "a number >= 0", value)
   end
   return value
 end
@@ -132,20 +152,20 @@ end
 
 
 --- A whole number of at least `min`.
-function args.integer (value, arg, fname, what, min, level)
+function args.integer (value, arg, fname, what, min)
   if not is_whole(value, min) then
-    args.fail(arg, fname, what, "a whole number >= " .. min, value, level)
+    args.fail(arg, fname, what, "a whole number >= " .. min, value)
   end
   return math.tointeger(value)
 end
 
 
 --- The same, or `math.huge`.
-function args.limit (value, arg, fname, what, min, level)
+function args.limit (value, arg, fname, what, min)
   if value == math.huge then return value end
   if not is_whole(value, min) then
     args.fail(arg, fname, what,
-      "a whole number >= " .. min .. " or math.huge", value, level)
+      "a whole number >= " .. min .. " or math.huge", value)
   end
   return math.tointeger(value)
 end
@@ -178,9 +198,21 @@ local kinds = {
 
 
 --- Raise the error for an option of a wrong value.
-function args.bad_option (value, key, fname, must, level)
-  error(("bad option '%s' to '%s' (must be %s, got %s)"):format(key, fname,
-    must, shown(value)), 3 + (level or 0))
+function args.bad_option (value, key, fname, must)
+  args.blame(("bad option '%s' to '%s' (must be %s, got %s)"):format(key, fname,
+    must, shown(value)))
+end
+
+
+-- what to say of an option that there is not
+local function what_there_is (key, valid)
+  if type(key) ~= "string" then return "options have names" end
+  local names = {}
+  for name in pairs(valid) do names[#names + 1] = name end
+  table.sort(names)
+  local hint = option_hint(key, names)
+  if hint then return ("did you mean '%s'?"):format(hint) end
+  return "its options: " .. table.concat(names, ", ")
 end
 
 
@@ -191,22 +223,16 @@ end
 -- @tparam string fname the public function
 -- @tparam table valid
 -- @treturn table the options, an empty table for nil
-function args.options (options, arg, fname, valid, level)
-  level = 3 + (level or 0)
+function args.options (options, arg, fname, valid)
   if options == nil then return {} end
   if type(options) ~= "table" then
-    args.fail(arg, fname, "options", "a table", options, level - 3)
+    args.fail(arg, fname, "options", "a table", options)
   end
   for key, value in pairs(options) do
     local kind = valid[key]
     if kind == nil then
-      local names, hint = {}, nil
-      for name in pairs(valid) do names[#names + 1] = name end
-      table.sort(names)
-      if type(key) == "string" then hint = option_hint(key, names) end
-      error(("bad option %s to '%s'%s"):format(shown(key), fname,
-        type(key) ~= "string" and " (options have names)"
-        or hint and (" (did you mean '%s'?)"):format(hint) or ""), level)
+      args.blame(("bad option %s to '%s' (%s)"):format(shown(key), fname,
+        what_there_is(key, valid)))
     end
     local must, fits
     if type(kind) == "table" then
@@ -216,9 +242,7 @@ function args.options (options, arg, fname, valid, level)
       must = kinds[kind][1]
       fits = kinds[kind][2](value)
     end
-    if not fits then
-      args.bad_option(value, key, fname, must, level - 2)
-    end
+    if not fits then args.bad_option(value, key, fname, must) end
   end
   return options
 end

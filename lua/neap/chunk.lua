@@ -193,7 +193,7 @@ local function chunk (items, size, options)
   if weight == nil then
     args.limit(size, -2, "chunk", "size", 1)
   elseif not (type(size) == "number" and size > 0) then
-    args.fail(-2, "chunk", "size", "a number > 0", size, -1)
+    args.fail(-2, "chunk", "size", "a number > 0", size)
   end
   if signal ~= nil then signal:throw_if_aborted() end
   items = args.items(items, -1, "chunk", take_over)

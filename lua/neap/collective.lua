@@ -170,8 +170,7 @@ end
 -- @raise the error of the first one
 local function race (list)
   if check(list, "race") == 0 then
-    args.fail(1, "race", "list", "a list with at least one entry", list,
-      -1)
+    args.fail(1, "race", "list", "a list with at least one entry", list)
   end
   args.enter "race"
   local first

@@ -51,12 +51,12 @@ local function is_handle (value) return io.type(value) ~= nil end
 local function check_source (value, fname)
   if is_handle(value) then
     if io.type(value) == "closed file" then
-      args.fail(1, fname, "path", "a path or an open file", "closed file", 1)
+      args.fail(1, fname, "path", "a path or an open file", "closed file")
     end
   elseif type(value) ~= "string" then
-    args.fail(1, fname, "path", "a path or an open file", value, 1)
+    args.fail(1, fname, "path", "a path or an open file", value)
   elseif value == "" or value:find("\0", 1, true) then
-    args.fail(1, fname, "path", "a path", value, 1)
+    args.fail(1, fname, "path", "a path", value)
   end
   return value
 end
@@ -111,7 +111,10 @@ Chunks.__index = Chunks
 
 -- the next bytes, or nil at the end
 function Chunks:read ()
-  if self.f == nil then self.f, self.name = open_source(self.source) end
+  if self.f == nil then
+    args.enter "next"
+    self.f, self.name = open_source(self.source)
+  end
   local bytes = next_block(self.f, self.name, self.size)
   if bytes ~= "" then return bytes end
 end
@@ -174,8 +177,8 @@ local function write_all (f, path, data)
   local source <close> = reading(data, "file.write")
   for item in source do
     if type(item) ~= "string" and type(item) ~= "number" then
-      error(("bad item for 'file.write' (must be a string, got %s)"):format(
-        type(item)), 0)
+      error(("bad item for 'file.write' (must be a string or a number, got "
+        .. "%s)"):format(args.shown(item)), 0)
     end
     write_string(f, path, tostring(item))
   end

@@ -15,6 +15,7 @@
 --
 -- @module neap.http
 
+local args = require "neap.args"
 local fetch = require "neap.http.fetch"
 local socket = require "neap.socket"
 local url = require "neap.http.url"
@@ -137,6 +138,11 @@ http.fetch = fetch
 -- one of http or https
 -- @treturn string|nil why not
 function http.resolve (base, link)
+  if type(base) ~= "string" then
+    args.fail(1, "resolve", "base", "a string", base)
+  elseif type(link) ~= "string" then
+    args.fail(2, "resolve", "link", "a string", link)
+  end
   local where, message = url.resolve(base, link)
   return where and tostring(where), message
 end

@@ -117,8 +117,8 @@ local function map (items, fn, options)
   local concurrency = options.concurrency or 1
   local buffer = options.buffer or concurrency
   if buffer < concurrency then
-    error(("bad option 'buffer' to 'map' (must be at least 'concurrency', "
-      .. "which is %s, got %s)"):format(concurrency, buffer), 2)
+    args.blame(("bad option 'buffer' to 'map' (must be at least 'concurrency', "
+      .. "which is %s, got %s)"):format(concurrency, buffer))
   end
   local signal = options.signal
   if signal ~= nil then signal:throw_if_aborted() end

@@ -25,7 +25,7 @@ local function streams_over (fname, kind, ...)
   end
   local streams = {}
   for i = 1, n do
-    streams[i] = args.items(all[i], i, fname, take_over, kind, 1)
+    streams[i] = args.items(all[i], i, fname, take_over, kind)
   end
   return streams
 end

@@ -17,6 +17,7 @@ local Signals = {
 
 function Signals.__call (source)
   local listener = source.listener
+  args.enter "next"
   while not listener:take() do readable(listener) end
   return source.name
 end
@@ -37,7 +38,7 @@ local function os_signal (name)
   local listener, known = listen(name)
   if listener == nil then
     args.fail(1, "os_signal", "name", "a signal that can be heard, such as "
-      .. "'INT'", name, -1)
+      .. "'INT'", name)
   end
   return stream_of(setmetatable({ listener = listener, name = known }, Signals))
 end

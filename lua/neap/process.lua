@@ -42,8 +42,8 @@ function Process.__index (process, key)
   local fd = process.pipes[key]
   if fd == nil then return nil end
   if process.discarded and key ~= "stdin" then
-    error(("what the process wrote to %s was thrown away by 'wait': ask for "
-      .. "process.%s before"):format(key, key), 2)
+    args.blame(("what the process wrote to %s was thrown away by 'wait': ask "
+      .. "for process.%s before"):format(key, key))
   end
   process.pipes[key] = nil
   process.asked[key] = fd
@@ -110,8 +110,7 @@ function methods:kill (signal)
   check(self, "kill")
   local number = internal.signal_number(signal == nil and "TERM" or signal)
   if number == nil then
-    args.fail(1, "kill", "signal", "the name or the number of a signal", signal,
-      -1)
+    args.fail(1, "kill", "signal", "the name or the number of a signal", signal)
   end
   return not self.is_over and self.child:signal(number)
 end
@@ -154,11 +153,11 @@ end
 function methods:output (input)
   check(self, "output")
   if input ~= nil and type(input) ~= "string" and not args.are_items(input) then
-    args.fail(1, "output", "input", "a string or items", input, -1)
+    args.fail(1, "output", "input", "a string or items", input)
   end
   local stdin, stdout, stderr = self.stdin, self.stdout, self.stderr
   if input ~= nil and stdin == nil then
-    error("'output' has no use for input: stdin of the process is no pipe", 2)
+    args.blame "'output' has no use for input: stdin of the process is no pipe"
   end
   args.enter "output"
   local texts = {}
@@ -241,7 +240,7 @@ local function process (argv, options)
   local child, result = launch.start(plan)
   if child == nil then
     if type(result) ~= "string" then error(result, 0) end
-    error(("'process' cannot run '%s': %s"):format(argv[1], result), 2)
+    args.blame(("'process' cannot run '%s': %s"):format(argv[1], result))
   end
   made.child, made.pipes, made.pid = child, result, child:pid()
   return made

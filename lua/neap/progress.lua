@@ -185,8 +185,8 @@ end
 
 
 local function check_counts (done, total, fname)
-  args.seconds(done, 1, fname, "done", 1)
-  if total ~= nil then args.seconds(total, 2, fname, "total", 1) end
+  args.seconds(done, 1, fname, "done")
+  if total ~= nil then args.seconds(total, 2, fname, "total") end
 end
 
 

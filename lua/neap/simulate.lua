@@ -39,8 +39,8 @@ end
 
 local function check_outside (fname)
   if current() ~= nil then
-    error(("'%s' inside a task: it runs the scheduler by itself; call it "
-      .. "outside of neap.run"):format(fname), 3)
+    args.blame(("'%s' inside a task: it runs the scheduler by itself; call it "
+      .. "outside of neap.run"):format(fname))
   end
 end
 

@@ -5,6 +5,7 @@
 --
 -- @module neap.split
 
+local args = require "neap.args"
 local core = require "neap.core"
 
 local byte, find, sub = string.byte, string.find, string.sub
@@ -51,7 +52,7 @@ function Lines.__call (reader)
     if text == nil then return reader.n > 0 and whole(reader) or nil end
     if type(text) ~= "string" then
       error(("bad item for 'lines' (must be a string, got %s)"):format(
-        tostring(text)), 0)
+        args.shown(text)), 0)
     end
     reader.text = text
   end

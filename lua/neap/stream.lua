@@ -146,7 +146,7 @@ end
 local function iter (fn, state, control, closing)
   args.callable(fn, 1, "iter", "fn")
   if not is_closable(closing) then
-    args.fail(4, "iter", "closing", "a value with __close", closing, -1)
+    args.fail(4, "iter", "closing", "a value with __close", closing)
   end
   return stream_of(setmetatable({
     fn = fn, state = state, control = control, closing = closing,
@@ -195,7 +195,7 @@ end
 -- @treturn stream
 local function read (source)
   if not has_method(source, "read") then
-    args.fail(1, "read", "source", "an object with a method 'read'", source, -1)
+    args.fail(1, "read", "source", "an object with a method 'read'", source)
   end
   return stream_of(setmetatable({ source = source }, Reader))
 end

@@ -212,21 +212,20 @@ local function fetch (url, options)
   options = args.options(options, 2, "fetch", valid)
   for _, key in ipairs { "headers", "tls" } do
     if options[key] ~= nil and type(options[key]) ~= "table" then
-      error(("bad option '%s' to 'fetch' (must be a table, got a %s)"):format(
-        key, type(options[key])), 2)
+      args.bad_option(options[key], key, "fetch", "a table")
     end
   end
   local body = options.body
   if body ~= nil and type(body) ~= "string" and not args.are_items(body) then
-    error(("bad option 'body' to 'fetch' (must be a string, a table, an "
-      .. "iterator or a stream, got a %s)"):format(type(body)), 2)
+    args.bad_option(body, "body", "fetch", "a string, a table, an iterator or "
+      .. "a stream")
   end
   local ok, req = pcall(request.new, url, options)
   if not ok then
     if type(req) ~= "table" or not req.option then error(req, 0) end
-    error((req.option == "url" and "bad argument #1 to 'fetch' (url %s)"
+    args.blame((req.option == "url" and "bad argument #1 to 'fetch' (url %s)"
       or "bad option '" .. req.option .. "' to 'fetch' (%s)"):format(
-      req.message), 2)
+      req.message))
   end
   args.enter "fetch"
   local seconds = options.timeout or huge

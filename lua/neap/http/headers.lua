@@ -32,7 +32,7 @@ local function check (self, fname, name)
     args.bad_self(self, fname, "the headers of a response")
   end
   if type(name) ~= "string" then
-    args.fail(1, fname, "name", "a string", name, 1)
+    args.fail(1, fname, "name", "a string", name)
   end
 end
 

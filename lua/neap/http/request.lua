@@ -6,6 +6,7 @@
 --
 -- @module neap.http.request
 
+local args = require "neap.args"
 local core = require "neap.core"
 local message = require "neap.http.message"
 local url = require "neap.http.url"
@@ -201,8 +202,8 @@ local function send_items (sock, req)
   req.sent = true
   for item in source do
     if type(item) ~= "string" then
-      error(("the items of a body must be strings, got a %s"):format(
-        type(item)), 0)
+      error(("bad item for 'fetch' (must be a string, got %s)"):format(
+        args.shown(item)), 0)
     end
     if item ~= "" then
       local data = item

@@ -140,8 +140,8 @@ end
 local function begin (self, fname)
   local body = self.body
   if self.body_used then
-    error(("'%s': the body of %s has been read already"):format(fname,
-      self.url), 3)
+    args.blame(("'%s': the body of %s has been read already"):format(fname,
+      self.url))
   end
   self.body_used = true
   return body
@@ -180,8 +180,8 @@ function Response:json ()
   check(self, "json")
   local decode, name = json_decoder()
   if decode == nil then
-    error("'json' needs a JSON library, and none of " .. concat(JSON, ", ")
-      .. " is installed", 2)
+    args.blame("'json' needs a JSON library, and none of "
+      .. concat(JSON, ", ") .. " is installed")
   end
   local text = read_all(begin(self, "json"))
   local ok, value, _, problem = pcall(decode, text)

@@ -21,12 +21,12 @@ end
 local function check_argv (argv)
   if type(argv) ~= "table" or #argv == 0 then
     args.fail(1, "process", "argv", "a sequence of strings, the program's name "
-      .. "first", argv, 1)
+      .. "first", argv)
   end
   for i = 1, #argv do
     if not is_text(argv[i]) then
       args.fail(1, "process", ("argv[%d]"):format(i), "a string without NUL",
-        argv[i], 1)
+        argv[i])
     end
   end
 end
@@ -40,11 +40,11 @@ local function environment (options)
   for name, value in pairs(given or {}) do
     if not is_text(name) or name == "" or name:find "=" then
       args.bad_option(name, "env", "process", "a table whose keys are the "
-        .. "names of variables", 2)
+        .. "names of variables")
     end
     if value ~= false and not is_text(value) then
       args.bad_option(value, "env", "process", ("a table with a string "
-        .. "without NUL, or false, for '%s'"):format(name), 2)
+        .. "without NUL, or false, for '%s'"):format(name))
     end
     merged[name] = value or nil
   end
@@ -87,7 +87,7 @@ local function checked_stdio (options, name)
   if not fd then
     args.bad_option(value, name, "process", "'pipe', 'null', 'inherit'"
       .. (name == "stderr" and ", 'stdout'" or "") .. ", a file or an open "
-      .. "descriptor", 2)
+      .. "descriptor")
   end
   return fd
 end
@@ -120,9 +120,9 @@ local launch = {}
 -- Check what 'process' was given, for its caller; nothing has happened yet.
 function launch.plan (argv, options)
   check_argv(argv)
-  options = args.options(options, 2, "process", valid, 1)
+  options = args.options(options, 2, "process", valid)
   if options.cwd ~= nil and not is_text(options.cwd) then
-    args.bad_option(options.cwd, "cwd", "process", "a string without NUL", 1)
+    args.bad_option(options.cwd, "cwd", "process", "a string without NUL")
   end
   local env, path = environment(options)
   if env == nil then path = os.getenv "PATH" end

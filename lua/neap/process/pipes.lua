@@ -45,7 +45,7 @@ end
 function Input:write (data)
   check_input(self, "write")
   if type(data) ~= "string" then
-    args.fail(1, "write", "data", "a string", data, -1)
+    args.fail(1, "write", "data", "a string", data)
   end
   args.enter "write"
   self.turn:with_permit(self.fd.write, self.fd, data)
