@@ -41,6 +41,90 @@ local function settle ()
 end
 
 
+-- an error at a line of this file: the caller's
+local here = "^spec/socket_spec.lua:%d+: "
+
+local function refusal (fn, ...)
+  local args = table.pack(...)
+  return error_of(function ()
+    fn(table.unpack(args, 1, args.n))
+    return nil
+  end)
+end
+
+
+describe("misuse of sockets", function ()
+
+  it("is refused at the caller's line: arguments", task(function ()
+    local sock <close> = socket.tcp()
+    local udp <close> = socket.udp()
+    for _, call in ipairs {
+      { "#1 to 'connect' %(host must be a string, got nil", socket.connect },
+      { "#2 to 'connect' %(port must be a number or a string, got nil",
+        socket.connect, "127.0.0.1" },
+      { "#1 to 'connect' %(host must", sock.connect, sock },
+      { "#2 to 'connect' %(port must", sock.connect, sock, "127.0.0.1" },
+      { "#1 to 'bind' %(host must be a string, got 5", socket.bind, 5, 5 },
+      { "#2 to 'bind' %(port must", sock.bind, sock, "127.0.0.1", {} },
+      { "#1 to 'listen' %(number expected, got s", sock.listen, sock, "x" },
+      { "#1 to 'setoption' %(unsupported", sock.setoption, sock, "x", 1 },
+      { "#1 to 'read' %(max must be a whole", sock.read, sock, 0 },
+      { "#1 to 'wrap' %(raw must be a socket of LuaSocket", socket.wrap, 5 },
+      { "#1 to 'sleep' %(seconds must be a number, got nil", socket.sleep },
+      { "#1 to 'toip' %(host must be a string", socket.dns.toip },
+      { "#1 to 'getaddrinfo' %(host must be", socket.dns.getaddrinfo, {} },
+      { "#2 to 'sendto' %(string expected", udp.sendto, udp, "x" },
+      { "#1 to 'setpeername' %(host must", udp.setpeername, udp, 5, 5 },
+    } do
+      assert.matches(here .. "bad argument " .. call[1],
+        refusal(table.unpack(call, 2)))
+    end
+  end))
+
+
+  it("is refused at the caller's line: a dot for a colon", task(function ()
+    local sock <close> = socket.tcp()
+    local udp <close> = socket.udp()
+    for name, object in pairs {
+      accept = sock, bind = sock, close = sock, connect = sock, dirty = sock,
+      getfd = sock, getsockname = sock, gettimeout = sock, incoming = sock,
+      listen = sock, read = sock, receive = sock, receivefrom = udp,
+      send = sock, sendto = udp, setoption = sock, setpeername = udp,
+      settimeout = sock, shutdown = sock, starttls = sock,
+    } do
+      for _, no_socket in ipairs { "x", {}, print } do
+        assert.matches(here .. "calling '" .. name .. "' on a bad self %(must "
+          .. "be a socket, got ", refusal(object[name], no_socket))
+      end
+      assert.matches("got nil%)$", refusal(object[name]))
+    end
+  end))
+
+
+  it("says what kind of socket it takes", task(function ()
+    local sock <close> = socket.tcp()
+    local udp <close> = socket.udp()
+    assert.matches(here .. "calling 'accept' on a bad self %(tcp{server} "
+      .. "expected, got tcp{master}%)$", refusal(sock.accept, sock))
+    assert.matches(here .. "calling 'send' on a bad self %(udp{connected} "
+      .. "expected, got udp{unconnected}%)$", refusal(udp.send, udp, "x"))
+  end))
+
+
+  it("is refused at the caller's line: outside of tasks", function ()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    assert.matches(here .. "'connect' must be called in a task: ",
+      refusal(socket.connect, "127.0.0.1", port))
+    assert.matches(here .. "'accept' must be called in a task: ",
+      refusal(server.accept, server))
+  end)
+
+end)
+
+
+-- ---------------------------------------------------------------------------
+
 describe("a TCP connection", function ()
 
   it("carries lines, numbers of bytes and all until its end", task(function ()
@@ -125,12 +209,12 @@ describe("a TCP connection", function ()
     local a, b = pair()
     local _ <close> = closing(a, b)
     for _, bad in ipairs { "*x", -1, {}, "" } do
-      assert.matches("bad argument #1 to 'receive' %(invalid receive pattern",
+      assert.matches("bad argument #1 to 'receive' %(pattern must be '%*l', ",
         error_of(a.receive, a, bad))
     end
-    assert.matches("bad argument #1 to 'send' %(string expected, got table",
+    assert.matches("bad argument #1 to 'send' %(data must be a string, got a t",
       error_of(a.send, a, {}))
-    assert.matches("#2 to 'settimeout' %(invalid timeout mode",
+    assert.matches("#2 to 'settimeout' %(mode must be 'b' or 't', got 'x'",
       error_of(a.settimeout, a, 1, "x"))
     assert.matches("#1 to 'settimeout'", error_of(a.settimeout, a, "1"))
     b:send "x"

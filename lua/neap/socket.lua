@@ -18,6 +18,7 @@
 -- @module neap.socket
 
 local address = require "neap.socket.address"
+local args = require "neap.args"
 local base = require "neap.socket.base"
 local core = require "neap.core"
 local datagram = require "neap.socket.datagram"
@@ -102,7 +103,7 @@ function socket.wrap (raw)
   local kind = tostring(raw):match "^(%l+){"
   if kind == "udp" then return datagram.wrap(raw) end
   if kind ~= "tcp" and kind ~= "unixstream" then
-    error("bad argument #1 to 'wrap' (a socket of LuaSocket was expected)", 2)
+    args.fail(1, "wrap", "raw", "a socket of LuaSocket", raw)
   end
   local sock = wrap_stream(raw)
   if raw:dirty() then -- it has bytes that the system knows no more of
@@ -137,6 +138,7 @@ local Guard = {
 -- @treturn sock|nil
 -- @treturn string|nil why not
 function socket.connect (host, port, from_host, from_port, family)
+  address.check(host, port, "connect")
   local sock, message = of_family(family)
   if sock == nil then return nil, message end
   local guard <close> = setmetatable({ sock = sock }, Guard)
@@ -171,6 +173,7 @@ end
 -- @treturn sock|nil
 -- @treturn string|nil why not
 function socket.bind (host, port, backlog)
+  address.check(host, port, "bind")
   if host == "*" then host = "0.0.0.0" end
   local list, message = address.resolve(host)
   for _, a in ipairs(list or {}) do
@@ -195,6 +198,9 @@ end
 --- Sleep. Suspends.
 -- @tparam number seconds
 function socket.sleep (seconds)
+  if type(seconds) ~= "number" then
+    args.fail(1, "sleep", "seconds", "a number", seconds)
+  end
   sleep(math.max(seconds, 0))
 end
 
@@ -244,6 +250,7 @@ socket.dns = dns
 -- @treturn table|nil a list of `{ family = "inet" or "inet6", addr = ... }`
 -- @treturn string|nil why not
 function dns.getaddrinfo (host)
+  address.check_host(host, "getaddrinfo")
   return address.resolve(host)
 end
 
@@ -255,6 +262,7 @@ end
 -- @treturn table|string all of them: `{ name =, alias = {}, ip = { ... } }`, or
 -- why there is none
 function dns.toip (host)
+  address.check_host(host, "toip")
   local list, message = address.resolve(host)
   if list == nil then return nil, message end
   local ip = {}

@@ -2,10 +2,28 @@
 --
 -- @module neap.socket.address
 
+local args = require "neap.args"
 local core = require "neap.core"
 local luasocket = require "socket"
 
 local address = {}
+
+
+--- The name or the address of a host, that a function was given.
+function address.check_host (host, fname)
+  if type(host) ~= "string" then
+    args.fail(1, fname, "host", "a string", host)
+  end
+end
+
+
+--- The same, and a port.
+function address.check (host, port, fname)
+  address.check_host(host, fname)
+  if type(port) ~= "number" and type(port) ~= "string" then
+    args.fail(2, fname, "port", "a number or a string", port)
+  end
+end
 
 
 --- Is it an address in numbers, which nobody needs to be asked about?

@@ -9,18 +9,19 @@
 --
 -- @module neap.socket.base
 
+local args = require "neap.args"
 local core = require "neap.core"
 
 local internal = core.internal
 local checkpoint, now = core.checkpoint, core.now
 local move_on_after, semaphore = core.move_on_after, core.semaphore
-local enter = internal.enter
 local wire, wire_close = internal.wire, internal.wire_close
 local wire_enter, wire_wait = internal.wire_enter, internal.wire_wait
 local max, min = math.max, math.min
 
 local base = {}
 
+local classes = {} -- those of sockets
 
 local IN <const>, OUT <const> = 1, 2 -- the sides of a socket
 
@@ -50,6 +51,15 @@ local function turns (self, side)
     self[side] = turn
   end
   return turn
+end
+
+
+-- The object of a method.
+function base.check (self, fname)
+  if not classes[getmetatable(self)] then
+    args.bad_self(self, fname, "a socket")
+  end
+  return self
 end
 
 
@@ -118,7 +128,7 @@ function base.stopped (word, fname)
   if word == "cancelled" then
     checkpoint() -- raises the cancellation
   elseif word == "outside" then
-    enter(fname) -- says what to do
+    args.enter(fname) -- says what to do
   elseif word == "forgotten" then
     error(core.error("ClosedError", "the socket was closed"), 0)
   end
@@ -126,14 +136,29 @@ function base.stopped (word, fname)
 end
 
 
--- Do what `fn(raw, ...)` does as soon as it can be done, and give what it gave;
--- or nil and a word for `stopped`. Suspends.
-function base.attempt (self, for_writing, fn, ...)
+-- what `pcall` gave for a method of LuaSocket's object: its results, or its
+-- complaint of an argument, raised for our caller. It has counted the object.
+local function outcome (raw, name, ok, ...)
+  if ok then return ... end
+  local arg, what = tostring(...):match "^bad argument #(%d+) to '.-' %((.*)%)$"
+  if arg == nil then error(..., 0) end
+  if arg == "1" then
+    args.blame(("calling '%s' on a bad self (%s, got %s)"):format(name, what,
+      tostring(raw):match "^[^:]*"))
+  end
+  args.blame(("bad argument #%d to '%s' (%s)"):format(arg - 1, name, what))
+end
+
+
+-- Call a method of LuaSocket's object as soon as it can be done, and give what
+-- it gave; or nil and a word for `stopped`. Suspends.
+function base.attempt (self, for_writing, name, ...)
   local deadline = base.deadline(self)
   local ok, word = wire_enter(self.wire, deadline)
   if not ok and word ~= "closed" then return nil, word end
   while true do
-    local first, second, third = fn(self.raw, ...)
+    local raw = self.raw
+    local first, second, third = outcome(raw, name, pcall(raw[name], raw, ...))
     if first ~= nil or second ~= "timeout" then return first, second, third end
     base.rewire(self)
     ok, word = wire_wait(self.wire, for_writing, deadline)
@@ -142,21 +167,19 @@ function base.attempt (self, for_writing, fn, ...)
 end
 
 
--- what `pcall` gave for a call of LuaSocket's object while it was lent the
--- descriptor that is LuaSec's
-local function give_back (raw, ok, ...)
+-- the same, while the object was lent the descriptor that is LuaSec's
+local function give_back (raw, name, ...)
   raw:setfd(-1)
-  if not ok then error(..., 0) end
-  return ...
+  return outcome(raw, name, ...)
 end
 
 
 -- Call a method of LuaSocket's object.
 function base.call (self, name, ...)
-  local raw = self.raw
-  if not self.ssl then return raw[name](raw, ...) end
+  local raw = base.check(self, name).raw
+  if not self.ssl then return outcome(raw, name, pcall(raw[name], raw, ...)) end
   raw:setfd(self.ssl:getfd())
-  return give_back(raw, pcall(raw[name], raw, ...))
+  return give_back(raw, name, pcall(raw[name], raw, ...))
 end
 
 
@@ -205,9 +228,9 @@ local methods = {}
 -- @tparam[opt="b"] string mode "b" or "t"
 -- @treturn integer 1
 function methods:settimeout (seconds, mode)
+  base.check(self, "settimeout")
   if seconds ~= nil and type(seconds) ~= "number" then
-    error(("bad argument #1 to 'settimeout' (number expected, got %s)"):format(
-      type(seconds)), 2)
+    args.fail(1, "settimeout", "seconds", "a number or nil", seconds)
   end
   mode = mode or "b"
   if seconds and (seconds < 0 or seconds == math.huge) then seconds = nil end
@@ -216,7 +239,7 @@ function methods:settimeout (seconds, mode)
   elseif mode == "t" or mode == "r" then
     self.total = seconds or false
   else
-    error("bad argument #2 to 'settimeout' (invalid timeout mode)", 2)
+    args.fail(2, "settimeout", "mode", "'b' or 't'", mode)
   end
   self.limit = self.total or self.block
   self.each = self.total and self.block
@@ -230,6 +253,7 @@ end
 -- @treturn number that of mode "b"
 -- @treturn number that of mode "t"
 function methods:gettimeout ()
+  base.check(self, "gettimeout")
   return self.block or -1, self.total or -1
 end
 
@@ -239,6 +263,7 @@ end
 -- @function sock:close
 -- @treturn integer 1
 function methods:close ()
+  base.check(self, "close")
   local can_write = wire_close(self.wire, self.ssl)
   self.closed = true
   if not self.ssl then
@@ -255,18 +280,19 @@ end
 
 
 function methods:getfd ()
+  base.check(self, "getfd")
   return (self.ssl or self.raw):getfd()
 end
 
 
 function methods:setfd (fd)
-  self.raw:setfd(fd)
+  base.check(self, "setfd").raw:setfd(fd)
   base.rewire(self)
 end
 
 
 function methods:dirty ()
-  return self.raw:dirty()
+  return base.check(self, "dirty").raw:dirty()
 end
 
 
@@ -288,6 +314,7 @@ function base.class (name, example, own)
   for key, fn in pairs(own) do class[key] = fn end
   class.__index = class
   class.__close = class.close
+  classes[class] = true
   return class
 end
 

@@ -9,7 +9,8 @@ local address = require "neap.socket.address"
 local base = require "neap.socket.base"
 local luasocket = require "socket"
 
-local attempt, rewire, stopped = base.attempt, base.rewire, base.stopped
+local attempt, check = base.attempt, base.check
+local rewire, stopped = base.rewire, base.stopped
 
 local methods = {}
 
@@ -24,8 +25,8 @@ end
 
 local function operation (name, for_writing)
   methods[name] = function (self, ...)
-    local raw = self.raw
-    return result(self, name, attempt(self, for_writing, raw[name], ...))
+    check(self, name)
+    return result(self, name, attempt(self, for_writing, name, ...))
   end
 end
 
@@ -68,13 +69,14 @@ operation("sendto", true)
 -- with an address of the host instead of its name
 local function by_address (name)
   methods[name] = function (self, host, port, ...)
-    local raw = self.raw
+    check(self, name)
+    address.check_host(host, name)
     if port ~= nil and not address.is_numeric(host) then
       local list, message = address.resolve(host, self.family)
       if list == nil then return nil, message end
       host = list[1].addr
     end
-    return result(self, name, raw[name](raw, host, port, ...))
+    return result(self, name, base.call(self, name, host, port, ...))
   end
 end
 

@@ -8,6 +8,7 @@
 -- @module neap.socket.stream
 
 local address = require "neap.socket.address"
+local args = require "neap.args"
 local base = require "neap.socket.base"
 local core = require "neap.core"
 local luasocket = require "socket"
@@ -15,6 +16,7 @@ local tls = require "neap.socket.tls"
 
 local internal = core.internal
 local attempt, begin, finish = base.attempt, base.begin, base.finish
+local check = base.check
 local deadline_of, rewire, stopped = base.deadline, base.rewire, base.stopped
 local wait_until = base.wait_until
 local stream_of, wire_receive = internal.stream_of, internal.wire_receive
@@ -147,7 +149,8 @@ local function pattern_of (pattern)
   end
   local n = tonumber(pattern)
   if n == nil or n < 0 or n >= 2 ^ 53 then
-    error("bad argument #1 to 'receive' (invalid receive pattern)", 4)
+    args.fail(1, "receive", "pattern", "'*l', '*a' or a number of bytes",
+      pattern)
   end
   return receive_bytes, n // 1 | 0
 end
@@ -174,6 +177,7 @@ end
 
 
 local function receive (self, pattern, prefix)
+  check(self, "receive")
   local take, n = pattern_of(pattern)
   prefix = prefix or ""
   if n and prefix ~= "" then
@@ -212,12 +216,12 @@ end
 
 
 local function send (self, data, i, j)
+  check(self, "send")
   local kind = type(data)
   if kind == "number" then
     data = tostring(data)
   elseif kind ~= "string" then
-    error(("bad argument #1 to 'send' (string expected, got %s)"):format(kind),
-      3)
+    args.fail(1, "send", "data", "a string", data)
   end
   local size = #data
   i, j = i or 1, j or size
@@ -258,6 +262,8 @@ methods.receive = quick_receive
 -- @treturn string|nil nil at the end
 -- @raise a string when the connection was lost, or a timeout has passed
 function methods:read (max)
+  check(self, "read")
+  if max ~= nil then args.limit(max, 1, "read", "max", 1) end
   local deadline = deadline_of(self)
   if not begin(self, IN, deadline) then error("timeout", 0) end
   local data, word, broken, pos = self.ahead, nil, nil, self.pos
@@ -282,7 +288,7 @@ end
 
 
 function methods:dirty ()
-  return self.ahead ~= false or (self.ssl or self.raw):dirty()
+  return check(self, "dirty").ahead ~= false or (self.ssl or self.raw):dirty()
 end
 
 
@@ -384,6 +390,17 @@ local function try_all (self, host, port, deadline)
 end
 
 
+-- a host and a port, or the path of a Unix socket
+local function check_address (self, host, port, fname)
+  check(self, fname)
+  if port == nil and tostring(self.raw):find "^unix" then
+    address.check_host(host, fname)
+  else
+    address.check(host, port, fname)
+  end
+end
+
+
 --- Connect to a host, or to a Unix socket. Of the addresses that the name of
 -- the host stands for, each is tried in turn. Suspends.
 -- @function sock:connect
@@ -392,6 +409,7 @@ end
 -- @treturn integer|nil 1
 -- @treturn string|nil "connection refused", "timeout", or what the system says
 function methods:connect (host, port)
+  check_address(self, host, port, "connect")
   local ok, word = try_all(self, host, port, deadline_of(self))
   if ok then
     self.host = host
@@ -412,6 +430,7 @@ methods.setpeername = methods.connect
 -- @treturn integer|nil 1
 -- @treturn string|nil why not
 function methods:bind (host, port)
+  check_address(self, host, port, "bind")
   local ok, message
   if port == nil then
     ok, message = self.raw:bind(host)
@@ -440,14 +459,9 @@ methods.setsockname = methods.bind
 -- @treturn integer|nil 1
 -- @treturn string|nil why not
 function methods:listen (backlog)
-  local ok, message = self.raw:listen(backlog or BACKLOG)
+  local ok, message = base.call(self, "listen", backlog or BACKLOG)
   rewire(self)
   return ok, message
-end
-
-
-local function accept_raw (raw)
-  return raw:accept()
 end
 
 
@@ -456,7 +470,8 @@ end
 -- @treturn sock|nil the connection
 -- @treturn string|nil "timeout", or what the system says
 function methods:accept ()
-  local raw, word = attempt(self, false, accept_raw)
+  check(self, "accept")
+  local raw, word = attempt(self, false, "accept")
   if raw then return wrap(raw) end
   return stopped(word, "accept")
 end
@@ -467,7 +482,7 @@ local Incoming = {
   __call = function (incoming)
     local server = incoming.server
     while not server.closed do
-      local raw, word = attempt(server, false, accept_raw)
+      local raw, word = attempt(server, false, "accept")
       if raw then return wrap(raw) end
       -- a connection that is lost before it is accepted is nobody's business
       if word ~= "closed" and word ~= "forgotten" then
@@ -485,6 +500,7 @@ local Incoming = {
 -- @function sock:incoming
 -- @treturn stream
 function methods:incoming ()
+  check(self, "incoming")
   return stream_of(setmetatable({ server = self }, Incoming))
 end
 

@@ -61,7 +61,7 @@ local function bundle ()
   for _, path in ipairs(BUNDLES) do
     if is_readable(path) then return path end
   end
-  error("this system's certificates are not found: give 'cafile'", 4)
+  args.blame "this system's certificates are not found: give 'cafile'"
 end
 
 
@@ -236,17 +236,18 @@ local tls = {}
 -- @treturn string|nil why not: what the certificate lacks, "timeout", or what
 -- OpenSSL says
 function tls.starttls (self, options)
+  base.check(self, "starttls")
   options = args.options(options, 1, "starttls", valid)
   local ssl = require "ssl"
   local params = parameters_of(options)
   local name = options.server_name
   if name == nil then name = self.host end
   if name == nil and params.mode == "client" and params.verify ~= "none" then
-    error("bad option 'server_name' to 'starttls' (must be given, for the "
-      .. "socket was not connected by name)", 2)
+    args.blame("bad option 'server_name' to 'starttls' (must be given, for the "
+      .. "socket was not connected by name)")
   end
   if base.is_busy(self) then
-    error("'starttls' while another task receives or sends", 2)
+    args.blame "'starttls' while another task receives or sends"
   end
   local deadline = base.deadline(self)
   local ok, word = wire_enter(self.wire, deadline)
