@@ -454,7 +454,7 @@ run-docs:
 	$(LUA) tools/api.lua --ldoc build/api
 	$(LUA) tools/site.lua build/topics
 	ldoc --quiet --fatalwarnings .
-	@cp docs/*.png build/docs/topics
+	$(LUA) tools/site.lua --finish build/docs
 	$(LUA) tools/site.lua --check build/docs
 
 rockspec: ## list the present C and Lua files in the rockspec

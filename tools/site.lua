@@ -1,6 +1,9 @@
 --- The documents as pages of the site that LDoc makes ('make docs').
 --
 --   lua tools/site.lua DIR          writes DIR/Guide and so on, for LDoc
+--   lua tools/site.lua --finish DIR the site in DIR: a style that also suits
+--                                   phones, the reference's names as links,
+--                                   and pictures
 --   lua tools/site.lua --check DIR  every link in the site in DIR must lead to
 --                                   something
 --
@@ -10,13 +13,16 @@
 -- what it would take for its own markup. Which pages there are, and in which
 -- order, is said in config.ld.
 
-local style = "<style>#content td, #content th { border: 1px solid #ccc; "
-  .. "padding: 2px 8px; text-align: left }</style>\n"
-
 
 local function read (path)
   local file <close> = assert(io.open(path, "rb"))
   return file:read "a"
+end
+
+
+local function write (path, mode, ...)
+  local file <close> = assert(io.open(path, mode))
+  assert(file:write(...))
 end
 
 
@@ -95,6 +101,9 @@ local function html_of (path, pages)
     local target = target_of(link, folder, pages)
     return target and ('<a href="%s">%s</a>'):format(target, text) or text
   end)
+  html = html:gsub('<img src="([^"]*)"', function (source)
+    return ('<img src="%s"'):format(source:match "[^/]+$")
+  end)
   -- an empty line would begin a paragraph, also in code
   html = html:gsub("\n\n", "\n \n"):gsub("`", "&#96;"):gsub("@{", "&#64;{")
   return html
@@ -105,10 +114,42 @@ local function write_pages (dir)
   local pages = rooms()
   for _, path in ipairs(lines_of "ls README.md docs/*.md") do
     if path ~= "docs/api.md" then
-      local file <close> =
-        assert(io.open(dir .. "/" .. name_of(path), "w"))
-      assert(file:write(style, html_of(path, pages), "\n"))
+      write(dir .. "/" .. name_of(path), "w", html_of(path, pages), "\n")
     end
+  end
+end
+
+
+-- ------------------------------------------------------------------------
+-- What LDoc has made
+
+
+-- the module's names, in the list of modules, as links to them; and its title
+-- as people write it
+local function finished_row (page, title, names)
+  names = names:gsub("<code>([^<]*)</code>", function (name)
+    return ('<a href="%s#%s">%s</a>'):format(page, name, name)
+  end)
+  return ('<a href="%s">%s</a></td>%s</tr>'):format(page,
+    title:gsub("%-", " "), names)
+end
+
+
+local function finish (dir)
+  write(dir .. "/ldoc.css", "a", read "tools/site.css")
+  for _, path in ipairs(lines_of "ls docs/*.png bench/results/*.svg") do
+    write(dir .. "/topics/" .. path:match "[^/]+$", "wb", read(path))
+  end
+  for _, path in ipairs(lines_of("find " .. dir .. " -name '*.html'")) do
+    local html = read(path)
+    html = html:gsub("<head>", '%0\n<meta name="viewport" '
+      .. 'content="width=device-width, initial-scale=1">', 1)
+    html = html:gsub("<h1>Module <code>(.-)</code></h1>", function (title)
+      return "<h1>" .. title:gsub("%-", " ") .. "</h1>"
+    end)
+    html = html:gsub('<a href="(modules/[^"#]*)">([^<]*)</a></td>(.-)</tr>',
+      finished_row)
+    write(path, "w", html)
   end
 end
 
@@ -126,21 +167,30 @@ local function entries_of (html)
 end
 
 
+-- a picture, a style: no page, but a file
+local function is_there (path)
+  local file <close> = not path:find "%.html$" and io.open(path) or nil
+  return file ~= nil
+end
+
+
 local function check (dir)
   local entries, dead, links = {}, {}, 0
   local paths = lines_of("find " .. dir .. " -name '*.html'")
   for _, path in ipairs(paths) do entries[path] = entries_of(read(path)) end
   for _, path in ipairs(paths) do
     local prose = read(path):gsub("<pre.-</pre>", "")
-    for link in prose:gmatch 'href="([^"]*)"' do
+    for attribute, link in prose:gmatch '(%l+)="([^"]*)"' do
+      if attribute ~= "href" and attribute ~= "src" then goto continue end
       local file, anchor = link:match "^([^#]*)#?(.*)$"
       local target = file == "" and path
         or simple(path:match ".*/" .. file)
       links = links + 1
       if not (link:find "^%a+:" or entries[target] and entries[target][anchor]
-          or target:find "%.css$") then
+          or is_there(target)) then
         dead[#dead + 1] = path .. ": " .. link
       end
+      ::continue::
     end
   end
   assert(links > 0, dir .. ": no links")
@@ -149,4 +199,10 @@ end
 
 
 local option, dir = ...
-if option == "--check" then check(dir) else write_pages(option) end
+if option == "--check" then
+  check(dir)
+elseif option == "--finish" then
+  finish(dir)
+else
+  write_pages(option)
+end

@@ -1,10 +1,10 @@
 --- Processes: other programs, as children of a scope.
 --
 -- Each process has an owner: a task in the scope where it was started, which
--- waits for the program to end (neap.process.owner). So the scope waits for it
--- as for any task; when the scope is cancelled, the owner is, and ends the
--- program before it ends itself. The owner is made before the program is
--- started, and begins in any case: a program never outlives it.
+-- waits for the program to end. So the scope waits for it as for any task; when
+-- the scope is cancelled, the owner is, and ends the program before it ends
+-- itself. The owner is made before the program is started, and begins in any
+-- case: a program never outlives it.
 --
 -- The pipes belong to the process object until somebody asks for their streams:
 -- what nobody reads, `wait` throws away, so that no program hangs at a full
