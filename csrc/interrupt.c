@@ -1,11 +1,11 @@
 /*
 ** interrupt.c - SIGINT through a pipe.
 **
-** A signal belongs to the process, so this is the one place with state at
-** file level: the pipe that the handler writes to. Only a program that owns
-** the process asks for it (bin/neap does); a library user's signals are
-** never touched. libev's own signal watchers are not used: they abort when
-** two loops want the same signal, and their handler outlives the module.
+** A signal belongs to the process, so there is state at file level here (as in
+** signals.c): the pipe that the handler writes to. Only a program that owns the
+** process asks for it (bin/neap does); who uses the library keeps its signals.
+** libev's own signal watchers are not used: they abort when two loops want the
+** same signal, and their handler outlives the module.
 */
 
 #include "interrupt.h"

@@ -21,7 +21,6 @@
 typedef struct Lookup {
   Job job;
   char *host;
-  int family;
   int error;
   struct addrinfo *list;
 } Lookup;
@@ -31,7 +30,7 @@ static void look_up (Job *job) {
   Lookup *x = (Lookup *)job;
   struct addrinfo hints;
   memset(&hints, 0, sizeof hints);
-  hints.ai_family = x->family;
+  hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM; /* each address once */
   hints.ai_flags = AI_ADDRCONFIG;
   x->error = getaddrinfo(x->host, NULL, &hints, &x->list);
@@ -83,25 +82,19 @@ static int looked_up (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/* internal.resolve(host [, family]) -> { { family =, addr = }, ... } or nil,
-   message: all addresses of a host, in the system's order; family: "inet" or
-   "inet6" for only those. Suspends. */
+/* internal.resolve(host) -> { { family =, addr = }, ... } or nil, message: all
+   addresses of a host, in the system's order; family: "inet" or "inet6".
+   Suspends. */
 static int l_resolve (lua_State *L) {
-  static const char *const names[] = { "inet", "inet6", NULL };
-  static const int families[] = { AF_INET, AF_INET6 };
   Sched *S = sched_of(L);
   const char *host = luaL_checkstring(L, 1);
-  int family = AF_UNSPEC;
   Task *t;
   Lookup *x;
   if (strlen(host) != lua_rawlen(L, 1))
     arg_error(L, 1, "resolve", "host", "a name without zeros", 1);
-  if (!lua_isnoneornil(L, 2))
-    family = families[luaL_checkoption(L, 2, NULL, names)];
   t = sched_enter_in(L, S, "resolve");
   SCHED_DETOUR(L, S, t, l_resolve);
   x = (Lookup *)offload_new(L, S, sizeof(Lookup), look_up, discard);
-  x->family = family;
   x->host = strdup(host);
   if (x->host == NULL) return luaL_error(L, "not enough memory");
   return offload_wait(L, t, WAIT_LOOKUP, looked_up);

@@ -431,7 +431,7 @@ describe("files", function ()
       local list = internal.resolve "localhost"
       assert.is_true(list[1].addr == "127.0.0.1" or list[1].addr == "::1")
       assert.same({ { family = "inet", addr = "127.0.0.1" } },
-        internal.resolve("127.0.0.1", "inet"))
+        internal.resolve("127.0.0.1"))
       local none, message = internal.resolve "no-such-host.invalid"
       assert.is_nil(none)
       assert.is_string(message)
