@@ -51,9 +51,8 @@ enum { NEAP_OK = 0, NEAP_ERROR = 1, NEAP_CANCELLED = 2 };
 
 /* what 'step' returns beside seconds */
 #define NEAP_NOTHING (-1.0) /* no task is left */
-#define NEAP_FAILED \
-  (-2.0) /* it was called inside a task: the error is on top
-                               of the stack */
+/* ... or this: it was called inside a task; the error is on top of the stack */
+#define NEAP_FAILED (-2.0)
 
 /* a task that is waiting in 'suspend' */
 typedef long long neap_Ticket;
@@ -118,8 +117,8 @@ typedef struct neap_Api {
      seconds (HUGE_VAL: one round): a task's own step is not cut short; what is
      left over runs first next time. Returns the seconds until it wants to run
      again: 0 now, HUGE_VAL when tasks wait but not for time, NEAP_NOTHING when
-     none is left; NEAP_FAILED inside a task. An idle step costs well below a microsecond, and one system
-     call when descriptors are waited for. */
+     none is left; NEAP_FAILED inside a task. An idle step costs well below a
+     microsecond, and one system call when descriptors are waited for. */
   double (*step)(lua_State *L, double budget);
 
   /* Move the manual clock: by 'dt' for the game, by 'real_dt' for the player,
