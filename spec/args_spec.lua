@@ -303,6 +303,22 @@ describe("arguments", function ()
     end))
 
 
+  it("CNV-03 are checked where a host has left the debug library out, too",
+    function ()
+      local host = setmetatable({}, { __index = function (_, name)
+        if name ~= "debug" then return _G[name] end
+      end })
+      local path = package.searchpath("neap.args", package.path)
+      local args = assert(loadfile(path, "t", host))()
+      assert.equal(effect, args.callable(effect, 1, "f", "fn"))
+      assert.matches("bad argument #1 to 'f' %(fn must be a function or call"
+        .. "able, got a table%)$",
+        support.error_of(args.callable, {}, -1, "f", "fn"))
+      assert.matches("calling 'f' on a bad self %(must be a thing, got 5%)$",
+        support.error_of(args.bad_self, 5, "f", "a thing"))
+    end)
+
+
   it("CNV-06 anything callable is a function", support.task(function ()
     local fn = setmetatable({}, { __call = function (_, x) return x end,
       __metatable = false })

@@ -12,12 +12,15 @@ local core = require "neap.core"
 local enter, may_wait = core.internal.enter, core.internal.may_wait
 local option_hint = core.internal.option_hint
 
-local getinfo = debug.getinfo
+-- a host may have left the debug library out; then errors have no better place
+local debug = debug or { getmetatable = getmetatable }
+local getinfo = debug.getinfo or function () end
 
 local args = {}
 
 -- the folder of neap's own files
-local own <const> = getinfo(1, "S").source:match "^(.*)args%.lua$" or ""
+local file = getinfo(1, "S")
+local own <const> = file and file.source:match "^(.*)args%.lua$" or ""
 
 
 -- The levels, for whoever calls this, of the nearest function that is not
@@ -67,8 +70,8 @@ args.shown = shown
 function args.fail (arg, fname, what, must, value)
   local level, called = outside()
   if arg < 0 then
-    local as_method = getinfo(called, "n").namewhat == "method"
-    arg = as_method and -arg - 1 or -arg
+    local call = getinfo(called, "n")
+    arg = call and call.namewhat == "method" and -arg - 1 or -arg
   end
   if arg == 0 then args.bad_self(value, fname, must) end
   error(("bad argument #%d to '%s' (%s must be %s, got %s)"):format(arg, fname,
