@@ -54,7 +54,7 @@ INCLUDES = $(LUA_INCDIR:%=-isystem %) $(LIBEV_DIR:%=-isystem %/include) \
   $(patsubst %,-isystem %,$(wildcard /usr/include/libev))
 LIBS = $(foreach d,$(LIBEV_DIR),-L$d/lib -Wl,-rpath,$d/lib) -lev
 C_FLAGS = -std=c11 -D_GNU_SOURCE -fPIC -pthread $(WARNINGS) $(INCLUDES) \
-  $(CPPFLAGS) $(CFLAGS)
+  $(CALLS) $(CPPFLAGS) $(CFLAGS)
 
 ifeq ($(shell uname -s),Darwin)
 MODULE = -bundle -undefined dynamic_lookup
@@ -67,6 +67,8 @@ MODULE = -shared
 LIBNEAP = libneap.so
 SHARED = -shared -Wl,-soname,$(LIBNEAP).0
 HOST = -rdynamic -ldl
+# calls of Lua's API without the jump through a table of jumps
+CALLS = -fno-plt
 endif
 
 SRC := $(wildcard csrc/*.c)
