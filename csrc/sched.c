@@ -515,8 +515,11 @@ Sched *sched_open (lua_State *L) {
   Sched *S;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &sched_key);
   S = (Sched *)lua_touserdata(L, -1);
-  if (S != NULL) return S; /* opened before in this state */
   lua_pop(L, 1);
+  if (S != NULL) { /* opened before in this state */
+    lua_pushlightuserdata(L, S);
+    return S;
+  }
   S = (Sched *)lua_newuserdatauv(L, sizeof(Sched), 0);
   memset(S, 0, sizeof(Sched)); /* 'main' is NULL: not yet whole */
   lua_createtable(L, 0, 1);
@@ -547,7 +550,7 @@ Sched *sched_open (lua_State *L) {
   S->background = scope_toplevel(L, S);
   S->outside.scope = S->host;
   S->outside.status = TASK_RUNNING;
-  lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &sched_key);
+  lua_pushlightuserdata(L, S);
   return S;
 }

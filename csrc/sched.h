@@ -249,7 +249,9 @@ void *sched_new (lua_State *L, Sched *S, size_t size);
 
 void sched_kind (Sched *S, Wait wait, const WaitKind *kind);
 
-/* make the scheduler of this state, or find it; pushes it */
+/* make the scheduler of this state, or find it. Pushes it as light userdata,
+   for every function has it as an upvalue, and takes it from there faster like
+   this; the registry keeps it until the state is closed. */
 Sched *sched_open (lua_State *L);
 
 /* seconds of CLOCK_MONOTONIC */
