@@ -28,7 +28,7 @@ static int slept (lua_State *L, int status, lua_KContext ctx) {
 
 
 /* let everybody who is ready run once */
-static int pass (lua_State *L, Sched *S, Task *t) {
+static inline int pass (lua_State *L, Sched *S, Task *t) {
   if (task_cancelled(t)) return sched_raise_later(L, t);
   sched_pass(S, t);
   return lua_yieldk(L, 0, (lua_KContext)t, slept);

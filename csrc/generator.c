@@ -96,7 +96,8 @@ static int yielded (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/* upvalue: the generator */
+/* upvalues: the generator as light userdata, which is faster, and itself, so
+   that it stays */
 static int g_yield (lua_State *L) {
   Generator *g = (Generator *)lua_touserdata(L, lua_upvalueindex(1));
   Sched *S = g->S;
@@ -633,8 +634,9 @@ static int begin (lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(3));
   lua_setmetatable(L, self);
   lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushlightuserdata(L, g);
   lua_pushvalue(L, self);
-  lua_pushcclosure(L, g_yield, 1);
+  lua_pushcclosure(L, g_yield, 2);
   stock_fill(L, S);
   co = stock_take(L, S);
   if (!lua_checkstack(co, nargs + 5)) {

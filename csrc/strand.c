@@ -56,16 +56,6 @@ int strand_take (lua_State *L, lua_State *co, int status, int n) {
 }
 
 
-int strand_hand_over (Sched *S, Task *t, int status, int n) {
-  Strand *x = t->at.strand;
-  int nargs = strand_take(x->outer_co, x->co, status, n);
-  x->status = nargs < 0 ? LUA_ERRMEM : status;
-  x->n = nargs < 0 ? 0 : nargs;
-  strand_pop(S, t, x);
-  return x->n;
-}
-
-
 int strand_go_on (lua_State *L, Sched *S, Task *t, Strand *last, int status,
                   int *n) {
   return strand_settle(L, S, t, last, status, n);

@@ -51,10 +51,6 @@ void strand_return (Sched *S, Strand *x);
 */
 int strand_take (lua_State *L, lua_State *co, int status, int n);
 
-/* the innermost has yielded or ended; its values go to the one around it, which
-   is to be resumed with their number */
-int strand_hand_over (Sched *S, Task *t, int status, int n);
-
 /* 'strand_settle', for those who are not in a hurry */
 int strand_go_on (lua_State *L, Sched *S, Task *t, Strand *last, int status,
                   int *n);
@@ -98,6 +94,26 @@ static inline void strand_pop (Sched *S, Task *t, const Strand *x) {
 }
 
 
+/* the innermost has yielded or ended; its values go to the one around it, which
+   is to be resumed with their number */
+static inline int strand_hand_over (Sched *S, Task *t, int status, int n) {
+  Strand *x = t->at.strand;
+  if (status == LUA_YIELD && n <= LUA_MINSTACK / 2)
+    lua_xmove(x->co, x->outer_co, n);
+  else {
+    n = strand_take(x->outer_co, x->co, status, n);
+    if (n < 0) {
+      status = LUA_ERRMEM;
+      n = 0;
+    }
+  }
+  x->status = status;
+  x->n = n;
+  strand_pop(S, t, x);
+  return n;
+}
+
+
 /*
 ** The innermost coroutine of 't' was resumed from the bottom of the C stack,
 ** with this status. When it yields or ends, its values go to the coroutine
@@ -115,7 +131,7 @@ static inline int strand_settle (lua_State *L, Sched *S, Task *t, Strand *last,
     }
     else if (status == LUA_YIELD && t->status != TASK_RUNNING)
       return -1;
-    else if ((t->flags & T_NESTED ? t->at.strand : NULL) == last)
+    else if (!(t->flags & T_NESTED) || t->at.strand == last)
       return status;
     else
       nargs = strand_hand_over(S, t, status, *n);
