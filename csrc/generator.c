@@ -1,6 +1,6 @@
 /*
 ** generator.c - async generators: bodies that emit values one by one, inside
-** the task of whoever asks for the next.
+** the task of whoever asks for the next. How they are made: generatorlib.c.
 **
 ** 'next' resumes the body directly. If it emits, the value is returned at
 ** once: no scheduler, no read-ahead. If it waits, the consumer's task waits
@@ -20,11 +20,8 @@
 
 #include "generator.h"
 
-#include <string.h>
-
 #include "args.h"
 #include "error.h"
-#include "rooms.h"
 #include "scope.h"
 #include "stock.h"
 
@@ -35,84 +32,21 @@
 /* generators that end one another by force, inside one another in C */
 #define DEEP 10
 
-static const char mark = 0; /* its address is in every generator */
+const char generator_mark = 0;
+
+const char generator_emits_nil[] =
+    "nil is the end of a generator and cannot be emitted";
+const char generator_emits_inside[] =
+    "a generator cannot emit inside a scope or timeout that it has opened: "
+    "await inside it and emit outside, or send to a channel";
 
 /* indices on the stack of 'next', 'close' and 'fill'; values are above */
 enum { AT_GENERATOR = 1, AT_ERROR, AT_LIST = 2, AT_SIZE };
-
-static const char nil_emitted[] =
-    "nil is the end of a generator and cannot be emitted";
-static const char inside_scope[] =
-    "a generator cannot emit inside a scope or timeout that it has opened: "
-    "await inside it and emit outside, or send to a channel";
 
 /* the status of a body that has emitted more values than there is room for */
 #define TOO_MANY (-2)
 
 #define BASE(g) ((g)->closing ? AT_ERROR : AT_GENERATOR)
-
-
-/* cheaper than a look at the metatable, and 'next' is called for each value */
-static inline Generator *test_generator (lua_State *L, int idx) {
-  Generator *g = (Generator *)lua_touserdata(L, idx);
-  if (g == NULL || lua_rawlen(L, idx) != sizeof(Generator) || g->mark != &mark)
-    return NULL;
-  return g;
-}
-
-
-static inline Generator *check_generator (lua_State *L, const char *fname) {
-  Generator *g = test_generator(L, 1);
-  if (g == NULL) arg_error(L, 0, fname, "self", "a generator", 1);
-  return g;
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* the body; at the bottom of its coroutine the generator, ... */
-
-
-static int body_ended (lua_State *L, int status, lua_KContext ctx) {
-  Generator *g = (Generator *)ctx;
-  (void)L;
-  g->failed = has_failed(status) != 0;
-  return g->failed; /* the error is returned: the coroutine ends well */
-}
-
-
-/* ... a message handler, the user's function, 'yield' and arguments */
-static int body (lua_State *L) {
-  lua_KContext ctx = (lua_KContext)lua_touserdata(L, AT_GENERATOR);
-  int status = lua_pcallk(L, lua_gettop(L) - 3, 0, 2, ctx, body_ended);
-  return body_ended(L, status, ctx);
-}
-
-
-/* what it was resumed with in order to close is on top */
-static int yielded (lua_State *L, int status, lua_KContext ctx) {
-  Generator *g = (Generator *)ctx;
-  (void)status;
-  return g->closing ? lua_error(L) : 0;
-}
-
-
-/* upvalues: the generator as light userdata, which is faster, and itself, so
-   that it stays */
-static int g_yield (lua_State *L) {
-  Generator *g = (Generator *)lua_touserdata(L, lua_upvalueindex(1));
-  Sched *S = g->S;
-  if (g->strand.co != L || g->state != GEN_RUNNING)
-    return luaL_error(L, "'yield' outside of the body of its generator");
-  if (lua_isnoneornil(L, 1)) return luaL_error(L, nil_emitted);
-  if (S->co == L && S->current != NULL && S->current->scope != g->strand.scope)
-    return luaL_error(L, inside_scope);
-  if (!lua_isyieldable(L))
-    return luaL_error(L, "'yield' cannot emit here: Lua cannot suspend in a "
-                         "comparator of table.sort, a callback of string.gsub "
-                         "or a loader called by require");
-  g->strand.polite = POLITE_GENERATOR;
-  return lua_yieldk(L, lua_gettop(L), (lua_KContext)g, yielded);
-}
 
 
 /* ---------------------------------------------------------------------- */
@@ -140,7 +74,7 @@ static void end (lua_State *L, Sched *S, Generator *g) {
 
 
 /* the body was reset with the task that it ran in */
-static void killed (lua_State *L, Sched *S, Strand *x) {
+void generator_killed (lua_State *L, Sched *S, Strand *x) {
   Generator *g = owner_of(x, Generator, strand);
   (void)L;
   g->state = GEN_ENDED;
@@ -408,11 +342,11 @@ static int stepped (lua_State *L, Sched *S, Generator *g, Task *t, int status) {
     return g->closing ? closed(L, S, g, status) : ended(L, S, g, status);
   inside = t != NULL && t->scope != g->strand.scope;
   if (inside)
-    g->fault = inside_scope;
+    g->fault = generator_emits_inside;
   else if (status == TOO_MANY)
     g->fault = "too many values for one 'yield'";
   else if (lua_isnoneornil(L, BASE(g) + 1))
-    g->fault = nil_emitted;
+    g->fault = generator_emits_nil;
   else if (!g->closing) {
     if (g->hooked) unhook(g);
     pass_turn(S, g);
@@ -474,13 +408,13 @@ it emitted; nil when it has ended. An error of the body is raised once, then
 the generator is ended. gen() is the same. Calls of several tasks are served in
 turn. Suspends when the body does, and for its turn; needs no 'run' otherwise.
 */
-static int g_next (lua_State *L) {
-  Generator *g = check_generator(L, "next");
+int generator_next (lua_State *L) {
+  Generator *g = generator_check(L, "next");
   Sched *S = g->S;
   Task *t = S->current;
   int n = 0, status;
   if (!in_task(L, S)) return next(L, S, g, chain_of(L, S));
-  SCHED_DETOUR(L, S, t, g_next);
+  SCHED_DETOUR(L, S, t, generator_next);
   if (g->state != GEN_AT_YIELD) return next(L, S, g, t);
   take_turn(S, g, t, t); /* all that follows is inline: see strand.h */
   status = strand_resume(L, S, t, &g->strand, 0, &n);
@@ -529,7 +463,7 @@ int generator_fill (lua_State *L) {
 
 
 int generator_is_open (lua_State *L, int idx) {
-  Generator *g = test_generator(L, idx);
+  Generator *g = generator_test(L, idx);
   return g != NULL && g->state != GEN_ENDED;
 }
 
@@ -574,8 +508,8 @@ static int close_turn (lua_State *L, int status, lua_KContext ctx) {
 
 
 /* __close: with the error of the loop */
-static int g_leave (lua_State *L) {
-  Generator *g = check_generator(L, "close");
+int generator_leave (lua_State *L) {
+  Generator *g = generator_check(L, "close");
   lua_settop(L, AT_ERROR);
   return close_any(L, g->S, g);
 }
@@ -585,140 +519,21 @@ static int g_leave (lua_State *L) {
 unwound, and its <close> variables run; an error of theirs is raised. A 'for'
 does it by itself. Does nothing to one that has ended. Suspends when the
 <close> variables do, and for its turn; not a cancellation point. */
-static int g_close (lua_State *L) {
+int generator_close (lua_State *L) {
   lua_settop(L, AT_GENERATOR);
-  return g_leave(L);
-}
-
-
-static int g_tostring (lua_State *L) {
-  Generator *g = check_generator(L, "tostring");
-  static const char *const states[] = { "not begun", "suspended", "running",
-                                        "suspended", "ended" };
-  lua_pushfstring(L, "neap.generator (%s): %p", states[g->state], (void *)g);
-  return 1;
+  return generator_leave(L);
 }
 
 
 /* ---------------------------------------------------------------------- */
-/* making them */
-
-
-/*
-** 'for x in f do' where 'for x in f() do' was meant asks the generator function
-** itself for values, for ever: the second call gets what the first one gave,
-** a generator of the same function that has not begun (it lies at 4 then).
-*/
-static int is_called_by_for (lua_State *L, int nargs) {
-  Generator *g = nargs == 2 && lua_isnil(L, 1) ? test_generator(L, 2) : NULL;
-  return g != NULL && g->state == GEN_FRESH &&
-         lua_topointer(g->strand.co, 4) ==
-             lua_topointer(L, lua_upvalueindex(2));
-}
-
-
-/* what neap.generator returns; upvalues: scheduler, function, metatable */
-static int begin (lua_State *L) {
-  Sched *S = sched_of(L);
-  int nargs = lua_gettop(L), self = nargs + 1;
-  lua_State *co;
-  Generator *g;
-  if (is_called_by_for(L, nargs))
-    return luaL_error(L, "a generator function in a 'for': call it, as in "
-                         "'for value in f() do'");
-  g = (Generator *)lua_newuserdatauv(L, sizeof(Generator), 1);
-  memset(g, 0, sizeof(Generator));
-  g->mark = &mark;
-  g->S = S;
-  g->state = GEN_ENDED;
-  lua_pushvalue(L, lua_upvalueindex(3));
-  lua_setmetatable(L, self);
-  lua_pushvalue(L, lua_upvalueindex(2));
-  lua_pushlightuserdata(L, g);
-  lua_pushvalue(L, self);
-  lua_pushcclosure(L, g_yield, 2);
-  stock_fill(L, S);
-  co = stock_take(L, S);
-  if (!lua_checkstack(co, nargs + 5)) {
-    stock_give(L, S, co);
-    return luaL_error(L, "too many arguments");
-  }
-  g->strand.co = co;
-  g->strand.killed = killed;
-  g->state = GEN_FRESH;
-  lua_setiuservalue(L, self, 1);
-  lua_pushcfunction(co, body);
-  lua_pushvalue(L, self);
-  lua_xmove(L, co, 1);
-  lua_pushcfunction(co, error_handler);
-  lua_xmove(L, co, 2); /* the function, 'yield' */
-  lua_insert(L, 1);
-  lua_xmove(L, co, nargs);
-  lua_pushnil(L);
-  lua_pushnil(L);
-  lua_pushvalue(L, 1);
-  return 4;
-}
-
-
-int generator_is_function (lua_State *L, int idx) {
-  return lua_tocfunction(L, idx) == begin;
-}
-
-
-/*** neap.generator(fn) -> function: a generator function. Calling it with any
-arguments returns what a 'for' takes, the generator object first; its body is
-fn(yield, ...), which begins when the first value is asked for:
-
-  for page in fetch_pages("/items") do ... end
-
-yield(...), or coroutine.yield(...), hands values to the loop; the first must
-not be nil, which is the end. Between them the body may wait for anything: it
-runs in the task of its consumer. When the loop is left early, yield raises in
-the body, so that its <close> variables run. Emitting inside a scope or timeout
-that the body has opened raises. Does not suspend. */
-static int l_generator (lua_State *L) {
-  arg_callable(L, 1, 1, "generator", "fn");
-  lua_settop(L, 1);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  luaL_getmetatable(L, GENERATOR_CLASS);
-  lua_pushcclosure(L, begin, 3);
-  return 1;
-}
 
 
 static const WaitKind waits_turn = { "its turn at a generator", NULL, NULL, 0 };
 static const WaitKind waits_close = { "its turn to close a generator", NULL,
                                       NULL, 1 };
 
-static const luaL_Reg methods[] = {
-  { "close", g_close },
-  { "next", g_next },
-  { NULL, NULL },
-};
 
-static const luaL_Reg meta[] = {
-  { "__call", g_next },         { "__close", g_leave },
-  { "__gc", generator_gc },     { "__neap_close", g_close },
-  { "__tostring", g_tostring }, { NULL, NULL },
-};
-
-static const luaL_Reg funcs[] = {
-  { "generator", l_generator },
-  { NULL, NULL },
-};
-
-
-void generator_openlib (lua_State *L) {
-  Sched *S = (Sched *)lua_touserdata(L, -1);
+void generator_prepare (Sched *S) {
   sched_kind(S, WAIT_TURN, &waits_turn);
   sched_kind(S, WAIT_CLOSE, &waits_close);
-  sched_funcs(L, funcs);
-  sched_class(L, GENERATOR_CLASS, methods, meta);
-  lua_getfield(L, -1, "methods"); /* the stream methods are added in Lua */
-  luaL_getsubtable(L, -4, "internal");
-  lua_insert(L, -2);
-  lua_setfield(L, -2, "generator_methods");
-  lua_pop(L, 2);
 }

@@ -1,11 +1,13 @@
 /*
-** generator.h - what generator.c, where they run, and leftover.c, where those
-** end that nobody closes, know of generators.
+** generator.h - what generator.c, where they run, generatorlib.c, where they
+** are made, and leftover.c, where those end that nobody closes, know of
+** generators.
 */
 
 #ifndef neap_generator_h
 #define neap_generator_h
 
+#include "args.h"
 #include "strand.h"
 
 HIDDEN_BEGIN
@@ -46,6 +48,39 @@ typedef struct Generator {
   lua_Hook hook;
   const char *fault; /* what was wrong with what it emitted, for our hook */
 } Generator;
+
+extern const char generator_mark; /* its address is in every generator */
+
+/* the generator at 'idx', or NULL if that is something else. Cheaper than a look
+   at the metatable, for 'next' is called for each value */
+static inline Generator *generator_test (lua_State *L, int idx) {
+  Generator *g = (Generator *)lua_touserdata(L, idx);
+  if (g == NULL || lua_rawlen(L, idx) != sizeof(Generator) ||
+      g->mark != &generator_mark)
+    return NULL;
+  return g;
+}
+
+/* self, in a method */
+static inline Generator *generator_check (lua_State *L, const char *fname) {
+  Generator *g = generator_test(L, 1);
+  if (g == NULL) arg_error(L, 0, fname, "self", "a generator", 1);
+  return g;
+}
+
+/* messages: what a body must not emit */
+extern const char generator_emits_nil[], generator_emits_inside[];
+
+/* methods, and '__close' */
+int generator_next (lua_State *L);
+int generator_close (lua_State *L);
+int generator_leave (lua_State *L);
+
+/* the body was reset with the task that it ran in */
+void generator_killed (lua_State *L, Sched *S, Strand *x);
+
+/* when the core is opened */
+void generator_prepare (Sched *S);
 
 /* is it what 'neap.generator' makes? */
 int generator_is_function (lua_State *L, int idx);
