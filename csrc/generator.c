@@ -85,12 +85,17 @@ void generator_killed (lua_State *L, Sched *S, Strand *x) {
 }
 
 
-static void pass_turn (Sched *S, Generator *g) {
-  g->state = GEN_AT_YIELD;
-  if (g->turn.first == NULL) return;
+/* the first who waits will have its turn */
+static void promise_turn (Sched *S, Generator *g) {
   g->state = GEN_PROMISED;
   g->runner = owner_of(g->turn.first, Task, link);
   sched_wake(S, g->runner, WHY_DONE);
+}
+
+
+static inline void pass_turn (Sched *S, Generator *g) {
+  g->state = GEN_AT_YIELD;
+  if (g->turn.first != NULL) promise_turn(S, g);
 }
 
 
@@ -423,7 +428,7 @@ int generator_next (lua_State *L) {
 
 
 /* the first of the values above AT_SIZE goes to the end of the list */
-static void keep (lua_State *L, lua_Integer i) {
+static inline void keep (lua_State *L, lua_Integer i) {
   lua_settop(L, AT_SIZE + 1);
   lua_rawseti(L, AT_LIST, i);
 }
