@@ -78,7 +78,8 @@ static void push_children (lua_State *L, Scope *s, int depth) {
     push_waiting(L, s->S, t);
     lua_setfield(L, -2, "waiting_on");
     if (t->status == TASK_WAITING) {
-      lua_pushnumber(L, s->S->birth + (double)t->since);
+      /* as a float it may have been rounded up */
+      lua_pushnumber(L, fmin(s->S->birth + (double)t->since, sched_now(s->S)));
       lua_setfield(L, -2, "since");
     }
     push_where(L, t);

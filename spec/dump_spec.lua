@@ -64,6 +64,36 @@ end)
 
 describe("dump", function ()
 
+  it("leaves the collector as it is", task(function ()
+    collectgarbage "stop"
+    neap.tasks()
+    neap.dump()
+    local running = collectgarbage "isrunning"
+    collectgarbage "restart"
+    assert.is_false(running)
+    neap.tasks()
+    assert.is_true(collectgarbage "isrunning")
+  end))
+
+
+  it("never says that a wait has yet to begin", task(function ()
+    neap.sleep(0.1) -- which is more as a float
+    local t = neap.async(neap.sleep, 1)
+    neap.sleep(0)
+    assert.is_true(neap.tasks()[1].children[1].since <= neap.now())
+    assert.matches(", for 0.000 s", neap.dump())
+    t:cancel()
+  end))
+
+
+  it("is short about long times", task(function ()
+    local t = neap.async(neap.event().wait, neap.event())
+    neap.sleep(2e9)
+    assert.matches("for 2e%+09 s", neap.dump())
+    t:cancel()
+  end))
+
+
   it("CLK-08 names for every wait what it is for", task(function ()
     local sem, ch, ev = neap.semaphore(1), neap.channel(), neap.event()
     local full, endless = neap.channel(1), neap.channel(math.huge)
