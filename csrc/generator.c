@@ -219,6 +219,10 @@ static int give_up (lua_State *L, Sched *S, Generator *g, int inside) {
   status = reset(L, S, g);
   end(L, S, g);
   if (g->closing && !inside) return status == LUA_OK ? 0 : close_failed(L, S);
+  if (status != LUA_OK) { /* what its clean-up raised loses */
+    lua_pushnil(L);
+    error_hook(L, S, "on_suppressed");
+  }
   lua_settop(L, BASE(g));
   lua_pushstring(L, g->fault);
   return inside ? unwound(L, END_ERROR, BASE(g)) : raise(L);

@@ -921,6 +921,49 @@ describe("generator", function ()
       assert.equal(1, neap.now())
     end))
 
+    it("is ended, too, if its clean-up does so for ever", task(function ()
+      local function for_ever (fn) while true do pcall(fn) end end
+      local gen = neap.generator(function (yield)
+        local _ <close> = closing(for_ever, function ()
+          neap.timeout(for_ever, 5, nil, coroutine.yield)
+        end)
+        yield(1)
+      end)
+      assert.matches("scope or timeout", error_of(function ()
+        for _ in gen() do break end
+      end))
+      local told = {}
+      neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
+      assert.equal("loop", error_of(function ()
+        for _ in gen() do error("loop", 0) end
+      end))
+      neap.hooks { on_suppressed = false }
+      assert.equal(1, #told)
+      assert.matches("scope or timeout", told[1])
+      assert.equal(0, neap.now())
+    end))
+
+    it("what the clean-up raises of one that is ended so is suppressed",
+      task(function ()
+        local told, open = {}, nil
+        neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
+        local gen = neap.generator(function ()
+          local _ <close> = closing(function () error("clean-up", 0) end)
+          open(function ()
+            while true do pcall(function () coroutine.yield() end) end
+          end)
+        end)
+        for fault, fn in pairs {
+          ["scope or timeout"] = neap.scope,
+          ["nil is the end"] = pcall,
+        } do
+          open = fn
+          assert.matches(fault, error_of(gen()))
+        end
+        neap.hooks { on_suppressed = false }
+        assert.same({ "clean-up", "clean-up" }, told)
+      end))
+
     it("GEN-13 leaves such a scope before the error is raised", function ()
       local body = { __close = function () collectgarbage() end }
       local function emits_inside (co)
