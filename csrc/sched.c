@@ -182,21 +182,21 @@ void sched_wake_with (Sched *S, Task *t, lua_State *L) {
 static void on_count (lua_State *L, lua_Debug *ar) {
   Sched *S = sched_find(L);
   (void)ar;
-  if (!(S->watchdog > 0)) lua_sethook(L, NULL, 0, 0); /* no longer wanted */
-  if (!(S->watchdog > 0) || S->current == NULL ||
-      sched_real() - S->began <= S->watchdog)
+  if (!(S->watchdog > 0)) { /* no longer wanted */
+    lua_sethook(L, NULL, 0, 0);
     return;
+  }
+  if (S->current == NULL || sched_real() - S->began <= S->watchdog) return;
   task_pushname(L, S->current);
   luaL_error(L, "%s has run for more than %f seconds without waiting",
              lua_tostring(L, -1), S->watchdog);
 }
 
 
-void sched_guard (Sched *S, lua_State *co) {
-  int on = S->watchdog > 0;
+void sched_guard (lua_State *co) {
   lua_Hook hook = lua_gethook(co);
   if (hook != NULL && hook != on_count) return; /* somebody else's */
-  lua_sethook(co, on ? on_count : NULL, on ? LUA_MASKCOUNT : 0, 10000);
+  lua_sethook(co, on_count, LUA_MASKCOUNT, 10000);
 }
 
 
@@ -204,7 +204,7 @@ void sched_guard (Sched *S, lua_State *co) {
 static void attend (Sched *S, Task *t) {
   if (S->watchdog > 0) {
     S->began = sched_real();
-    sched_guard(S, task_co(t));
+    sched_guard(task_co(t));
   }
   if (S->trace != NULL) trace_enters(t);
 }

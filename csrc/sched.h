@@ -417,7 +417,7 @@ static inline void sched_attend (Sched *S) {
 
 /* raises in a task that runs longer than the watchdog allows; for coroutines
    that are about to be resumed */
-void sched_guard (Sched *S, lua_State *co);
+void sched_guard (lua_State *co);
 
 #define sched_busy(S) ((S)->now.first != NULL || (S)->next.first != NULL)
 

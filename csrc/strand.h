@@ -137,7 +137,7 @@ static inline int strand_settle (lua_State *L, Sched *S, Task *t, Strand *last,
       nargs = strand_hand_over(S, t, status, *n);
     S->co = task_co(t);
     S->depth = 0;
-    if (S->watchdog > 0) sched_guard(S, S->co);
+    if (S->watchdog > 0) sched_guard(S->co);
     status = lua_resume(S->co, L, nargs, n);
   }
 }
@@ -161,7 +161,7 @@ static inline int strand_resume (lua_State *L, Sched *S, Task *t, Strand *x,
     return -1;
   }
   S->depth = depth + 1;
-  if (S->watchdog > 0) sched_guard(S, x->co);
+  if (S->watchdog > 0) sched_guard(x->co);
   status = lua_resume(x->co, L, nargs, n);
   S->depth = depth;
   /* one that is polite has emitted, the others might be waiting */

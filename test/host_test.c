@@ -478,6 +478,19 @@ static void test_limits (void) {
   CHECK(strstr(out.text, "without waiting") != NULL);
   CHECK(other.status == NEAP_OK && strcmp(other.text, "lives") == 0);
 
+  memset(&out, 0, sizeof out); /* a hook of somebody else's stays */
+  spawn(&w,
+        "local function mine () end\n"
+        "debug.sethook(mine, '', 1000000)\n"
+        "require 'neap'.checkpoint()\n"
+        "local hook = debug.gethook()\n"
+        "debug.sethook()\n"
+        "return hook == mine and 'mine' or 'lost'",
+        done, &out);
+  lua_settop(w.L, 0);
+  while (w.neap->step(w.L, 0) == 0) continue;
+  CHECK(out.status == NEAP_OK && strcmp(out.text, "mine") == 0);
+
   o.watchdog = 0; /* no longer */
   o.max_tasks = 0;
   CHECK(w.neap->configure(w.L, &o) == NEAP_OK);
