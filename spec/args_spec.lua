@@ -497,6 +497,8 @@ describe("objects and arguments", function ()
       assert.equal(kind, debug.getmetatable(call("x", 2)).__name)
     end
     assert.is_false(neap.abort_signal.any({}, 1, 2).aborted)
+    local t = neap.async(function () return "result" end)
+    assert.same({ n = 1, "result" }, table.pack(t:await("x", 2)))
   end))
 
 

@@ -265,16 +265,20 @@ describe("neap.coroutine", function ()
   end))
 
 
-  it("... also when it has waited there", task(function ()
-    local c = co.create(function ()
-      neap.timeout(function ()
-        neap.sleep(1)
-        co.yield(1)
-      end, 5)
-    end)
-    assert.matches("yield out of a scope", select(2, co.resume(c)))
-    assert.equal("dead", co.status(c))
-    assert.equal(1, neap.now())
+  it("... also when it has waited, and by Lua's own yield", task(function ()
+    for i, yield in ipairs { co.yield, coroutine.yield } do
+      local c = co.create(function ()
+        neap.timeout(function ()
+          neap.sleep(1)
+          yield(1)
+        end, 5)
+      end)
+      assert.matches("yield out of a scope", error_of(function ()
+        assert(co.resume(c))
+      end))
+      assert.equal("dead", co.status(c))
+      assert.equal(i, neap.now())
+    end
   end))
 
 

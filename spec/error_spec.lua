@@ -350,6 +350,15 @@ describe("hooks", function ()
   end)
 
 
+  it("SCP-19 one may raise anything", function ()
+    assert_in_order(support.printed_by [[
+      neap.hooks { on_unhandled = function () error {} end }
+      neap.spawn(error, "told all the same", 0)
+      neap.step()]], { "neap: error in hook 'on_unhandled': (no string)\n",
+      "neap: told all the same\n" })
+  end)
+
+
   it("SCP-19 one that raises neither stops anything nor hides the error",
     function ()
       assert_in_order(support.printed_by [[

@@ -537,7 +537,7 @@ describe("limiter and model", function ()
   -- A plain list of what has started, of who waits, and of what is to happen;
   -- gone through from one moment at which anything can change to the next.
   local function model (events, durations, options)
-    local outcomes, starts, queue, running = {}, {}, {}, {}
+    local outcomes, starts, queue, running, idlers = {}, {}, {}, {}, {}
     local concurrency = options.concurrency or huge
     local gap = options.spread and options.per / options.rate or 0
 
@@ -561,6 +561,11 @@ describe("limiter and model", function ()
       local i = event.call
       if event.kind == "resize" then
         concurrency = event.n
+      elseif event.kind == "cancel all" then
+        for _, waiter in ipairs(queue) do outcomes[waiter] = "cancelled" end
+        queue = {}
+      elseif event.kind == "idle" then
+        table.insert(idlers, i)
       elseif event.kind == "end" then
         running[i] = nil
       elseif event.kind == "cancel" then
@@ -599,6 +604,10 @@ describe("limiter and model", function ()
         events[#events + 1] = { time = time + durations[i], kind = "end",
           call = i }
       end
+      if #queue == 0 and next(running) == nil then
+        for _, i in ipairs(idlers) do outcomes[i] = time end
+        idlers = {}
+      end
     end
   end
 
@@ -627,6 +636,8 @@ describe("limiter and model", function ()
       if math.random() < 0.15 then
         add(time, "resize", nil, math.random(1, 4))
       end
+      if math.random() < 0.05 then add(time, "cancel all") end
+      if math.random() < 0.1 then add(time, "idle", 20 + i) end
     end
     return options, events, durations
   end
@@ -651,6 +662,13 @@ describe("limiter and model", function ()
         tasks[event.call] = neap.async(call, event.call)
       elseif event.kind == "cancel" then
         tasks[event.call]:cancel()
+      elseif event.kind == "cancel all" then
+        limiter:cancel()
+      elseif event.kind == "idle" then
+        neap.spawn(function ()
+          limiter:idle()
+          outcomes[event.call] = neap.now()
+        end)
       else
         limiter:resize(event.n)
       end
@@ -661,12 +679,12 @@ describe("limiter and model", function ()
   end
 
 
-  it("agree on random calls, cancels and sizes", function ()
+  it("LIM-09 LIM-11 LIM-12 agree on random calls and cancels", function ()
     for seed = 1, support.seeds(300) do
       local options, events, durations = random_case(seed)
       local played = support.run(play, options, events, durations)
       local expected = model(events, durations, options)
-      for i = 1, 20 do
+      for i = 1, 40 do
         local a, b = expected[i], played[i]
         local same = a == b
           or type(a) == "number" and type(b) == "number"

@@ -2,6 +2,7 @@
 -- where it is shielded, and where it has run for long without waiting.
 
 local neap = require "neap"
+local socket = require "neap.socket"
 local support = require "spec.support"
 
 local error_of = support.error_of
@@ -31,10 +32,18 @@ local function points (dir)
   local gen = neap.generator(function (yield)
     while true do yield "value" end
   end)()
+  local two = neap.generator(function (yield)
+    yield(1)
+    yield(2)
+  end)
   local stream = neap.stream(function () return "value" end):map(function (v)
     return v
   end)
   local null = assert(io.open "/dev/null")
+  local server = assert(socket.bind("127.0.0.1", 0))
+  local _, port = server:getsockname()
+  local near = assert(socket.connect("127.0.0.1", port))
+  local far = assert(server:accept())
   return {
     { "checkpoint", neap.checkpoint },
     { "sleep", function () return neap.sleep(0) end },
@@ -89,11 +98,17 @@ local function points (dir)
     { "generator:next", function () return gen:next() end, "value" },
     { "stream:next", function () return stream:next() end, "value" },
     { "collect", function () return #neap.collect { 1, 2 } end, 2 },
+    { "collect a generator", function () return #neap.collect(two()) end, 2 },
+    { "collect a stream", function ()
+      return #neap.stream(two()):map(function (v) return v end):collect()
+    end, 2 },
     { "frame", neap.frame, never = true }, -- there is no host
     { "readable", function () return neap.readable(null) end },
     { "resolve", function ()
       return type(internal.resolve "127.0.0.1")
     end, "table" },
+    { "socket:send", function () return near:send "text" end, 4 },
+    { "socket:receive", function () return far:receive(4) end, "text" },
     { "process.stdin", function () return input:write "" end },
     { "file_open", function ()
       local f <close> = internal.file_open(path, "r")
@@ -120,6 +135,9 @@ local function points (dir)
     assert.equal(1, sem:available())
     assert.equal(1, #ch)
     null:close()
+    server:close()
+    near:close()
+    far:close()
     read:close()
     file:close()
     input:close()

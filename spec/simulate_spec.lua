@@ -55,6 +55,28 @@ describe("simulate", function ()
     assert.equal(6, kinds)
   end)
 
+  it("gives the same order for a schedule, whoever that was for", function ()
+    local seen, kinds = {}, 0
+    for _, first in ipairs { "0", "1", "2", "9" } do
+      for _, second in ipairs { "", ".0", ".1", ".9", ".1.1.1.1.1.1.1.1" } do
+        local log = neap.simulate(first .. second, order, 3)
+        assert.equal(log, neap.simulate(first .. second, order, 3))
+        assert.equal(3, #log)
+        if not seen[log] then kinds = kinds + 1 end
+        seen[log] = true
+      end
+    end
+    assert.is_true(kinds >= 4)
+  end)
+
+  it("explore gives a schedule of several choices", function ()
+    local err = error_of(neap.explore, function ()
+      assert(order(3) ~= "321", "backwards")
+    end, { every = true })
+    assert.matches("^%d+%.%d", err.seed)
+    assert.equal("321", neap.simulate(err.seed, order, 3))
+  end)
+
   it("passes arguments and results on", function ()
     assert.same({ 1, nil, 3, n = 3 }, table.pack(neap.simulate(7,
       function (...) return ... end, 1, nil, 3)))

@@ -112,6 +112,12 @@ describe("stream", function ()
       assert.same({ 1, 2 }, list(s))
     end)
 
+    it("CNV-11 of a list whose n is no count: it has none", both(function ()
+      for _, n in ipairs { -1, 1.5, "2", true } do
+        assert.same({ "a", "b", n = 2 }, neap.collect { "a", "b", n = n })
+      end
+    end))
+
     it("CNV-11 of a list with n: a hole is an item", both(function ()
       local function holes () return { 1, nil, false, n = 3 } end
       assert.same(holes(), neap.collect(holes()))
@@ -232,6 +238,29 @@ describe("stream", function ()
       assert.same({ 1, 3 }, list(s))
       assert.equal(4, source.calls)
       assert.equal(1, source.closed)
+    end))
+
+    it("map may give light userdata that are not neap's own", both(function ()
+      local light = debug.upvalueid(numbers, 1)
+        or debug.upvalueid(list, 1) or debug.upvalueid(both, 1)
+      assert.equal("userdata", type(light))
+      assert.same({ light, light }, list(neap.map({ 1, 2 }, function ()
+        return light
+      end)))
+    end))
+
+    it("that have too many values raise, and close", both(function ()
+      local many <const> = 600000
+      local source = numbers(3)
+      local s = neap.map(source, function ()
+        return table.unpack({ 1 }, 1, many)
+      end)
+      assert.matches("too many values", error_of(s))
+      assert.is_nil(s())
+      assert.equal(1, source.closed)
+      assert.matches("too many values", error_of(neap.stream(function ()
+        return table.unpack({ 1 }, 1, many)
+      end):filter(function () return true end)))
     end))
 
     it("map cannot give nil", both(function ()
