@@ -279,17 +279,17 @@ $(STRICT)/lua: $(STRICT)/liblua.a
 # conditions (MC/DC) are counted from clang 19 on
 LLVM ?= 19
 COVERAGE = -g -O1 -fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc
-COVERED = $(SO) $(HOST_TESTS) $(BUILD)/nomem
+COVERED = $(SO) $(HOST_TESTS) $(BUILD)/nomem $(BUILD)/nosys
 
 coverage: ## what of csrc/ specs and tests reach: lines, branches, conditions
 	@LLVM=$(LLVM) $(RUN_ENV) MAKE='$(MAKE)' tools/setup.sh build test coverage
 	@$(MAKE) -s BUILD=build/coverage CC=clang-$(LLVM) CFLAGS='$(COVERAGE)' \
-	  all hosts build/coverage/nomem run-coverage
+	  all hosts build/coverage/nomem build/coverage/nosys run-coverage
 
 run-coverage:
 	@rm -f $(BUILD)/*.profraw
 	@export LLVM_PROFILE_FILE=$(CURDIR)/$(BUILD)/%4m.profraw; \
-	  WRAP=env $(MAKE) run-test; $(MAKE) run-nomem >/dev/null
+	  WRAP=env $(MAKE) run-test; $(MAKE) run-nomem run-nosys >/dev/null
 	llvm-profdata-$(LLVM) merge -sparse -o $(BUILD)/all.profdata \
 	  $(BUILD)/*.profraw
 	llvm-cov-$(LLVM) report -show-region-summary=0 -show-mcdc-summary \
