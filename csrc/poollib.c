@@ -174,11 +174,13 @@ static int begin_simple (lua_State *L, Setup *o, int options,
 fn(item, index) for every item, at most 'concurrency' (>= 1 or math.huge) at a
 time; results in input order, with n. Items: a table, an iterator or a stream,
 read one item when there is room for it. fn may return neap.SKIP (leave this
-item out) or neap.STOP (take no further items, drop the later ones).
+item out) or neap.STOP (take no further items, drop the later ones, with their
+errors).
 Options: stop_on_error (default true; false runs all, then raises one
 AggregateError), signal, item_timeout (seconds), on_progress(done, total or
 nil).
-The first error is raised when all have unwound. Suspends. */
+The first error is raised when all have unwound; the hook on_suppressed is told
+of those that are not raised. Suspends. */
 static int l_pool (lua_State *L) {
   static const char *const names[] = { "stop_on_error", "signal",
                                        "item_timeout", "on_progress", NULL };
