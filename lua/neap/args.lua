@@ -11,6 +11,7 @@ local core = require "neap.core"
 
 local enter, may_wait = core.internal.enter, core.internal.may_wait
 local option_hint = core.internal.option_hint
+local math_type, tointeger = math.type, math.tointeger
 
 -- a host may have left the debug library out; then errors have no better place
 local debug = debug or { getmetatable = getmetatable }
@@ -149,8 +150,7 @@ end
 
 
 local function is_whole (value, min)
-  return math.type(value) ~= nil and math.tointeger(value) ~= nil
-    and value >= min
+  return math_type(value) ~= nil and tointeger(value) ~= nil and value >= min
 end
 
 
@@ -159,7 +159,7 @@ function args.integer (value, arg, fname, what, min)
   if not is_whole(value, min) then
     args.fail(arg, fname, what, "a whole number >= " .. min, value)
   end
-  return math.tointeger(value)
+  return tointeger(value)
 end
 
 
@@ -170,7 +170,7 @@ function args.limit (value, arg, fname, what, min)
     args.fail(arg, fname, what,
       "a whole number >= " .. min .. " or math.huge", value)
   end
-  return math.tointeger(value)
+  return tointeger(value)
 end
 
 
@@ -191,7 +191,7 @@ local kinds = {
   end },
   table = { "a table", function (v) return type(v) == "table" end },
   whole = { "a whole number", function (v)
-    return math.type(v) == "integer"
+    return math_type(v) == "integer"
   end },
   natural = { "a whole number >= 0", function (v) return is_whole(v, 0) end },
   count = { "a whole number >= 1 or math.huge", function (v)
@@ -219,6 +219,23 @@ local function what_there_is (key, valid)
 end
 
 
+local function fits (value, kind)
+  local known = kinds[kind]
+  if known ~= nil then return known[2](value) end
+  for _, word in ipairs(kind) do
+    if value == word then return true end
+  end
+  return false
+end
+
+
+-- what an option of that kind must be
+local function described (kind)
+  if kinds[kind] ~= nil then return kinds[kind][1] end
+  return "'" .. table.concat(kind, "' or '") .. "'"
+end
+
+
 --- Check a table of options against what there is: `{ name = kind }`, where a
 -- kind is a key of `kinds` above or an array of the strings that are valid.
 -- @tparam table|nil options
@@ -237,15 +254,9 @@ function args.options (options, arg, fname, valid)
       args.blame(("bad option %s to '%s' (%s)"):format(shown(key), fname,
         what_there_is(key, valid)))
     end
-    local must, fits
-    if type(kind) == "table" then
-      must = "'" .. table.concat(kind, "' or '") .. "'"
-      for _, word in ipairs(kind) do fits = fits or value == word end
-    else
-      must = kinds[kind][1]
-      fits = kinds[kind][2](value)
+    if not fits(value, kind) then
+      args.bad_option(value, key, fname, described(kind))
     end
-    if not fits then args.bad_option(value, key, fname, must) end
   end
   return options
 end

@@ -24,7 +24,7 @@ local Burst = {}
 -- called by the function that the call is.
 local function enter (fname)
   if may_go_on() then return end
-  args.enter(fname, 1)
+  args.enter(fname)
   checkpoint() -- raises: it is cancelled
 end
 
