@@ -29,11 +29,36 @@ local valid = {
 }
 
 
+-- the options as they are now, for they may change while attempts are made
+local function policy_of (options)
+  local policy = {
+    attempts = options.attempts or 3,
+    attempt_timeout = options.attempt_timeout or huge,
+    delay = options.delay or 1,
+    backoff = options.backoff or 2,
+    max_delay = options.max_delay or huge,
+    max_elapsed = options.max_elapsed or huge,
+    jitter = options.jitter or "none",
+    rng = options.rng, -- else 'math.random' of the moment
+    retry_if = options.retry_if,
+    delay_from = options.delay_from,
+    on_retry = options.on_retry,
+    signal = options.signal,
+  }
+  if policy.max_elapsed == 0 then -- one attempt, up to where it first waits
+    policy.attempts, policy.attempt_timeout, policy.max_elapsed = 1, 0, huge
+  end
+  return policy
+end
+
+local default_policy = policy_of {}
+
+
 -- a random wait; the limits come first, so that those who have reached
 -- 'max_delay' are spread, too
-local function between (call, low, high)
+local function between (policy, low, high)
   if high == huge then return high end
-  local r = call.rng()
+  local r = (policy.rng or math.random)()
   if not (type(r) == "number" and r >= 0 and r <= 1) then
     error("bad result of 'rng' of 'retry' (must be a number in [0, 1), got "
       .. tostring(r) .. ")", 0)
@@ -42,23 +67,24 @@ local function between (call, low, high)
 end
 
 
-local function computed_wait (call, attempt)
-  local jitter, max = call.jitter, call.max_delay
+-- 'last' is the wait that was computed before
+local function computed_wait (policy, attempt, last)
+  local delay, jitter, max = policy.delay, policy.jitter, policy.max_delay
   if jitter == "decorrelated" then
-    call.wait = between(call, min(call.delay, max), min(3 * call.wait, max))
-    return call.wait
+    return between(policy, min(delay, max), min(3 * last, max))
   end
-  local wait = call.delay * call.backoff ^ (attempt - 1)
+  local wait = delay * policy.backoff ^ (attempt - 1)
   if wait ~= wait then wait = 0 end -- 0 times infinity
   wait = min(wait, max)
   if jitter == "none" then return wait end
-  return between(call, jitter == "equal" and wait / 2 or 0, wait)
+  return between(policy, jitter == "equal" and wait / 2 or 0, wait)
 end
 
 
 local function next_wait (call, err, attempt)
-  if call.delay_from ~= nil then
-    local wait = call.delay_from(err, attempt)
+  local policy = call.policy
+  if policy.delay_from ~= nil then
+    local wait = policy.delay_from(err, attempt)
     if wait ~= nil then
       if not (type(wait) == "number" and wait >= 0) then
         error("bad result of 'delay_from' of 'retry' (must be a number >= 0 "
@@ -67,7 +93,8 @@ local function next_wait (call, err, attempt)
       return wait
     end
   end
-  return computed_wait(call, attempt)
+  call.wait = computed_wait(policy, attempt, call.wait or policy.delay)
+  return call.wait
 end
 
 
@@ -87,15 +114,16 @@ local function tried (call, attempt, ok, ...)
   if ok then return ... end
   local err = ...
   if getmetatable(err) == Permanent then error(err.err, 0) end
-  if cancelled() or attempt >= call.attempts then error(err, 0) end
+  local policy = call.policy
+  if cancelled() or attempt >= policy.attempts then error(err, 0) end
   call.failed, call.err = true, err
-  if call.retry_if ~= nil and not call.retry_if(err, attempt) then
+  if policy.retry_if ~= nil and not policy.retry_if(err, attempt) then
     error(err, 0)
   end
   local wait = next_wait(call, err, attempt)
   if not fits(call, wait) then error(err, 0) end
-  if call.on_retry ~= nil then
-    call.on_retry { err = err, attempt = attempt, delay = wait }
+  if policy.on_retry ~= nil then
+    policy.on_retry { err = err, attempt = attempt, delay = wait }
     if not fits(call, wait) then error(err, 0) end
   end
   sleep(wait)
@@ -108,7 +136,7 @@ end
 
 function try (call, attempt)
   return tried(call, attempt,
-    pcall(timeout, call.fn, call.attempt_timeout, nil, attempt))
+    pcall(timeout, call.fn, call.policy.attempt_timeout, nil, attempt))
 end
 
 
@@ -122,7 +150,7 @@ end
 
 
 local function run (call)
-  return ended(call, move_on_after(call.max_elapsed, try, call, 1))
+  return ended(call, move_on_after(call.policy.max_elapsed, try, call, 1))
 end
 
 
@@ -159,34 +187,21 @@ end
 -- before there was one
 local function retry (fn, options)
   args.callable(fn, 1, "retry", "fn")
-  options = args.options(options, 2, "retry", valid)
+  local policy = default_policy
+  if options ~= nil then
+    policy = policy_of(args.options(options, 2, "retry", valid))
+  end
   args.enter "retry"
-  local delay = options.delay or 1
-  local max_elapsed = options.max_elapsed or huge
+  local max_elapsed = policy.max_elapsed
   local call = {
     fn = fn,
-    attempts = options.attempts or 3,
-    attempt_timeout = options.attempt_timeout or huge,
-    delay = delay,
-    backoff = options.backoff or 2,
-    max_delay = options.max_delay or huge,
-    max_elapsed = max_elapsed,
+    policy = policy,
     deadline = max_elapsed < huge and now() + max_elapsed or huge,
-    jitter = options.jitter or "none",
-    rng = options.rng or math.random,
-    retry_if = options.retry_if,
-    delay_from = options.delay_from,
-    on_retry = options.on_retry,
-    wait = delay, -- the last one, for "decorrelated"
     failed = false, -- is there an error, 'err'?
-    err = nil,
-    trace = nil, -- its traceback, while another attempt runs
+    -- then also: 'trace', its traceback while another attempt runs, and 'wait',
+    -- the last wait that was computed
   }
-  if max_elapsed == 0 then -- one attempt, up to where it first waits
-    call.attempts, call.attempt_timeout, call.max_elapsed = 1, 0, huge
-  end
-  local signal = options.signal
-  if signal ~= nil then return with_signal(signal, run, call) end
+  if policy.signal ~= nil then return with_signal(policy.signal, run, call) end
   return run(call)
 end
 
