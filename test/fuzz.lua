@@ -168,7 +168,7 @@ local function play (bytes)
   if not ok then judge(state, err) end
   if state.broken then error(state.broken, 0) end
   finally(state)
-  neap.hooks { on_suppressed = false, on_unhandled = false }
+  state.over = true
   local n = state.steps
   state = nil
   check()
@@ -179,6 +179,7 @@ local function play (bytes)
     what = left()
     if what then error(what .. " left", 0) end
   end
+  neap.hooks { on_suppressed = false, on_unhandled = false }
   return n
 end
 

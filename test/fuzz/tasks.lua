@@ -96,7 +96,9 @@ return {
   function () collectgarbage() end,
   function () collectgarbage "step" end,
   function (state)
-    setmetatable({}, { __gc = function () poke(state) end })
+    setmetatable({}, { __gc = function ()
+      if not state.over then poke(state) end
+    end })
   end,
   function (state)
     state.scopes, state.generators, state.streams = {}, {}, {}
