@@ -65,8 +65,9 @@ static void run_ended (Told *h) {
 /* make a run, ready to begin, of the call from index 'first'; pushes it */
 static Run *new_run (lua_State *L, Runs *runs, int first) {
   Scope *scope = task_background(L, runs->object.S);
-  Task *t = task_new_told(L, scope, first, T_ASYNC, sizeof(Run), RUN_VALUES);
+  Task *t = task_new_sized(L, scope, first, T_ASYNC, sizeof(Run), RUN_VALUES);
   Run *r = (Run *)t->handle;
+  r->told.handle.told = 1;
   r->told.ended = run_ended;
   r->runs = runs;
   lua_pushvalue(L, 1);

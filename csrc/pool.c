@@ -18,7 +18,6 @@
 
 #include "args.h"
 #include "error.h"
-#include "task.h"
 
 /* an error that is nil, in the table of errors */
 static const char pool_nil = 0;
@@ -84,22 +83,16 @@ void pool_suppress (lua_State *L, Pool *p, lua_Integer last) {
 
 /* one more, with what it needs on its stack; may raise for memory */
 static void bear (lua_State *L, Pool *p) {
-  Worker *w = (Worker *)lua_newuserdatauv(L, sizeof(Worker), 0);
-  int worker = lua_gettop(L);
-  w->pool = p;
-  w->index = 0;
+  int top = lua_gettop(L), i;
+  Worker *w;
   lua_getiuservalue(L, AT_POOL, POOL_WORK);
-  lua_pushvalue(L, AT_POOL);
-  lua_pushvalue(L, AT_ITEMS);
-  lua_pushvalue(L, AT_FN);
-  lua_pushvalue(L, AT_RESULTS);
-  lua_pushvalue(L, worker);
+  for (i = AT_POOL; i <= AT_RESULTS; i++) lua_pushvalue(L, i);
   lua_pushcfunction(L, error_handler);
-  lua_pushnil(L);
-  task_new(L, p->scope, worker + 1, 0);
-  lua_pushvalue(L, worker);
-  lua_setiuservalue(L, -2, HANDLE_VALUE); /* for 'stop' to find */
-  lua_settop(L, worker - 1);
+  w = (Worker *)task_new_sized(L, p->scope, top + 1, 0, sizeof(Worker),
+                               HANDLE_VALUE)
+          ->handle;
+  w->pool = p;
+  lua_settop(L, top);
   p->born++;
 }
 
@@ -149,18 +142,9 @@ static void stop (lua_State *L, Sched *S, Pool *p, Worker *me) {
   for (x = p->scope->children.first; x != NULL;
        x = line_after(&p->scope->children, x)) {
     Task *t = owner_of(x, Task, sib);
-    Worker *w;
-    if (t->flags & T_CANCEL) continue; /* the handle has its reason */
-    task_push(L, t);
-    lua_getiuservalue(L, -1, HANDLE_VALUE);
-    w = (Worker *)lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    if (w != me && (w->index == 0 || w->index > p->stop)) {
-      lua_pushnil(L);
-      lua_setiuservalue(L, -2, HANDLE_VALUE);
-      task_cancel(L, t, lua_gettop(L), 0);
-    }
-    lua_pop(L, 1);
+    const Worker *w = (Worker *)t->handle;
+    if (w != me && (w->index == 0 || w->index > p->stop))
+      task_cancel(L, t, 0, 0);
   }
 }
 
@@ -241,7 +225,7 @@ static void item_ended (lua_State *L, Worker *w, int ending) {
 
 
 static int item_left (lua_State *L, int ending, int base) {
-  Worker *w = (Worker *)lua_touserdata(L, AT_WORKER);
+  Worker *w = (Worker *)sched_of(L)->current->handle;
   (void)base;
   item_ended(L, w, ending);
   return go_on(L, w);
@@ -431,7 +415,7 @@ static int go_on (lua_State *L, Worker *w) {
 
 
 int pool_work (lua_State *L) {
-  return go_on(L, (Worker *)lua_touserdata(L, AT_WORKER));
+  return go_on(L, (Worker *)sched_of(L)->current->handle);
 }
 
 

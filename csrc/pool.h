@@ -7,19 +7,12 @@
 #define neap_pool_h
 
 #include "source.h"
+#include "task.h"
 
 HIDDEN_BEGIN
 
 /* on the stack of a worker, and in part on that of the caller */
-enum {
-  AT_POOL = 1,
-  AT_ITEMS,
-  AT_FN,
-  AT_RESULTS,
-  AT_WORKER,
-  AT_HANDLER,
-  AT_KEY
-};
+enum { AT_POOL = 1, AT_ITEMS, AT_FN, AT_RESULTS, AT_HANDLER, AT_KEY };
 
 typedef struct Pool {
   Sched *S;
@@ -59,8 +52,9 @@ enum {
   POOL_VALUES = 5
 };
 
-/* user value 2 of a worker's task, so that 'stop' finds it */
+/* what Lua has of a worker's task */
 typedef struct Worker {
+  Handle handle;
   Pool *pool;
   lua_Integer index; /* of its item; 0: none */
 } Worker;

@@ -298,11 +298,9 @@ Task *task_new (lua_State *L, Scope *scope, int first, int flags) {
 }
 
 
-Task *task_new_told (lua_State *L, Scope *scope, int first, int flags,
-                     size_t size, int nvalues) {
-  Task *t = new_task(L, scope, first, flags, size, nvalues);
-  t->handle->told = 1;
-  return t;
+Task *task_new_sized (lua_State *L, Scope *scope, int first, int flags,
+                      size_t size, int nvalues) {
+  return new_task(L, scope, first, flags, size, nvalues);
 }
 
 

@@ -38,10 +38,10 @@ typedef struct Told {
 */
 Task *task_new (lua_State *L, Scope *scope, int first, int flags);
 
-/* the same with a Told of 'size' bytes and 'nvalues' user values as handle;
-   what is behind its first part is 0, and 'ended' is yet to be set */
-Task *task_new_told (lua_State *L, Scope *scope, int first, int flags,
-                     size_t size, int nvalues);
+/* the same with a handle of 'size' bytes and 'nvalues' user values; what is
+   behind its first part is 0. Whoever makes a Told of it says so in it. */
+Task *task_new_sized (lua_State *L, Scope *scope, int first, int flags,
+                      size_t size, int nvalues);
 
 /* let a task that has not begun call the function at index 'first', with what
    is above it as arguments; pops these. May raise for memory, then nothing has
