@@ -43,11 +43,12 @@ typedef enum Verdict {
 
 
 /* is there room on the stack for what a stage does with the item? else the
-   error is pushed */
+   error is in its place: there may be none above it */
 static int has_room (lua_State *L) {
   int n = lua_gettop(L) - AT_HANDLER;
   if (n <= LUA_MINSTACK / 4 || lua_checkstack(L, n + LUA_MINSTACK / 2))
     return 1;
+  lua_settop(L, AT_HANDLER);
   push_message(L, too_many);
   return 0;
 }
