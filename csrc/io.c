@@ -17,6 +17,7 @@
 #include "error.h"
 #include "rooms.h"
 #include "scope.h"
+#include "strand.h"
 
 /* so many bytes moved count as a step, against keeping others waiting */
 #define BYTES_A_STEP 4096
@@ -190,6 +191,16 @@ static int l_fd (lua_State *L) {
 }
 
 
+/* internal.breathe(): a step that need not wait, such as taking bytes that were
+   read ahead: lets others run when the task has run for long. Where it cannot
+   suspend it does nothing. */
+static int l_breathe (lua_State *L) {
+  Sched *S = sched_of(L);
+  if (in_task(L, S)) SCHED_DETOUR(L, S, S->current, l_breathe);
+  return 0;
+}
+
+
 /* internal.interrupts(): from now on Ctrl-C cancels the root task; a second
    one ends the process as always. For bin/neap. */
 static int l_interrupts (lua_State *L) {
@@ -210,6 +221,7 @@ static const luaL_Reg funcs[] = {
 
 
 static const luaL_Reg internals[] = {
+  { "breathe", l_breathe },
   { "interrupts", l_interrupts },
   { NULL, NULL },
 };

@@ -481,6 +481,28 @@ describe("cancellation", function ()
   end))
 
 
+  it("reaches a task that takes what has come already; others run meanwhile",
+    task(function ()
+      local near, far = pair()
+      local _ <close> = closing(near, far)
+      far:send(("x"):rep(2000))
+      near:receive(1)
+      local others = 0
+      local other = neap.async(function ()
+        while true do
+          others = others + 1
+          neap.sleep(0)
+        end
+      end)
+      for _ = 1, 900 do near:receive(1) end
+      assert(others > 1)
+      other:cancel()
+      assert(not neap.move_on_after(0, function ()
+        for _ = 1, 900 do near:receive(1) end
+      end))
+    end))
+
+
   it("raises at once in a cancelled scope, also if there is something",
     task(function ()
       local a, b = pair()

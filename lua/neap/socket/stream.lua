@@ -16,6 +16,7 @@ local tls = require "neap.socket.tls"
 
 local internal = core.internal
 local attempt, begin, finish = base.attempt, base.begin, base.finish
+local breathe = internal.breathe
 local check = base.check
 local deadline_of, rewire, stopped = base.deadline, base.rewire, base.stopped
 local wait_until = base.wait_until
@@ -185,6 +186,7 @@ local function receive (self, pattern, prefix)
     if n <= 0 then return prefix end
   end
   local deadline = deadline_of(self)
+  if self.ahead then breathe() end -- else the core sees to it
   if not begin(self, IN, deadline) then return nil, "timeout", prefix end
   local data, word, partial
   if n then
