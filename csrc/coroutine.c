@@ -258,6 +258,7 @@ coroutine. */
 static int co_yield (lua_State *L) {
   Sched *S = sched_of(L);
   Task *t = chain_of(L, S);
+  if (S->co == L && !lua_isyieldable(L)) sched_refuse(L, S, "yield");
   if (t != NULL && t->flags & T_NESTED) {
     if (t->scope != t->at.strand->scope) return luaL_error(L, escape);
     t->at.strand->polite = POLITE_COROUTINE;

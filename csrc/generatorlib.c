@@ -53,8 +53,8 @@ static int g_yield (lua_State *L) {
     return luaL_error(L, generator_emits_inside);
   if (!lua_isyieldable(L))
     return luaL_error(L, "'yield' cannot emit here: Lua cannot suspend in a "
-                         "comparator of table.sort, a callback of string.gsub "
-                         "or a loader called by require");
+                         "comparator of table.sort, a callback of string.gsub, "
+                         "a loader called by require or a finalizer");
   g->strand.polite = POLITE_GENERATOR;
   return lua_yieldk(L, lua_gettop(L), (lua_KContext)g, yielded);
 }

@@ -282,6 +282,23 @@ describe("neap.coroutine", function ()
   end))
 
 
+  it("a yield where Lua cannot suspend says so, and changes nothing",
+    task(function ()
+      local message
+      local wrapped = co.wrap(function ()
+        table.sort({ 1, 2 }, function ()
+          message = error_of(co.yield, 1)
+          return false
+        end)
+        co.yield(2)
+        return 3
+      end)
+      assert.equal(2, wrapped())
+      assert.matches("'yield' cannot wait here: Lua cannot suspend", message)
+      assert.equal(3, wrapped())
+    end))
+
+
   it("a yield of the task itself raises", task(function ()
     assert.matches("yield outside of a generator", error_of(co.yield))
   end))
