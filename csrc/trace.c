@@ -392,7 +392,7 @@ static Trace *check_trace (lua_State *L, const char *fname) {
 static void forget (lua_State *L, const Trace *tr) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &anchor);
   if (lua_touserdata(L, -1) == tr) {
-    lua_pushnil(L);
+    lua_pushboolean(L, 0);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &anchor); /* the place exists */
   }
   lua_pop(L, 1);
@@ -467,14 +467,15 @@ static int l_trace (lua_State *L) {
   if (strlen(path) < size)
     arg_error(L, 1, "trace", "path", "a string without zeros", 1);
   if (S->closed) luaL_error(L, "'trace': the Lua state is being closed");
-  if (S->trace != NULL && !chrome_mine(&S->trace->file)) over(S->trace);
-  if (S->trace != NULL)
-    luaL_error(L, "'trace': there is a trace already, to '%s'; stop it first",
-               S->trace->file.path);
   tr = (Trace *)lua_newuserdatauv(L, sizeof(Trace), 0);
   tr->S = S;
   tr->file.fd = -1;
   luaL_setmetatable(L, "neap.trace");
+  /* only now, for a finalizer may have begun one */
+  if (S->trace != NULL && !chrome_mine(&S->trace->file)) over(S->trace);
+  if (S->trace != NULL)
+    luaL_error(L, "'trace': there is a trace already, to '%s'; stop it first",
+               S->trace->file.path);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &anchor);
   error = chrome_open(&tr->file, path);
@@ -508,4 +509,6 @@ void trace_openlib (lua_State *L) {
   sched_funcs(L, funcs);
   sched_class(L, "neap.trace", methods, meta);
   lua_pop(L, 1);
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &anchor); /* from now on without memory */
 }

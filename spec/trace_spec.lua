@@ -451,6 +451,22 @@ describe("trace", function ()
         .. "No space left on device\n", text)
     end)
 
+    it("that a finalizer has opened meanwhile is the one that there is",
+      function ()
+        local mode = collectgarbage "generational"
+        local trace
+        collectgarbage "stop"
+        setmetatable({}, { __gc = function ()
+          trace = neap.trace "/dev/null"
+        end })
+        collectgarbage "restart" -- what is allocated next collects it
+        local ok, err = pcall(neap.trace, "/dev/full")
+        collectgarbage(mode)
+        assert.is_false(ok)
+        assert.matches("there is a trace already, to '/dev/null'", err)
+        assert.is_true(trace:stop())
+      end)
+
     it("as a pipe without a reader hurts nobody", function ()
       local text = support.printed_by [[
         local name = os.tmpname()
