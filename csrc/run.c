@@ -17,10 +17,15 @@
 #include "task.h"
 
 
+static int is_running (const Sched *S) {
+  return S->from != NULL || S->current != NULL;
+}
+
+
 /* a state that may run the loop; raises if it is running already */
 static void enter_loop (lua_State *L, Sched *S, const char *fname) {
   if (S->closed) luaL_error(L, "'%s': the Lua state is being closed", fname);
-  if (S->from != NULL || S->current != NULL)
+  if (is_running(S))
     luaL_error(L,
                "'%s' inside a task: the scheduler is running already; call "
                "the function directly, or use neap.scope",
@@ -308,8 +313,17 @@ static int l_end_all (lua_State *L) {
 }
 
 
+/* internal.is_running() -> boolean: is the scheduler at work, be it in a task or
+   in a listener or a hook that it calls? */
+static int l_is_running (lua_State *L) {
+  lua_pushboolean(L, is_running(sched_of(L)));
+  return 1;
+}
+
+
 static const luaL_Reg internals[] = {
   { "end_all", l_end_all },
+  { "is_running", l_is_running },
   { NULL, NULL },
 };
 

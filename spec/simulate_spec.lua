@@ -140,6 +140,26 @@ describe("simulate", function ()
     end
   end)
 
+  it("is refused where the scheduler is at work without a task, too, and "
+    .. "changes nothing", function ()
+      local function program (refused)
+        local log = {}
+        local signal = neap.abort_signal.timeout(1)
+        signal:on_abort(function ()
+          if not refused then return end
+          log[#log + 1] = error_of(neap.simulate, 1, order, 1)
+          log[#log + 1] = error_of(neap.explore, order)
+        end)
+        neap.sleep(1)
+        return order(20), log
+      end
+      local expected = neap.simulate(7, program, false)
+      local got, log = neap.simulate(7, program, true)
+      assert.matches("'simulate' inside a task", log[1])
+      assert.matches("'explore' inside a task", log[2])
+      assert.equal(expected, got)
+    end)
+
   it("ARG refuses other seeds, what is no function, and tasks", function ()
     assert.matches("bad argument #1 to 'simulate' %(seed must be an integer",
       error_of(neap.simulate, 1.5, order))

@@ -13,8 +13,8 @@ local core = require "neap.core"
 
 local chance, chance_next, chance_schedule = core.internal.chance,
   core.internal.chance_next, core.internal.chance_schedule
-local clock, current, end_all = core.clock, core.current,
-  core.internal.end_all
+local clock, end_all = core.clock, core.internal.end_all
+local is_running = core.internal.is_running
 local run, traceback = core.run, core.traceback
 
 
@@ -38,7 +38,7 @@ end
 
 
 local function check_outside (fname)
-  if current() ~= nil then
+  if is_running() then
     args.blame(("'%s' inside a task: it runs the scheduler by itself; call it "
       .. "outside of neap.run"):format(fname))
   end
