@@ -339,6 +339,7 @@ void loop_poll (Sched *S, double wait) {
 void loop_open (lua_State *L, Sched *S) {
   Loop *loop;
   if (S->loop != NULL) return;
+  sched_check_open(L, S);
   loop = (Loop *)sched_new(L, S, sizeof(Loop));
   if (S->loop != NULL) { /* a finalizer has done it */
     sched_alloc(S, loop, sizeof(Loop), 0);

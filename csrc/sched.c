@@ -20,6 +20,7 @@
 #include "loop.h"
 #include "offload.h"
 #include "post.h"
+#include "signals.h"
 #include "strand.h"
 #include "task.h"
 #include "trace.h"
@@ -476,6 +477,7 @@ static int sched_gc (lua_State *L) {
   offload_close(S);
   post_close(S);
   loop_free(S);
+  signals_close(S);
   while (S->free_scopes != NULL) {
     Scope *s = S->free_scopes;
     S->free_scopes = s->stacked;

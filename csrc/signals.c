@@ -210,6 +210,13 @@ static void end (Sched *S, Listener *x) {
 }
 
 
+/* what a finalizer makes while the state is closed has none of its own */
+void signals_close (Sched *S) {
+  while (S->signals.first != NULL)
+    end(S, owner_of(S->signals.first, Listener, link));
+}
+
+
 /* internal.listen(name) -> listener, name; or nothing, if there is no such
    signal, or it cannot be heard */
 static int l_listen (lua_State *L) {
@@ -217,6 +224,7 @@ static int l_listen (lua_State *L) {
   int sig = lua_type(L, 1) == LUA_TSTRING ? signal_number(L, 1) : -1;
   Listener *x;
   if (sig < 0 || !can_be_heard(sig)) return 0;
+  sched_check_open(L, S);
   signal_push_name(L, sig);
   x = (Listener *)lua_newuserdatauv(L, sizeof(Listener), 0);
   memset(x, 0, sizeof(Listener));

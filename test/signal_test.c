@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -171,6 +172,31 @@ static void test_handler_comes_back (void) {
 }
 
 
+static int count_descriptors (void) {
+  int fd, n = 0;
+  for (fd = 0; fd < 256; fd++)
+    if (fcntl(fd, F_GETFD) >= 0) n++;
+  return n;
+}
+
+
+/* ... also when a finalizer has listened while the state was closed; nor is
+   anything else left of what finalizers make then */
+static void test_made_while_closed (void) {
+  struct sigaction sa;
+  size_t bytes;
+  int before = count_descriptors();
+  lua_State *L = open_state(&bytes, host, __FILE__);
+  handle(SIGUSR2);
+  run(L, "makes_while_closed");
+  close_state(L, &bytes);
+  sigaction(SIGUSR2, NULL, &sa);
+  CHECK(sa.sa_handler == on_signal);
+  CHECK(count_descriptors() == before);
+  CHECK(waitpid(-1, NULL, WNOHANG) < 0);
+}
+
+
 int main (void) {
   CHECK(in_child(storm) == 0);
   CHECK(in_child(wake_by_handler) == 0);
@@ -178,5 +204,6 @@ int main (void) {
   CHECK(in_child(interrupt) == 0);
   CHECK(in_child(interrupt_twice) == SIGINT);
   test_handler_comes_back();
+  test_made_while_closed();
   return RESULT;
 }

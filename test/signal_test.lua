@@ -124,4 +124,17 @@ function programs.interrupted_twice ()
 end
 
 
+-- finalizers that are called when the state is closed
+function programs.makes_while_closed ()
+  Kept = setmetatable({}, { __gc = function () -- luacheck: ignore 111
+    neap.os_signal "USR2"
+    neap.process { "sleep", "60" }
+    neap.fd()
+    neap.abort_signal.timeout(1)
+    neap.spawn(neap.sleep, 1)
+    neap.trace "/dev/null"
+  end })
+end
+
+
 return programs
