@@ -117,6 +117,7 @@ local plain_request = http.request
 -- @treturn table the headers, with names in lower case
 -- @treturn string the status line
 function http.request (request, body)
+  args.enter "request"
   local co = coroutine.running()
   local list <close> = setmetatable({ co = co, before = opened[co] }, Sockets)
   opened[co] = list

@@ -175,7 +175,7 @@ end
 function socket.bind (host, port, backlog)
   address.check(host, port, "bind")
   if host == "*" then host = "0.0.0.0" end
-  local list, message = address.resolve(host)
+  local list, message = address.resolve(host, "bind")
   for _, a in ipairs(list or {}) do
     local sock
     sock, message = of_family(a.family)
@@ -217,6 +217,7 @@ function socket.select (receivers, senders, timeout)
   local function look () return luasocket.select(receivers, senders, 0) end
   local r, s, message = look()
   if message ~= "timeout" or timeout == 0 then return r, s, message end
+  args.enter "select"
   scope(function (waiting)
     local function wait (list, how)
       for _, sock in ipairs(list or {}) do
@@ -251,7 +252,7 @@ socket.dns = dns
 -- @treturn string|nil why not
 function dns.getaddrinfo (host)
   address.check_host(host, "getaddrinfo")
-  return address.resolve(host)
+  return address.resolve(host, "getaddrinfo")
 end
 
 
@@ -263,7 +264,7 @@ end
 -- why there is none
 function dns.toip (host)
   address.check_host(host, "toip")
-  local list, message = address.resolve(host)
+  local list, message = address.resolve(host, "toip")
   if list == nil then return nil, message end
   local ip = {}
   for _, a in ipairs(list) do

@@ -47,16 +47,18 @@ end
 --- All addresses of a host, in the order in which they are to be tried.
 -- Suspends, if the host is a name and a task is running.
 -- @tparam string host
+-- @tparam string fname the public function that asks
 -- @tparam[opt] string family "inet" or "inet6", for only those
 -- @treturn table|nil a list of `{ family = "inet" or "inet6", addr = ... }`
 -- @treturn string|nil why there is none
-function address.resolve (host, family)
+function address.resolve (host, fname, family)
   if address.is_numeric(host) then
     local own = host:find(":", 1, true) and "inet6" or "inet"
     return { { family = own, addr = host } }
   end
   local list, message
   if core.current() ~= nil then
+    args.enter(fname)
     list, message = core.internal.resolve(host)
   else
     list, message = luasocket.dns.getaddrinfo(host)

@@ -377,7 +377,7 @@ local function try_all (self, host, port, deadline)
   if not ok and word ~= "closed" then return nil, word end
   if port == nil then return connect_to_path(self, host, deadline) end
   local addresses
-  addresses, word = address.resolve(host, self.family)
+  addresses, word = address.resolve(host, "connect", self.family)
   for i, a in ipairs(addresses or {}) do
     if i > 1 and a.family ~= addresses[i - 1].family then renew(self) end
     ok, word = connect_to(self, a.addr, port, deadline)
@@ -438,7 +438,7 @@ function methods:bind (host, port)
     ok, message = self.raw:bind(host)
   else
     local list
-    list, message = address.resolve(host, self.family)
+    list, message = address.resolve(host, "bind", self.family)
     if list == nil then return nil, message end
     ok, message = self.raw:bind(list[1].addr, port)
   end
