@@ -5,28 +5,12 @@
 -- function; so every word of the sources and of the reference is tried.
 
 local assert = require "luassert"
-local annotations = require "spec.annotations"
-local http = require "neap.http"
-local luasocket = require "socket"
+local exports = require "spec.exports"
 local neap = require "neap"
-local socket = require "neap.socket"
 
+local files, modules, read = exports.files, exports.modules, exports.read
+local types = exports.types
 
-local function read (path)
-  local file <close> = assert(io.open(path))
-  return file:read "a"
-end
-
-
-local function files (pattern)
-  local pipe <close> = io.popen("ls " .. pattern)
-  local paths = {}
-  for path in pipe:lines() do paths[#paths + 1] = path end
-  return paths
-end
-
-
-local types = annotations.read(files "lua/neap/types/*.d.lua")
 local reference = read "docs/api.md" .. "\n#"
 
 
@@ -76,72 +60,6 @@ local function with_parents (class)
     class = types[class.parent]
   end
   return all, needed
-end
-
-
--- the tables of functions, what each has beside its own, unchanged, and what
--- its functions are called in messages
-local modules = {
-  ["neap"] = { is = neap, beside = {} },
-  ["neap.abort_signal"] = { is = neap.abort_signal, beside = {} },
-  ["neap.coroutine"] = { is = neap.coroutine, beside = coroutine },
-  ["neap.file"] = { is = neap.file, beside = {}, prefix = "file." },
-  ["neap.http"] = { is = http, beside = {} },
-  ["neap.socket"] = { is = socket, beside = luasocket },
-  ["neap.socket.dns"] = { is = socket.dns, beside = luasocket.dns },
-}
-
-
--- ------------------------------------------------------------------------
--- Objects
-
-
--- what came from a server that knows one answer
-local function fetched ()
-  local listener <close> = assert(socket.bind("127.0.0.1", 0))
-  neap.spawn(function ()
-    local client <close> = listener:accept()
-    repeat until client:receive() == ""
-    client:send "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-  end)
-  local _, port = listener:getsockname()
-  return http.fetch(("http://127.0.0.1:%d/"):format(port))
-end
-
-
--- one of each class that has methods, in a task
-local function live_objects ()
-  local controller = neap.abort_controller()
-  local semaphore = neap.semaphore(1)
-  local trace <close> = neap.trace "/dev/null"
-  local objects = {
-    Task = neap.spawn(function () end),
-    Controller = controller,
-    Signal = controller.signal,
-    Semaphore = semaphore,
-    Permit = semaphore:permit(),
-    Channel = neap.channel(),
-    Event = neap.event(),
-    Future = (neap.future()),
-    Operation = neap.cancellable(function () end),
-    Generator = (neap.generator(function () end)()),
-    Stream = neap.stream {},
-    Limiter = neap.limiter { rate = 1 },
-    Burst = neap.debounce(print, 1),
-    Progress = neap.progress(1, { enabled = false }),
-    Trace = trace,
-    Process = neap.process { "true" },
-    Response = fetched(),
-    Socket = socket.tcp(),
-    Datagram = socket.udp(),
-  }
-  neap.scope({ name = "x" }, function (scope) objects.Scope = scope end)
-  objects.ProcessInput = objects.Process.stdin
-  objects.Headers = objects.Response.headers
-  controller:abort "for its reason"
-  objects.Task.name = "with a name"
-  objects.Task:cancel()
-  return objects
 end
 
 
@@ -265,7 +183,7 @@ describe("types for editors", function ()
 
   it("TYPE-03 know every method and field of what neap makes", function ()
     local objects
-    neap.run(function () objects = live_objects() end)
+    neap.run(function () objects = exports.objects() end)
     for name, class in pairs(types) do
       if next(class.functions) and not modules[name] then
         local object = assert(objects[name:match "%u%w*$"],
