@@ -276,8 +276,9 @@ static int fill_mirror (Sched *S, int mirror) {
 
 /* The child of a fork shares with its parent what the kernel holds: it gets
    its own, under the same numbers, before it changes or reads any of it. */
-static void check_fork (Sched *S) {
+void loop_check_fork (Sched *S) {
   Loop *loop = S->loop;
+  if (loop == NULL) return;
   if (loop->mark != NULL ? *loop->mark : S->pid == (int)getpid()) return;
   S->pid = (int)getpid();
   if (loop->mark != NULL) *loop->mark = 1;
@@ -307,7 +308,7 @@ void loop_poll (Sched *S, double wait) {
     if (wait > 0) sleep_for(wait);
     return;
   }
-  check_fork(S);
+  loop_check_fork(S);
   update_all(loop);
   watch_again(S);
   if (S->host_loop != NULL && S->stepping) return; /* the host polls it */
@@ -448,7 +449,7 @@ int loop_forget (Sched *S, int fd) {
   if (io != NULL) io->steady = 0;
   if (io == NULL || (io->readers.first == NULL && io->writers.first == NULL))
     return 0;
-  check_fork(S);
+  loop_check_fork(S);
   wake_both(io, WHY_CLOSED);
   ev_io_stop(S->loop->ev, &io->watcher);
   if (S->loop->mirror >= 0) mirror_set(S->loop->mirror, fd, 0, 0);

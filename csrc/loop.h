@@ -39,6 +39,11 @@ Line *loop_line (lua_State *L, Sched *S, int fd, int what);
 /* the descriptor whose line it is */
 int loop_line_fd (Line *line, int what);
 
+/* If this is the child of a fork that nobody has noticed yet: part with the
+   parent. Before the first use of a lock that other threads take: in the child
+   there are none of them, but what they held is held. */
+void loop_check_fork (Sched *S);
+
 /* somebody joined the line: watch the descriptor */
 void loop_watch (Sched *S, int fd);
 

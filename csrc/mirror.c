@@ -82,8 +82,13 @@ int mirror_set (int mirror, int fd, int reading, int writing) {
 
 int mirror_renew (int mirror) {
   int fresh = mirror_open();
+  if (fresh < 0 && errno == EMFILE) { /* there is that of the old one */
+    close(mirror);
+    fresh = mirror_open();
+  }
   if (fresh < 0) return 0;
-  dup2(fresh, mirror);
+  if (fresh == mirror) return 1;
+  while (dup2(fresh, mirror) < 0 && errno == EINTR) continue;
   fcntl(mirror, F_SETFD, FD_CLOEXEC);
   close(fresh);
   return 1;

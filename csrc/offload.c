@@ -71,10 +71,21 @@ static void discard (Job *job) {
 }
 
 
+/* wait until the thread that has posted a job lets go of it: it is not freed
+   before, for a fork must not find it among what the threads are at */
+static void pass_by (Offload *o) {
+  pthread_mutex_lock(&o->lock);
+  pthread_mutex_unlock(&o->lock);
+}
+
+
 /* the job is done, or never will be: it comes back to the scheduler's thread */
 static void back (lua_State *L, void *ud) {
   Job *job = (Job *)ud;
-  if (L != NULL) job->S->offloaded--;
+  if (L != NULL) {
+    job->S->offloaded--;
+    pass_by(job->S->offload);
+  }
   post_release(job->poster);
   if (job->box == NULL)
     discard(job);
@@ -112,11 +123,12 @@ static Job *take (Offload *o) {
   o->idle--;
   job = o->first;
   if (job == NULL) return NULL;
+  mark(o, NULL,
+       job); /* at any moment it is in one of the two places, or both */
   o->first = job->next;
   if (o->first == NULL) o->end = &o->first;
   o->queued--;
   job->taken = 1;
-  mark(o, NULL, job);
   return job;
 }
 
@@ -124,6 +136,7 @@ static Job *take (Offload *o) {
 static void *help (void *ud) {
   Offload *o = (Offload *)ud;
   Job *job;
+  int posted;
   pthread_mutex_lock(&o->lock);
   while ((job = take(o)) != NULL) {
     pthread_mutex_unlock(&o->lock);
@@ -131,8 +144,9 @@ static void *help (void *ud) {
     job->done.fn = back;
     job->done.ud = job;
     pthread_mutex_lock(&o->lock);
+    posted = post_add_borrowed(job->poster, &job->done);
     mark(o, job, NULL);
-    if (!post_add_borrowed(job->poster, &job->done)) back(NULL, job);
+    if (!posted) back(NULL, job);
   }
   o->threads--;
   let_go(o);
@@ -225,20 +239,25 @@ static int withdraw (Offload *o, Job *job) {
 }
 
 
-/* The threads of the parent are not there, and what they were doing will not
-   be done: it is begun anew. */
+/*
+** The threads of the parent are not there, and what they were doing will not
+** be done: it is begun anew. They may have been at anything, under the lock:
+** taking a job, or giving back one that is done.
+*/
 void offload_renew (Sched *S) {
   Offload *o = S->offload;
   int i;
   init(o);
-  o->threads = o->idle = 0;
+  o->threads = o->idle = o->queued = 0;
   o->owners = 1;
+  for (o->end = &o->first; *o->end != NULL; o->end = &(*o->end)->next)
+    o->queued++;
   for (i = 0; i < THREADS; i++) {
     Job *job = o->busy[i];
     o->busy[i] = NULL;
-    if (job == NULL) continue;
+    if (job == NULL || post_has(S, &job->done)) continue;
     job->taken = 0;
-    enqueue(o, job);
+    if (job != o->first) enqueue(o, job);
   }
   if (o->first != NULL) start(o); /* if that fails, the next job tries again */
 }
@@ -247,6 +266,7 @@ void offload_renew (Sched *S) {
 void offload_close (Sched *S) {
   Offload *o = S->offload;
   if (o == NULL) return;
+  loop_check_fork(S);
   S->offload = NULL;
   pthread_mutex_lock(&o->lock);
   o->closed = 1;
@@ -261,6 +281,7 @@ void offload_close (Sched *S) {
 
 /* nobody waits for it any more, and it was given to the threads */
 static void abandon (Sched *S, Job *job) {
+  loop_check_fork(S);
   job->box->job = NULL;
   job->box = NULL;
   if (!withdraw(S->offload, job)) return; /* it comes back by itself */

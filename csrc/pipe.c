@@ -30,13 +30,24 @@ void pipe_wake (int in) {
 }
 
 
+static void move (int from, int to) {
+  if (from == to) return;
+  while (dup2(from, to) < 0 && errno == EINTR) continue;
+  fcntl(to, F_SETFD, FD_CLOEXEC); /* which a copy does not take over */
+  close(from);
+}
+
+
+/* if no descriptor is left, there are those of the old pipe, the lower one for
+   reading as in every pipe */
 void pipe_renew (int in, int out) {
   int fd[2];
-  if (pipe_open(fd) != 0) return;
-  dup2(fd[0], in);
-  dup2(fd[1], out);
-  fcntl(in, F_SETFD, FD_CLOEXEC); /* which a copy does not take over */
-  fcntl(out, F_SETFD, FD_CLOEXEC);
-  close(fd[0]);
-  close(fd[1]);
+  if (pipe_open(fd) != 0) {
+    if (errno != EMFILE) return;
+    close(in);
+    close(out);
+    if (pipe_open(fd) != 0) return;
+  }
+  move(fd[0], in);
+  move(fd[1], out);
 }

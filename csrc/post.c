@@ -52,6 +52,7 @@ static void unmake (neap_Poster *p) {
 
 
 neap_Poster *post_open (lua_State *L, Sched *S) {
+  loop_check_fork(S);
   if (S->poster == NULL) {
     neap_Poster *p;
     loop_open(L, S);
@@ -141,7 +142,9 @@ static int call (lua_State *L) {
 
 
 void post_drain (lua_State *L, Sched *S) {
-  Posted *x = take_all(S->poster);
+  Posted *x;
+  loop_check_fork(S);
+  x = take_all(S->poster);
   while (x != NULL) {
     Posted *next = x->next;
     int borrowed = x->borrowed; /* then 'fn' may free it */
@@ -157,9 +160,10 @@ void post_drain (lua_State *L, Sched *S) {
 }
 
 
-int post_expected (const Sched *S) {
+int post_expected (Sched *S) {
   int owners;
   if (S->poster == NULL) return 0;
+  loop_check_fork(S);
   pthread_mutex_lock(&S->poster->lock);
   owners = S->poster->owners;
   pthread_mutex_unlock(&S->poster->lock);
@@ -167,8 +171,19 @@ int post_expected (const Sched *S) {
 }
 
 
+int post_has (const Sched *S, const Posted *x) {
+  const Posted *p = S->poster->first;
+  while (p != NULL && p != x) p = p->next;
+  return p != NULL;
+}
+
+
+/* a thread of the parent may have been adding something: where the list ends is
+   looked for */
 void post_renew (Sched *S) {
   neap_Poster *p = S->poster;
+  pthread_mutex_init(&p->lock, NULL);
+  for (p->end = &p->first; *p->end != NULL; p->end = &(*p->end)->next) continue;
   pipe_renew(p->pipe[0], p->pipe[1]);
   if (p->first != NULL) wake(p); /* posted before the fork */
 }
@@ -178,6 +193,7 @@ void post_close (Sched *S) {
   neap_Poster *p = S->poster;
   Posted *x;
   if (p == NULL) return;
+  loop_check_fork(S);
   S->poster = NULL;
   pthread_mutex_lock(&p->lock);
   p->closed = 1;

@@ -39,7 +39,10 @@ int post_add_borrowed (neap_Poster *p, Posted *x);
 void post_drain (lua_State *L, Sched *S);
 
 /* can anybody post? */
-int post_expected (const Sched *S);
+int post_expected (Sched *S);
+
+/* has it been posted, and not been called? Only while there is one thread */
+int post_has (const Sched *S, const Posted *x);
 
 /* in the child of a fork: no longer share the pipe with the parent */
 void post_renew (Sched *S);

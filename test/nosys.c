@@ -118,6 +118,8 @@ typedef struct Plan {
   long from, to;           /* these */
   atomic_long made[KINDS]; /* so many have been made */
   atomic_int failed;
+  pid_t pid;      /* which plays the scene */
+  char said[200]; /* by a child that has failed */
 } Plan;
 
 static Plan *plan;
@@ -158,6 +160,11 @@ static int way (const char *name, int (*can)(int error, long x), long x) {
   if (can != NULL && !can(plan->error, x)) return 0;
   plan->failed = 1;
   return plan->error;
+}
+
+
+static int is_child (void) {
+  return plan != NULL && getpid() != plan->pid;
 }
 
 
@@ -221,14 +228,27 @@ int connect (int fd, __CONST_SOCKADDR_ARG a, socklen_t size) {
 }
 
 
-int dup2 (int from, int to) {
-  REAL(dup2);
-  return fails("dup2") ? -1 : real(from, to);
+/* what is open is not being opened by another thread */
+static int can_be_busy (int error, long fd) {
+  return error != EBUSY || fcntl((int)fd, F_GETFD) < 0;
 }
 
 
+int dup2 (int from, int to) {
+  int error;
+  REAL(dup2);
+  error = way("dup2", can_be_busy, to);
+  if (error == 0) return real(from, to);
+  errno = error;
+  return -1;
+}
+
+
+/* in the child of a fork libev has just closed its own, and cannot go on
+   without a new one */
 int epoll_create1 (int flags) {
   REAL(epoll_create1);
+  if (is_child()) return real(flags);
   return fails("epoll_create1") ? -1 : real(flags);
 }
 
@@ -322,9 +342,17 @@ int open (const char *path, int flags, ...) {
 }
 
 
+/* the child of a fork, refused one, closes the one that it has: then there is
+   room for another */
 int pipe (int fd[2]) {
+  static int refused;
   REAL(pipe);
-  return fails("pipe") ? -1 : real(fd);
+  if (is_child() && refused) {
+    refused = 0;
+    return real(fd);
+  }
+  refused = fails("pipe");
+  return refused ? -1 : real(fd);
 }
 
 
@@ -650,9 +678,41 @@ static int l_in_another_state (lua_State *L) {
 }
 
 
+/* fork() -> boolean: is this the child? */
+static int l_fork (lua_State *L) {
+  pid_t pid;
+  PAUSED(pid = fork());
+  if (pid < 0) return luaL_error(L, "no fork");
+  if (pid == 0) alarm(SECONDS); /* the parent's is not inherited */
+  lua_pushboolean(L, pid == 0);
+  return 1;
+}
+
+
+/* exit([message]): of a child, which has failed if there is one */
+static int l_exit (lua_State *L) {
+  snprintf(plan->said, sizeof plan->said, "%s", luaL_optstring(L, 1, ""));
+  _exit(EXIT_SUCCESS);
+  return 0;
+}
+
+
+/* wait(): for a child, which may not fail */
+static int l_wait (lua_State *L) {
+  int status = 0;
+  PAUSED(waitpid(-1, &status, 0));
+  if (status != 0)
+    return luaL_error(L, "the child crashed, or hangs: signal %d",
+                      WTERMSIG(status));
+  return plan->said[0] != '\0' ? luaL_error(L, "%s", plan->said) : 0;
+}
+
+
 static const luaL_Reg host[] = {
   { "close", l_close },
+  { "exit", l_exit },
   { "failure", l_failure },
+  { "fork", l_fork },
   { "has_children", l_has_children },
   { "hear", l_hear },
   { "in_another_state", l_in_another_state },
@@ -660,6 +720,7 @@ static const luaL_Reg host[] = {
   { "pair", l_pair },
   { "post", l_post },
   { "put", l_put },
+  { "wait", l_wait },
   { "wait_for", l_wait_for },
   { NULL, NULL },
 };
@@ -747,6 +808,7 @@ static int play_all (Play *p) {
   int kind, i, result;
   snprintf(p->what, sizeof p->what, "nothing failing");
   plan = (Plan *)shared(sizeof(Plan));
+  plan->pid = getpid();
   plan->kind = -1;
   result = play(p);
   for (kind = 0; kind < KINDS; kind++)

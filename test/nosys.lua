@@ -59,6 +59,13 @@ function stage.expect (err)
 end
 
 
+-- call `fn(...)`, which may fail for that reason; the error if it was another
+function stage.try (fn, ...)
+  local ok, err = pcall(fn, ...)
+  if not ok and not is_clear(err) then return err end
+end
+
+
 -- is it what comes of another task having failed before?
 local function is_consequence (err)
   local text = tostring(err)

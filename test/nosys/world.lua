@@ -135,3 +135,28 @@ play("states", function (neap)
     end
   end
 end)
+
+
+-- both sides go on with what they have: threads, signals, Ctrl-C
+play("a fork", function (neap, file)
+  local resolve = neap.internal.resolve
+  local function go_on (signals)
+    assert(resolve "127.0.0.1")
+    host.hear()
+    assert(signals:next() == "USR1")
+  end
+  return function ()
+    neap.fd()
+    neap.internal.interrupts()
+    neap.run(function ()
+      assert(resolve "127.0.0.1")
+      local signals <close> = file.os_signal "USR1"
+      if host.fork() then
+        local err = stage.try(go_on, signals)
+        host.exit(err and tostring(err))
+      end
+      host.wait()
+      go_on(signals)
+    end)
+  end, function () end
+end, "neap.os_signal")
