@@ -241,8 +241,10 @@ return {
   function (state) state.limiter:cancel() end,
   function (state) state.limiter:idle() end,
   function (state)
-    state.limit = byte(state, 3)
-    state.limiter:resize(state.limit)
+    local n = byte(state, 3)
+    state.limiter:resize(n)
+    -- who was let in before it is not stopped by it
+    state.limit = math.max(n, state.limiter.running)
   end,
   function (state, depth)
     neap.retry(body(state, depth), {
