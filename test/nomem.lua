@@ -100,7 +100,8 @@ end
 function stage.finish (check, ok, err, failed)
   if not ok and not (failed and is_memory(err)) then error(err, 0) end
   local neap = require "neap.core"
-  if neap.clock() == "real" then neap.clock "virtual" end
+  while neap.clock() == "manual" and neap.step() do neap.advance(1) end
+  if neap.clock() ~= "virtual" then neap.clock "virtual" end
   another_program(neap)
   check(ok, failed)
   collectgarbage()

@@ -157,3 +157,23 @@ play("simulate", function (neap, simulate)
     assert(n == 1)
   end, function () end
 end, "neap.simulate")
+
+
+play("progress", function (neap, file)
+  local null = assert(io.open("/dev/null", "w"))
+  return function ()
+    neap.run(function ()
+      for _, terminal in ipairs { true, false } do
+        local bar <close> = file.progress(4, {
+          label = "work", file = null, terminal = terminal,
+        })
+        for i = 1, 4 do
+          neap.sleep(20)
+          bar:update(i)
+          bar:print("item", i)
+        end
+        bar:finish()
+      end
+    end)
+  end, function () null:close() end
+end, "neap.progress")

@@ -343,3 +343,30 @@ play("frugality", function (neap)
     assert(sem:available() == 1 and sem:waiting() == 0)
   end
 end)
+
+
+play("the manual clock", function (neap)
+  neap.clock "manual"
+  local log
+  return function ()
+    log = {}
+    neap.spawn(function ()
+      neap.sleep(1)
+      log[#log + 1] = neap.now()
+    end)
+    neap.spawn(function ()
+      neap.real_sleep(1)
+      log[#log + 1] = neap.real_now()
+      local event = neap.event()
+      event:set()
+      assert(event:is_set())
+    end)
+    neap.step()
+    neap.advance(0, 1)
+    neap.step()
+    neap.advance(1)
+    neap.step()
+  end, function (ok, failed)
+    assert(not ok or failed or #log == 2)
+  end
+end)

@@ -189,3 +189,18 @@ play("helpers", function (neap)
     end)
   end
 end)
+
+
+play("files", function (neap, patterns)
+  local file = patterns.file
+  return function ()
+    neap.run(function ()
+      local size = 0
+      for line in file.lines "LICENSE" do size = size + #line + 1 end
+      for chunk in file.chunks("LICENSE", 100) do size = size - #chunk end
+      assert(size == 0)
+      for _ in file.lines "LICENSE" do break end -- luacheck: ignore 512
+      file.write("/dev/null", "text")
+    end)
+  end, function () end
+end, "neap.file")
