@@ -261,8 +261,7 @@ static int l_cancelled (lua_State *L) {
    never happens. */
 static int l_may_go_on (lua_State *L) {
   Sched *S = sched_of(L);
-  lua_pushboolean(L, S->co == L && S->current != NULL && lua_isyieldable(L) &&
-                         !task_cancelled(S->current));
+  lua_pushboolean(L, in_task(L, S) && !task_cancelled(S->current));
   return 1;
 }
 
