@@ -116,22 +116,6 @@ static int l_close (lua_State *L) {
 }
 
 
-/* interrupt(): what Ctrl-C does */
-static int l_interrupt (lua_State *L) {
-  (void)L;
-  raise(SIGINT);
-  return 0;
-}
-
-
-/* hear(): USR1 comes */
-static int l_hear (lua_State *L) {
-  (void)L;
-  raise(SIGUSR1);
-  return 0;
-}
-
-
 /* has_children() -> boolean: dead or alive */
 static int l_has_children (lua_State *L) {
   int none = waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;

@@ -52,6 +52,26 @@ static int complain (const Play *p, const char *message) {
 
 
 /* ---------------------------------------------------------------------- */
+/* functions of the table 'host' that both have */
+
+
+/* interrupt(): what Ctrl-C does */
+static int l_interrupt (lua_State *L) {
+  (void)L;
+  raise(SIGINT);
+  return 0;
+}
+
+
+/* hear(): USR1 comes */
+static int l_hear (lua_State *L) {
+  (void)L;
+  raise(SIGUSR1);
+  return 0;
+}
+
+
+/* ---------------------------------------------------------------------- */
 /* what must hold when nothing runs */
 
 
