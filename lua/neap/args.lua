@@ -90,6 +90,13 @@ function args.bad_self (value, fname, must)
 end
 
 
+--- The object that a method was called on: one with this metatable.
+function args.self (value, class, fname, must)
+  if getmetatable(value) ~= class then args.bad_self(value, fname, must) end
+  return value
+end
+
+
 --- Is it a function, or an object with `__call`?
 function args.is_callable (value)
   if type(value) == "function" then return true end

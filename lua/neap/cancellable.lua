@@ -35,10 +35,7 @@ end
 
 
 local function check (op, fname)
-  if getmetatable(op) ~= Operation then
-    args.bad_self(op, fname, "a cancellable operation")
-  end
-  return op
+  return args.self(op, Operation, fname, "a cancellable operation")
 end
 
 

@@ -26,10 +26,7 @@ local Process = { __name = "neap.process" }
 
 
 local function check (process, fname)
-  if getmetatable(process) ~= Process then
-    args.bad_self(process, fname, "a process")
-  end
-  return process
+  return args.self(process, Process, fname, "a process")
 end
 
 

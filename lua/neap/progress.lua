@@ -164,9 +164,7 @@ end
 
 
 local function check (bar, fname)
-  if getmetatable(bar) ~= Progress then
-    args.bad_self(bar, fname, "a progress bar")
-  end
+  args.self(bar, Progress, fname, "a progress bar")
 end
 
 

@@ -28,9 +28,7 @@ end
 
 
 local function check (self, fname, name)
-  if getmetatable(self) ~= Headers then
-    args.bad_self(self, fname, "the headers of a response")
-  end
+  args.self(self, Headers, fname, "the headers of a response")
   if type(name) ~= "string" then
     args.fail(1, fname, "name", "a string", name)
   end

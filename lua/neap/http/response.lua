@@ -129,10 +129,7 @@ end
 
 
 local function check (self, fname)
-  if getmetatable(self) ~= Response then
-    args.bad_self(self, fname, "a response")
-  end
-  return self.body
+  return args.self(self, Response, fname, "a response").body
 end
 
 

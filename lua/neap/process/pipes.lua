@@ -28,10 +28,7 @@ local function new_input (fd)
 end
 
 local function check_input (input, fname)
-  if getmetatable(input) ~= Input then
-    args.bad_self(input, fname, "the stdin of a process")
-  end
-  return input
+  return args.self(input, Input, fname, "the stdin of a process")
 end
 
 
