@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "traceback.h"
 
 /* the address is a registry key: pending alarms, by address. The value is the
    error that they raise, or the signal itself while somebody listens. */

@@ -8,6 +8,7 @@
 #include "abort.h"
 #include "args.h"
 #include "error.h"
+#include "traceback.h"
 
 /* the object that may abort a signal; user value 1 is the signal */
 #define CONTROLLER_CLASS "neap.abort_controller"

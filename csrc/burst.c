@@ -16,9 +16,9 @@
 
 #include <string.h>
 
-#include "error.h"
 #include "rooms.h"
 #include "task.h"
+#include "traceback.h"
 
 /* the runs of one debounced or throttled function */
 typedef struct Runs {

@@ -9,7 +9,7 @@
 #include "cancel.h"
 
 #include "error.h"
-#include "task.h"
+#include "record.h"
 
 
 /* ---------------------------------------------------------------------- */
@@ -301,4 +301,34 @@ int cause_is (lua_State *L, Task *t, int idx) {
 int cause_raise (lua_State *L, Task *t) {
   cause_push(L, t);
   return lua_error(L);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* entering a suspending function */
+
+
+static int run_again (lua_State *L, int status, lua_KContext self) {
+  (void)status;
+  return ((lua_CFunction)self)(L);
+}
+
+
+static int raise_now (lua_State *L, int status, lua_KContext t) {
+  (void)status;
+  return cause_raise(L, (Task *)t);
+}
+
+
+int sched_raise_later (lua_State *L, Task *t) {
+  sched_pass(t->scope->S, t);
+  return lua_yieldk(L, 0, (lua_KContext)t, raise_now);
+}
+
+
+int sched_detour (lua_State *L, Sched *S, Task *t, lua_CFunction self) {
+  if (task_cancelled(t)) return sched_raise_later(L, t);
+  S->patience = 0; /* it ran for long: deadlines may have passed */
+  sched_pass(S, t);
+  return lua_yieldk(L, 0, (lua_KContext)self, run_again);
 }

@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "args.h"
+#include "cancel.h"
 #include "error.h"
 #include "rooms.h"
-#include "task.h"
 
 typedef struct Channel {
   Object object;

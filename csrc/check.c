@@ -7,8 +7,8 @@
 ** else is allocated or changed.
 */
 
+#include "cancel.h"
 #include "rooms.h"
-#include "task.h"
 
 #if defined(NEAP_DEBUG)
 

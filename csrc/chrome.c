@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fd.h"
+#include "pipe.h"
 
 /* no event is longer: it has three texts, of which each byte may take six */
 #define EVENT_MAX 4096
@@ -59,7 +59,7 @@ void chrome_flush (Chrome *f) {
   size_t done = 0;
   if (!chrome_mine(f)) return;
   while (done < f->used) {
-    ssize_t n = fd_write_quietly(f->fd, f->buffer + done, f->used - done);
+    ssize_t n = pipe_write(f->fd, f->buffer + done, f->used - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       end(f, errno);

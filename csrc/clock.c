@@ -11,11 +11,14 @@
 ** who waits for the second looks at it in every frame, for these are few.
 */
 
+#include "clock.h"
+
 #include <string.h>
 
 #include "args.h"
+#include "cancel.h"
 #include "dump.h"
-#include "task.h"
+#include "rounds.h"
 
 
 /* a sleep that is over: raise if the task was cancelled meanwhile */

@@ -7,10 +7,14 @@
 
 #include "abort.h"
 #include "args.h"
+#include "clock.h"
 #include "dump.h"
 #include "error.h"
+#include "life.h"
 #include "rooms.h"
+#include "run.h"
 #include "task.h"
+#include "traceback.h"
 
 /*
 ** Below 5.4.4 clean-up cannot suspend and coroutines cannot be used again. A
@@ -27,6 +31,7 @@ int luaopen_neap_core (lua_State *L) {
   sched_open(L);
   task_openlib(L);
   error_openlib(L);
+  traceback_openlib(L);
   scope_openlib(L);
   clock_openlib(L);
   chance_openlib(L);

@@ -9,7 +9,8 @@
 
 #include <stdio.h>
 
-#include "task.h"
+#include "cancel.h"
+#include "record.h"
 
 /* deeper nesting is cut off */
 #define DEPTH 100

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "args.h"
+#include "cancel.h"
 #include "future.h"
 #include "rooms.h"
-#include "task.h"
 
 typedef struct Event {
   Object object;

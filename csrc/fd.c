@@ -18,10 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cancel.h"
 #include "error.h"
 #include "io.h"
+#include "pipe.h"
 #include "rooms.h"
-#include "scope.h"
 
 /* bytes read at a time */
 #define PIECE 16384
@@ -110,33 +111,6 @@ static int fd_read (lua_State *L) {
 /* writing */
 
 
-static int is_pending (int sig) {
-  sigset_t set;
-  sigpending(&set);
-  return sigismember(&set, sig) == 1;
-}
-
-
-ssize_t fd_write_quietly (int fd, const char *p, size_t n) {
-  sigset_t pipe, before;
-  ssize_t written;
-  int was_pending, sig, error;
-  sigemptyset(&pipe);
-  sigaddset(&pipe, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &pipe, &before);
-  was_pending = is_pending(SIGPIPE);
-  written = write(fd, p, n);
-  error = errno;
-  /* one that blocks may have written a part before the reader went */
-  if ((written < 0 ? error == EPIPE : (size_t)written < n) && !was_pending &&
-      is_pending(SIGPIPE))
-    sigwait(&pipe, &sig);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  errno = error;
-  return written;
-}
-
-
 /* index 2: the string, 3: how much of it has been written */
 static int write_on (lua_State *L, int status, lua_KContext ctx) {
   Fd *f = (Fd *)lua_touserdata(L, 1);
@@ -145,7 +119,7 @@ static int write_on (lua_State *L, int status, lua_KContext ctx) {
   const char *data = lua_tolstring(L, 2, &size);
   if (status == LUA_YIELD) check_wake(L, t, "write");
   while (done < size && f->fd >= 0) {
-    ssize_t n = fd_write_quietly(f->fd, data + done, size - done);
+    ssize_t n = pipe_write(f->fd, data + done, size - done);
     if (n >= 0) {
       done += (size_t)n;
       io_charge(t->scope->S, n);

@@ -5,8 +5,6 @@
 #ifndef neap_fd_h
 #define neap_fd_h
 
-#include <sys/types.h>
-
 #include "sched.h"
 
 HIDDEN_BEGIN
@@ -14,9 +12,6 @@ HIDDEN_BEGIN
 /* a pipe that programs started by this process do not inherit; 0, or -1 and
    errno. When there are no descriptors left, garbage may have some. */
 int fd_pipe (lua_State *L, int fd[2]);
-
-/* 'write', whose SIGPIPE nobody sees */
-ssize_t fd_write_quietly (int fd, const char *p, size_t n);
 
 HIDDEN_END
 

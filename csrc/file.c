@@ -18,10 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cancel.h"
 #include "io.h"
 #include "offload.h"
 #include "rooms.h"
-#include "scope.h"
 
 /* bytes written by one step at most: cancelling waits for no more than this */
 #define STEP (1 << 20)

@@ -20,10 +20,10 @@
 
 #include "generator.h"
 
-#include "args.h"
 #include "error.h"
 #include "scope.h"
 #include "stock.h"
+#include "traceback.h"
 
 /* how often a body is told that it must not emit, because it is being closed
    or because of what, before it is ended by force */

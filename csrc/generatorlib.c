@@ -3,14 +3,13 @@
 ** what Lua calls; see generator.c.
 */
 
-#include "generator.h"
-
 #include <string.h>
 
 #include "args.h"
-#include "error.h"
+#include "generator.h"
 #include "rooms.h"
 #include "stock.h"
+#include "traceback.h"
 
 
 /* ---------------------------------------------------------------------- */

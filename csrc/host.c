@@ -11,14 +11,17 @@
 #include <string.h>
 
 #include "args.h"
-#include "error.h"
+#include "clock.h"
 #include "future.h"
 #include "generator.h"
-#include "loop.h"
+#include "life.h"
 #include "neap.h"
 #include "post.h"
 #include "rooms.h"
+#include "rounds.h"
+#include "run.h"
 #include "task.h"
+#include "traceback.h"
 
 /* what a protected function is given, as a light userdata at index 1 */
 typedef struct Call {

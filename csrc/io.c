@@ -14,10 +14,9 @@
 #include <unistd.h>
 
 #include "args.h"
+#include "cancel.h"
 #include "error.h"
 #include "rooms.h"
-#include "scope.h"
-#include "strand.h"
 
 /* so many bytes moved count as a step, against keeping others waiting */
 #define BYTES_A_STEP 4096

@@ -11,10 +11,10 @@
 ** finalizer to come, so that neither is freed before it has left.
 */
 
-#include "error.h"
 #include "generator.h"
 #include "stock.h"
 #include "task.h"
+#include "traceback.h"
 
 void generator_open (Sched *S, Generator *g) {
   if (g->home == HOME_RUN) return;

@@ -21,6 +21,7 @@
 #include "args.h"
 #include "error.h"
 #include "rooms.h"
+#include "traceback.h"
 
 typedef struct Limiter {
   Object object;

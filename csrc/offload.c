@@ -23,7 +23,6 @@
 
 #include "loop.h"
 #include "rooms.h"
-#include "scope.h"
 
 /* helper threads for one Lua state, at most */
 #define THREADS 4

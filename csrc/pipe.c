@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 
@@ -50,4 +51,31 @@ void pipe_renew (int in, int out) {
   }
   move(fd[0], in);
   move(fd[1], out);
+}
+
+
+static int is_pending (int sig) {
+  sigset_t set;
+  sigpending(&set);
+  return sigismember(&set, sig) == 1;
+}
+
+
+ssize_t pipe_write (int fd, const char *p, size_t n) {
+  sigset_t pipe, before;
+  ssize_t written;
+  int was_pending, sig, error;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  was_pending = is_pending(SIGPIPE);
+  written = write(fd, p, n);
+  error = errno;
+  /* one that blocks may have written a part before the reader went */
+  if ((written < 0 ? error == EPIPE : (size_t)written < n) && !was_pending &&
+      is_pending(SIGPIPE))
+    sigwait(&pipe, &sig);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = error;
+  return written;
 }

@@ -7,6 +7,8 @@
 #ifndef neap_pipe_h
 #define neap_pipe_h
 
+#include <sys/types.h>
+
 #include "hidden.h"
 
 HIDDEN_BEGIN
@@ -22,6 +24,9 @@ void pipe_wake (int in);
    take what was meant for its parent. If there is none to be had, nothing
    happens. */
 void pipe_renew (int in, int out);
+
+/* 'write', to any pipe: no signal tells that nobody reads it (EPIPE) */
+ssize_t pipe_write (int fd, const char *p, size_t n);
 
 HIDDEN_END
 

@@ -17,7 +17,7 @@
 #include "pool.h"
 
 #include "args.h"
-#include "error.h"
+#include "traceback.h"
 
 /* an error that is nil, in the table of errors */
 static const char pool_nil = 0;

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "pool.h"
 #include "rooms.h"
+#include "traceback.h"
 
 
 /* ---------------------------------------------------------------------- */

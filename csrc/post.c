@@ -15,9 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "error.h"
 #include "loop.h"
 #include "pipe.h"
+#include "traceback.h"
 
 struct neap_Poster {
   pthread_mutex_t lock; /* of all below */

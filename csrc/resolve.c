@@ -14,9 +14,9 @@
 #include <sys/socket.h>
 
 #include "args.h"
+#include "cancel.h"
 #include "offload.h"
 #include "rooms.h"
-#include "scope.h"
 
 typedef struct Lookup {
   Job job;

@@ -13,7 +13,6 @@
 
 #include "generator.h"
 #include "scope.h"
-#include "strand.h"
 
 const char stream_hole = 0;
 

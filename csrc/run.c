@@ -6,13 +6,17 @@
 ** that nothing can ever wake anybody.
 */
 
+#include "run.h"
+
 #include "abort.h"
 #include "args.h"
 #include "dump.h"
 #include "error.h"
 #include "generator.h"
+#include "life.h"
 #include "loop.h"
 #include "post.h"
+#include "rounds.h"
 #include "stock.h"
 #include "task.h"
 

@@ -7,7 +7,7 @@
 **
 ** Invariants: a live task is running, in a ready line, in one waiting line,
 ** or asleep (the last two with or without a timer). Tasks are resumed in
-** one place only, 'step' in sched.c. All state hangs off one Sched for each main
+** one place only, 'step' in rounds.c. All state hangs off one Sched for each main
 ** lua_State; nothing is kept at file level.
 */
 
@@ -81,6 +81,24 @@ typedef struct WaitKind {
   void (*describe)(lua_State *L, Task *t, Line *line);
   int uncancellable; /* it ends by itself when the work below is cancelled */
 } WaitKind;
+
+/* who is told what tasks do, while S->trace is there (trace.c); nothing of it
+   raises */
+typedef struct Tracer {
+  /* a new task, which will call the function at index 'first' of L */
+  void (*spawned)(lua_State *L, Task *t, int first);
+  /* it got the name at index 'idx', or lost it */
+  void (*named)(lua_State *L, Task *t, int idx);
+  /* it is about to be resumed; it has come back, and waits, or will be ended */
+  void (*enters)(Task *t);
+  void (*leaves)(lua_State *L, Task *t);
+  /* it has ended; its error, if there is one, is on top of its coroutine */
+  void (*ended)(Task *t);
+  /* nobody will do anything for a while: a good time to write */
+  void (*rests)(Sched *S);
+  /* the state is being closed */
+  void (*finish)(Sched *S);
+} Tracer;
 
 typedef enum Status {
   TASK_READY,
@@ -228,9 +246,10 @@ struct Sched {
   int interrupts;  /* Ctrl-C seen and not yet acted on */
   int closed;
   int attended; /* what a step does is looked at: by a watchdog, or a trace */
-  struct Trace *trace; /* where it is written, or NULL */
-  double watchdog;     /* seconds that a step may take; 0: any */
-  double began;        /* when the step began, if there is a watchdog */
+  struct Trace *trace;  /* where it is written, or NULL */
+  const Tracer *tracer; /* ... and by whom */
+  double watchdog;      /* seconds that a step may take; 0: any */
+  double began;         /* when the step began, if there is a watchdog */
   const WaitKind *kind[WAIT_KINDS];
 };
 
@@ -240,6 +259,9 @@ struct Sched {
 /* the scheduler, when there is no upvalue; NULL if there is none */
 Sched *sched_find (lua_State *L);
 
+/* its address is the scheduler's key in the registry */
+extern const char sched_key;
+
 #define task_co(t) ((t)->flags & T_NESTED ? (t)->at.strand->co : (t)->at.co)
 
 void *sched_alloc (void *S, void *p, size_t osize, size_t nsize);
@@ -248,11 +270,6 @@ void *sched_alloc (void *S, void *p, size_t osize, size_t nsize);
 void *sched_new (lua_State *L, Sched *S, size_t size);
 
 void sched_kind (Sched *S, Wait wait, const WaitKind *kind);
-
-/* make the scheduler of this state, or find it. Pushes it as light userdata,
-   for every function has it as an upvalue, and takes it from there faster like
-   this; the registry keeps it until the state is closed. */
-Sched *sched_open (lua_State *L);
 
 /* seconds of CLOCK_MONOTONIC */
 double sched_real (void);
@@ -289,20 +306,6 @@ static inline Task *sched_enter_in (lua_State *L, Sched *S, const char *fname) {
   if (in_task(L, S)) return S->current;
   return sched_refuse(L, S, fname);
 }
-
-/*
-** Each suspending function, when its arguments are checked, asks 'detour'
-** whether it must first let others run: because the task is cancelled (then
-** it raises when it comes back), or because it has run for long without
-** waiting (then 'self' runs again from its beginning).
-*/
-#define SCHED_DETOUR(L, S, t, self) \
-  if (--(S)->fuel < 0 || task_cancelled(t)) return sched_detour(L, S, t, self)
-
-int sched_detour (lua_State *L, Sched *S, Task *t, lua_CFunction self);
-
-/* the same for functions that cannot begin anew: only if cancelled */
-int sched_raise_later (lua_State *L, Task *t);
 
 /* a deadline that never comes stands for none */
 #define NEVER HUGE_VAL
@@ -375,49 +378,10 @@ static inline void sched_wake_all (Sched *S, Line *line, Why why) {
 /* how many idle coroutines, tasks and scopes are kept between runs */
 #define SCHED_KEPT 32
 
-/* what a timer of type TIMER_SCOPE does */
-void scope_expired (Sched *S, Timer *timer);
-
-/*
-** End all tasks, in no time: they are cancelled, through all their shields;
-** those that do not end of it, however often they are, are killed.
-*/
-void sched_end_all (lua_State *L, Sched *S);
-
-/* so often cancellation goes through shields, without the end of a task,
-   before a task is killed */
-#define SCHED_VAIN 100
-
-/* one round of all that is ready; 0 when the budget cut it short */
-int sched_round (Sched *S, lua_State *L, double until);
-
-/* rounds until nobody is ready, it is time to look at the world, or somebody
-   who looks after the loop has taken its patience */
-void sched_rounds (Sched *S, lua_State *L);
-
-/* fire what is due and look at the outside world, waiting up to 'wait' */
-void sched_look (Sched *S, lua_State *L, double wait);
-
-/* fire the deadlines up to 'until', in order; those that are set meanwhile wait
-   for the next time. This and what calls it runs Lua functions that listen to
-   an alarm, on L. */
-void sched_fire (Sched *S, lua_State *L, double until);
-
-/* move the manual clock; what falls due becomes ready, in order */
-void clock_advance (Sched *S, lua_State *L, double dt, double real);
-
-/* what 'neap.step' does; the seconds until the next one, -1: nothing is left.
-   Raises, before anything else, if the loop is running already */
-double sched_step (lua_State *L, Sched *S, double budget);
-
 /* there is now a watchdog or a trace, or no more */
 static inline void sched_attend (Sched *S) {
   S->attended = S->watchdog > 0 || S->trace != NULL;
 }
-
-/* raises in a task that runs longer than the watchdog allows; for coroutines
-   that are about to be resumed */
-void sched_guard (lua_State *co);
 
 #define sched_busy(S) ((S)->now.first != NULL || (S)->next.first != NULL)
 
@@ -464,8 +428,6 @@ static inline void *object_at (lua_State *L, int idx, const void *mark) {
 /* in a method: the object at 'idx', if it is of the method's class */
 void *sched_object (lua_State *L, int idx);
 
-void run_openlib (lua_State *L);
-void clock_openlib (lua_State *L);
 
 HIDDEN_END
 

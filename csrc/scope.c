@@ -9,13 +9,12 @@
 ** timer and no place in anybody's chain.
 */
 
-#include "cancel.h"
+#include "scope.h"
 
 #include <string.h>
 
-#include "error.h"
-#include "strand.h"
-#include "task.h"
+#include "record.h"
+#include "traceback.h"
 
 /* how a body ended; CANCELLED: with the error that cancelled it */
 enum { BODY_RETURNED, BODY_FAILED, BODY_CANCELLED };
@@ -121,12 +120,20 @@ Scope *scope_open_shield (lua_State *L, Task *t) {
 }
 
 
+/* 's' is from now on the scope of the task's whole body, and so that of all
+   coroutines who were resumed before it was there */
+static void rebase (Task *t, Scope *s) {
+  Strand *x = t->flags & T_NESTED ? t->at.strand : NULL;
+  for (; x != NULL; x = x->outer) x->scope = s;
+}
+
+
 Scope *scope_of_body (lua_State *L, Task *t) {
   Scope *s;
   if (t->scope->owner == t) return t->scope;
   s = scope_open(L, t);
   s->body = 1;
-  strand_rebase(t, s);
+  rebase(t, s);
   if (s->cause == NULL && t->flags & T_CANCEL) {
     s->cause = s;
     s->by_task = 1;
@@ -137,6 +144,15 @@ Scope *scope_of_body (lua_State *L, Task *t) {
 
 /* ---------------------------------------------------------------------- */
 /* leaving */
+
+
+void scope_object_suppressed (lua_State *L, int idx) {
+  if (lua_getiuservalue(L, idx, OBJECT_SUPPRESSED) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, idx, OBJECT_SUPPRESSED);
+}
 
 
 /*
@@ -220,11 +236,32 @@ static int own_ending (const Scope *s) {
 }
 
 
+int scope_was_cancelled (const Scope *s) {
+  return s->own && s->kind != CANCEL_FAILED;
+}
+
+
+static void close_window (Scope *s) {
+  ScopeObject *o = s->object;
+  o->deadline = s->deadline;
+  o->cancelled = scope_was_cancelled(s);
+  o->s = NULL;
+  s->object = NULL;
+}
+
+
 void scope_let_go (Scope *s) {
   void (*left)(Scope *) = s->left;
-  if (s->object != NULL) scope_object_detach(s);
+  if (s->object != NULL) close_window(s);
   s->left = NULL;
   if (left != NULL) left(s);
+}
+
+
+void scope_detach (Task *t, const Scope *outer) {
+  Scope *s;
+  for (s = t->scope; s != outer && s->owner == t; s = s->parent)
+    scope_let_go(s);
 }
 
 
@@ -402,6 +439,25 @@ int scope_child_ended (lua_State *L, Task *t) {
   if (s == s->S->roots) s->S->patience = 0; /* 'run' is to see it */
   if (how == TASK_CANCELLED && s->cause != NULL) s->touched = 1;
   return how == TASK_FAILED && child_failed(L, s, t);
+}
+
+
+void scope_describe (lua_State *L, Task *t) {
+  Scope *s = t->scope;
+  lua_State *co = task_co(t);
+  if (s->object != NULL && lua_checkstack(co, 1)) {
+    lua_pushvalue(co, s->base - 1);
+    lua_xmove(co, L, 1);
+    lua_getiuservalue(L, -1, OBJECT_NAME);
+    lua_remove(L, -2);
+    if (lua_isstring(L, -1)) {
+      lua_pushfstring(L, "the children of scope '%s'", lua_tostring(L, -1));
+      lua_remove(L, -2);
+      return;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pushliteral(L, "its children");
 }
 
 

@@ -1,8 +1,7 @@
 /*
 ** scopelib.c - what Lua sees of scopes: neap.scope, shield, pcall, timeouts.
 **
-** A scope object is a window on a scope: it keeps what may be read after the
-** end, and knows whether the scope is still there.
+** A scope object (scope.h) is a window on a scope.
 */
 
 #include <string.h>
@@ -11,65 +10,7 @@
 #include "args.h"
 #include "error.h"
 #include "task.h"
-
-typedef struct ScopeObject {
-  Scope *s; /* NULL when it has ended */
-  double deadline;
-  int cancelled;
-} ScopeObject;
-
-/* its user values: a table or nil, a string or nil */
-enum { OBJECT_SUPPRESSED = 1, OBJECT_NAME, OBJECT_VALUES = 2 };
-
-
-/* by 'cancel', a signal or its deadline: not by a failure, nor from outside */
-static int was_cancelled (const Scope *s) {
-  return s->own && s->kind != CANCEL_FAILED;
-}
-
-
-void scope_object_detach (Scope *s) {
-  ScopeObject *o = s->object;
-  o->deadline = s->deadline;
-  o->cancelled = was_cancelled(s);
-  o->s = NULL;
-  s->object = NULL;
-}
-
-
-void scope_detach (Task *t, const Scope *outer) {
-  Scope *s;
-  for (s = t->scope; s != outer && s->owner == t; s = s->parent)
-    scope_let_go(s);
-}
-
-
-void scope_object_suppressed (lua_State *L, int idx) {
-  if (lua_getiuservalue(L, idx, OBJECT_SUPPRESSED) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, idx, OBJECT_SUPPRESSED);
-}
-
-
-void scope_describe (lua_State *L, Task *t) {
-  Scope *s = t->scope;
-  lua_State *co = task_co(t);
-  if (s->object != NULL && lua_checkstack(co, 1)) {
-    lua_pushvalue(co, s->base - 1);
-    lua_xmove(co, L, 1);
-    lua_getiuservalue(L, -1, OBJECT_NAME);
-    lua_remove(L, -2);
-    if (lua_isstring(L, -1)) {
-      lua_pushfstring(L, "the children of scope '%s'", lua_tostring(L, -1));
-      lua_remove(L, -2);
-      return;
-    }
-    lua_pop(L, 1);
-  }
-  lua_pushliteral(L, "its children");
-}
+#include "traceback.h"
 
 
 static ScopeObject *check_scope (lua_State *L, const char *fname) {
@@ -117,7 +58,7 @@ static int s_index (lua_State *L) {
   if (key == NULL)
     lua_pushnil(L);
   else if (strcmp(key, "cancelled") == 0)
-    lua_pushboolean(L, o->s != NULL ? was_cancelled(o->s) : o->cancelled);
+    lua_pushboolean(L, o->s != NULL ? scope_was_cancelled(o->s) : o->cancelled);
   else if (strcmp(key, "deadline") == 0)
     lua_pushnumber(L, o->s != NULL ? o->s->deadline : o->deadline);
   else if (strcmp(key, "suppressed") == 0)

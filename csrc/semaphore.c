@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "args.h"
+#include "cancel.h"
 #include "error.h"
 #include "rooms.h"
-#include "task.h"
 
 typedef struct Sem {
   Object object;

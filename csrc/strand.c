@@ -76,12 +76,6 @@ void strand_kill_all (lua_State *L, Sched *S, Task *t) {
 }
 
 
-void strand_rebase (Task *t, Scope *s) {
-  Strand *x = t->flags & T_NESTED ? t->at.strand : NULL;
-  for (; x != NULL; x = x->outer) x->scope = s;
-}
-
-
 void strand_free_spares (Sched *S) {
   while (S->free_strands != NULL) {
     Strand *x = S->free_strands;

@@ -10,7 +10,7 @@
 #ifndef neap_strand_h
 #define neap_strand_h
 
-#include "sched.h"
+#include "watchdog.h"
 
 HIDDEN_BEGIN
 
@@ -57,10 +57,6 @@ int strand_go_on (lua_State *L, Sched *S, Task *t, Strand *last, int status,
 
 /* the task is being killed: close its coroutines, the innermost first */
 void strand_kill_all (lua_State *L, Sched *S, Task *t);
-
-/* 's' is from now on the scope of the task's whole body, and so that of all
-   who were resumed before it was there */
-void strand_rebase (Task *t, Scope *s);
 
 void strand_free_spares (Sched *S);
 
@@ -137,7 +133,7 @@ static inline int strand_settle (lua_State *L, Sched *S, Task *t, Strand *last,
       nargs = strand_hand_over(S, t, status, *n);
     S->co = task_co(t);
     S->depth = 0;
-    if (S->watchdog > 0) sched_guard(S->co);
+    if (S->watchdog > 0) watchdog_guard(S->co);
     status = lua_resume(S->co, L, nargs, n);
   }
 }
@@ -161,7 +157,7 @@ static inline int strand_resume (lua_State *L, Sched *S, Task *t, Strand *x,
     return -1;
   }
   S->depth = depth + 1;
-  if (S->watchdog > 0) sched_guard(x->co);
+  if (S->watchdog > 0) watchdog_guard(x->co);
   status = lua_resume(x->co, L, nargs, n);
   S->depth = depth;
   /* one that is polite has emitted, the others might be waiting */

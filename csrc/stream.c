@@ -12,12 +12,13 @@
 ** that has ended holds no source.
 */
 
-#include "row.h"
+#include "stream.h"
 
 #include "args.h"
-#include "error.h"
-#include "strand.h"
-#include "task.h"
+#include "cancel.h"
+#include "record.h"
+#include "row.h"
+#include "traceback.h"
 
 static const char mark = 0; /* its address is in every stream */
 

@@ -4,88 +4,20 @@
 ** A body runs under a protected call at the bottom of its coroutine, so that
 ** its <close> variables run, and may wait, whatever happens.
 **
-** Record and coroutine of a task are a pair that is used again. What Lua gets
-** is a small handle, which takes over the outcome when the task ends, and then
-** knows the record no more. While the task lives, its handle lies at the bottom
-** of its coroutine, so that nothing else need keep it, and
+** While the task lives, its handle lies at the bottom of its coroutine, and it
 ** ends as the first of the values that the coroutine leaves.
-**
-** Invariants: 'tasks' has every record at its slot, and the table 'anchors'
-** its coroutine there. A record is that of a live task, of a failed one in a
-** scope's line of errors, or spare.
 */
 
 #include "task.h"
 
 #include <string.h>
 
-#include "args.h"
 #include "error.h"
 #include "strand.h"
-#include "trace.h"
-
-/* what the handle of an ended task keeps: a value, or a coroutine with several */
-enum { KEPT_ONE = 1, KEPT_MANY };
-
-/* what a body finds on its stack: the message handler, the task's handle, the
-   function and its arguments; what it leaves begins where the function was */
-enum { AT_HANDLER = 1, AT_HANDLE, AT_FUNCTION };
+#include "traceback.h"
 
 
-static lua_State *base_of (const Task *t) {
-  const Strand *x;
-  if (!(t->flags & T_NESTED)) return t->at.co;
-  for (x = t->at.strand; x->outer != NULL;) x = x->outer;
-  return x->outer_co;
-}
-
-
-const char task_mark = 0;
-
-#define task_at(L) (((Handle *)lua_touserdata(L, AT_HANDLE))->task)
-
-
-/* find the function at the bottom of a coroutine; 0 if it has not begun */
-static int find_bottom (lua_State *co, lua_Debug *ar) {
-  int low = 0, high = 1;
-  if (!lua_getstack(co, 0, ar)) return 0;
-  while (lua_getstack(co, high, ar)) {
-    low = high;
-    high *= 2;
-  }
-  while (high - low > 1) {
-    int middle = (low + high) / 2;
-    if (lua_getstack(co, middle, ar))
-      low = middle;
-    else
-      high = middle;
-  }
-  return lua_getstack(co, low, ar);
-}
-
-
-void task_push (lua_State *L, Task *t) {
-  lua_State *co = base_of(t);
-  lua_Debug ar;
-  if (t == t->scope->S->dying) { /* its coroutine is being unwound */
-    lua_rawgeti(L, LUA_REGISTRYINDEX, t->scope->S->dying_handle);
-    return;
-  }
-  if (!lua_checkstack(co, 1)) luaL_error(L, "not enough memory");
-  if (t->status >= TASK_DONE)
-    lua_pushvalue(co, AT_HANDLE);
-  else if (!find_bottom(co, &ar))
-    lua_pushvalue(co, 1 + AT_HANDLE); /* above the function */
-  else
-    lua_getlocal(co, &ar, AT_HANDLE);
-  lua_xmove(co, L, 1);
-}
-
-
-void task_push_error (lua_State *L, Task *t) {
-  lua_getiuservalue(t->at.co, AT_HANDLE, HANDLE_VALUE);
-  lua_xmove(t->at.co, L, 1);
-}
+#define task_at(L) (((Handle *)lua_touserdata(L, BASE_HANDLE))->task)
 
 
 /* ---------------------------------------------------------------------- */
@@ -100,7 +32,7 @@ static int body_left (lua_State *L, int ending, int base);
 static int is_cause (lua_State *L, Task *t) {
   int same = 0;
   if (t->flags & T_CANCEL) {
-    lua_getiuservalue(L, AT_HANDLE, HANDLE_VALUE);
+    lua_getiuservalue(L, BASE_HANDLE, HANDLE_VALUE);
     same = lua_istable(L, -1) && lua_rawequal(L, -1, -2);
     lua_pop(L, 1);
   }
@@ -121,12 +53,13 @@ static int left (lua_State *L, Task *t, int failed, int base) {
   t->why = TASK_DONE; /* from here on: how it ends */
   if (failed) {
     t->why = task_cancelled(t) && is_cause(L, t) ? TASK_CANCELLED : TASK_FAILED;
-    lua_copy(L, -1, AT_FUNCTION);
-    lua_settop(L, AT_FUNCTION);
+    lua_copy(L, -1, BASE_FUNCTION);
+    lua_settop(L, BASE_FUNCTION);
   }
   n = lua_gettop(L);
   /* without results, and nobody to be told, not even the handle is needed */
-  if (n < AT_FUNCTION && !(t->flags & T_CANCEL) && t->scope->S->nwatchers == 0)
+  if (n < BASE_FUNCTION && !(t->flags & T_CANCEL) &&
+      t->scope->S->nwatchers == 0)
     return 0;
   return n;
 }
@@ -139,7 +72,7 @@ static int body_left (lua_State *L, int ending, int base) {
 
 static int body_ended (lua_State *L, int status, lua_KContext t) {
   int failed = has_failed(status);
-  return left(L, (Task *)t, failed, AT_FUNCTION - 1);
+  return left(L, (Task *)t, failed, BASE_FUNCTION - 1);
 }
 
 
@@ -147,99 +80,18 @@ static int body (lua_State *L) {
   Task *t = task_at(L);
   int status;
   if (task_cancelled(t) && !(t->flags & T_OWNER)) { /* it never begins */
-    lua_settop(L, AT_FUNCTION - 1);
+    lua_settop(L, BASE_FUNCTION - 1);
     cause_push(L, t);
-    return left(L, t, 1, AT_FUNCTION - 1);
+    return left(L, t, 1, BASE_FUNCTION - 1);
   }
-  status = lua_pcallk(L, lua_gettop(L) - AT_FUNCTION, LUA_MULTRET, AT_HANDLER,
-                      (lua_KContext)t, body_ended);
+  status = lua_pcallk(L, lua_gettop(L) - BASE_FUNCTION, LUA_MULTRET,
+                      BASE_HANDLER, (lua_KContext)t, body_ended);
   return body_ended(L, status, (lua_KContext)t);
 }
 
 
 /* ---------------------------------------------------------------------- */
 /* beginning */
-
-
-/* see to it that there is a free slot for a record and its coroutine */
-static void reserve_slot (lua_State *L, Sched *S) {
-  if (S->free_slot != 0) return;
-  if (S->nslots + 1 >= S->tasks_size) {
-    uint32_t size = S->tasks_size == 0 ? 16 : 2 * S->tasks_size;
-    Task **p = (Task **)sched_alloc(S, S->tasks, S->tasks_size * sizeof(*p),
-                                    size * sizeof(*p));
-    if (p == NULL) luaL_error(L, "not enough memory");
-    S->tasks = p;
-    S->tasks_size = size;
-  }
-  lua_pushinteger(L, 0);
-  lua_rawseti(L, -2, (lua_Integer)S->nslots + 1);
-  S->free_slot = ++S->nslots;
-  S->tasks[S->free_slot] = NULL;
-}
-
-
-/* a record with its coroutine; may raise, then nothing has changed */
-static Task *make (lua_State *L, Sched *S) {
-  Task *t;
-  lua_State *co = lua_newthread(L); /* the last to run finalizers */
-  lua_sethook(co, NULL, 0, 0);      /* not that of whoever made it */
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
-  reserve_slot(L, S);
-  if (!heap_reserve(&S->heap, sched_alloc, S))
-    luaL_error(L, "not enough memory");
-  t = (Task *)sched_alloc(S, NULL, 0, sizeof(Task));
-  if (t == NULL) {
-    heap_unreserve(&S->heap, sched_alloc, S);
-    luaL_error(L, "not enough memory");
-  }
-  memset(t, 0, sizeof(Task));
-  t->at.co = co;
-  t->slot = S->free_slot;
-  S->tasks[t->slot] = t;
-  lua_rawgeti(L, -1, (lua_Integer)t->slot);
-  S->free_slot = (uint32_t)lua_tointeger(L, -1);
-  lua_pop(L, 1);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, (lua_Integer)t->slot);
-  lua_pop(L, 1);
-  return t;
-}
-
-
-/* the record goes, and its coroutine to the collector */
-static void unmake (lua_State *L, Sched *S, Task *t) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
-  lua_pushinteger(L, (lua_Integer)S->free_slot);
-  lua_rawseti(L, -2, (lua_Integer)t->slot);
-  lua_pop(L, 1);
-  S->free_slot = t->slot;
-  S->tasks[t->slot] = NULL;
-  heap_unreserve(&S->heap, sched_alloc, S);
-  sched_alloc(S, t, sizeof(Task), 0);
-}
-
-
-/* a spare record; the one used last, for it is in the processor's cache */
-static Task *take_spare (Sched *S) {
-  Task *t = owner_of(S->spares, Task, link);
-  S->spares = t->link.next;
-  S->nspares--;
-  return t;
-}
-
-
-static void put_spare (Sched *S, Task *t) {
-  t->link.next = S->spares;
-  S->spares = &t->link;
-  S->nspares++;
-}
-
-
-Task *task_find (Sched *S, uint32_t slot, uint32_t id) {
-  Task *t = slot == 0 ? NULL : S->tasks[slot];
-  return t != NULL && t->id == id ? t : NULL;
-}
 
 
 /* enough for a few arguments is always there */
@@ -267,11 +119,10 @@ static inline Task *new_task (lua_State *L, Scope *scope, int first, int flags,
   h->object.S = S;
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
   lua_setmetatable(L, -2);
-  if (S->spares == NULL) put_spare(S, make(L, S));
-  co = owner_of(S->spares, Task, link)->at.co;
+  co = record_spare(L, S)->at.co;
   check_room(L, co, last - first + 6);
   /* nothing raises from here on */
-  t = take_spare(S);
+  t = record_take(S);
   lua_pushcfunction(co, body);
   lua_pushcfunction(co, error_handler);
   lua_pushvalue(L, last + 1);
@@ -288,7 +139,7 @@ static inline Task *new_task (lua_State *L, Scope *scope, int first, int flags,
   t->line = &S->next;
   line_join(&S->next, &t->link);
   S->live++;
-  if (S->trace != NULL) trace_spawned(L, t, first);
+  if (S->trace != NULL) S->tracer->spawned(L, t, first);
   return t;
 }
 
@@ -309,39 +160,13 @@ void task_recall (lua_State *L, Task *t, int first) {
   int n = lua_gettop(L) - first + 1;
   invariant(t->flags & T_FRESH);
   check_room(L, co, n);
-  lua_settop(co, 1 + AT_HANDLE); /* above the body */
+  lua_settop(co, 1 + BASE_HANDLE); /* above the body */
   lua_xmove(L, co, n);
 }
 
 
 /* ---------------------------------------------------------------------- */
 /* ending */
-
-
-/* from now on the handle speaks for itself */
-static void part (Task *t) {
-  Handle *h = t->handle;
-  h->status = t->status;
-  h->task = NULL;
-  t->handle = NULL;
-  if (h->told) ((Told *)h)->ended((Told *)h);
-}
-
-
-/* nobody needs the record any more: neither lines nor waiters; nothing is on
-   its coroutine */
-static void release (Task *t) {
-  part(t);
-  t->id = 0; /* that number is no longer found */
-  put_spare(t->scope->S, t);
-}
-
-
-void task_let_go (Task *t) {
-  invariant(t->status >= TASK_DONE && t->sib.next == NULL);
-  lua_settop(t->at.co, 0);
-  release(t);
-}
 
 
 void task_observe (Handle *h) {
@@ -351,28 +176,7 @@ void task_observe (Handle *h) {
   if (t->status < TASK_DONE || !(t->flags & T_ASYNC)) return;
   line_leave(&t->scope->zombies, &t->sib); /* else its scope would raise it */
   lua_settop(t->at.co, 0);
-  release(t);
-}
-
-
-/*
-** Keep the outcome of the task, whose 'n' values are on top of its coroutine.
-** Nothing here allocates: one value goes into the handle, several stay where
-** they are, and the handle gets the coroutine. Returns 0 then: the pair
-** is to be parted.
-*/
-static int keep (Task *t, int n) {
-  lua_State *co = t->at.co;
-  Handle *h = t->handle;
-  if (n == 0 && !(t->flags & T_CANCEL)) return 1;
-  if (n > 0) h->kept = KEPT_ONE;
-  if (n == 0) lua_pushnil(co); /* in place of the reason */
-  if (n > 1) {
-    h->kept = KEPT_MANY;
-    lua_pushthread(co);
-  }
-  lua_setiuservalue(co, AT_HANDLE, HANDLE_VALUE);
-  return n <= 1;
+  record_release(t);
 }
 
 
@@ -414,24 +218,24 @@ static void finish (lua_State *L, Task *t, Status how) {
   Sched *S = t->scope->S;
   int is_watched, is_whole, n = lua_gettop(t->at.co);
   t->status = (uint8_t)how;
-  if (S->trace != NULL) trace_ended(t);
+  if (S->trace != NULL) S->tracer->ended(t);
   S->live--;
   if (t->awaiters.first != NULL) {
     t->flags |= T_OBSERVED;
     sched_wake_all(S, &t->awaiters, WHY_DONE);
   }
-  is_whole = n == 0 || keep(t, n - AT_FUNCTION + 1);
+  is_whole = n == 0 || task_keep(t, n - BASE_FUNCTION + 1);
   is_watched = S->nwatchers > 0 && push_watcher(L, S, t);
   if (!is_whole) { /* the handle has the coroutine */
     scope_child_ended(L, t);
-    part(t);
+    record_part(t);
     lua_pushnil(t->at.co);
-    lua_replace(t->at.co, AT_HANDLE);
-    unmake(L, S, t);
+    lua_replace(t->at.co, BASE_HANDLE);
+    record_unmake(L, S, t);
   }
   else if (!scope_child_ended(L, t)) {
     if (n > 0) lua_settop(t->at.co, 0);
-    release(t);
+    record_release(t);
   }
   if (is_watched && lua_pcall(L, 1, 0, 0) != LUA_OK) {
     lua_pushnil(L);
@@ -480,7 +284,7 @@ static int buried (lua_State *L, int ending, int base) {
 
 
 static int bury (lua_State *L) {
-  return buried(L, END_ERROR, AT_FUNCTION - 1);
+  return buried(L, END_ERROR, BASE_FUNCTION - 1);
 }
 
 
@@ -559,37 +363,25 @@ void task_kill (lua_State *L, Task *t) {
 }
 
 
-void task_trim (lua_State *L, Sched *S, uint32_t keep) {
-  while (S->nspares > keep) unmake(L, S, take_spare(S));
+/* the youngest task below 's' that has no tasks below itself, or NULL */
+static Task *youngest (Scope *s) {
+  Task *t = NULL;
+  while (s->children.first != NULL) {
+    t = owner_of(s->children.first->prev, Task, sib);
+    s = t->scope;
+    while (s->owner == t && s->children.first == NULL) s = s->parent;
+    if (s->owner != t) break;
+  }
+  return t;
 }
 
 
-void task_free_all (Sched *S) {
-  uint32_t i;
-  for (i = 1; i <= S->nslots; i++) {
-    Task *t = S->tasks[i];
-    if (t == NULL) continue;
-    if (t->handle != NULL) part(t);
-    sched_alloc(S, t, sizeof(Task), 0);
-  }
-  sched_alloc(S, S->tasks, S->tasks_size * sizeof(Task *), 0);
-  S->tasks = NULL;
-  S->nslots = S->tasks_size = 0;
-}
-
-
-int task_outcome_ (lua_State *L, const Handle *h, int idx) {
-  lua_State *co;
-  int i, n;
-  lua_getiuservalue(L, idx, HANDLE_VALUE);
-  if (h->kept == KEPT_ONE) return 1;
-  co = lua_tothread(L, -1);
-  lua_pop(L, 1); /* the handle keeps it */
-  n = lua_gettop(co) - AT_FUNCTION + 1;
-  luaL_checkstack(L, n + 2, "too many results");
-  for (i = 1; i <= n; i++) {
-    lua_pushvalue(co, AT_FUNCTION - 1 + i); /* room for one is always there */
-    lua_xmove(co, L, 1);
-  }
-  return n;
+void task_kill_below (lua_State *L, Scope *s) {
+  Sched *S = s->S;
+  Task *t;
+  Line ready = S->now; /* who is ready says 'next', wherever it is */
+  S->now.first = NULL;
+  line_append(&ready, &S->next);
+  S->next = ready;
+  while ((t = youngest(s)) != NULL) task_kill(L, t);
 }

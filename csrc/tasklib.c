@@ -5,12 +5,8 @@
 #include <string.h>
 
 #include "args.h"
-#include "error.h"
 #include "task.h"
-#include "trace.h"
-
-const char *const task_status_names[] = { "ready", "running", "waiting",
-                                          "done",  "failed",  "cancelled" };
+#include "traceback.h"
 
 
 static inline Handle *check_task (lua_State *L, const char *fname) {
@@ -130,18 +126,6 @@ static int t_traceback (lua_State *L) {
 }
 
 
-void task_pushname (lua_State *L, Task *t) {
-  Sched *S = t->scope->S;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->names);
-  task_push(L, t);
-  if (lua_rawget(L, -2) != LUA_TSTRING) {
-    lua_pop(L, 1);
-    lua_pushfstring(L, "task %d", (int)t->id);
-  }
-  lua_remove(L, -2);
-}
-
-
 /* of tasks with a name; others have but their methods to look through */
 static int t_index (lua_State *L) {
   lua_settop(L, 2);
@@ -173,7 +157,7 @@ static int t_newindex (lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->named_meta);
   lua_setmetatable(L, 1);
   if (S->trace != NULL && h->task != NULL && h->task->status < TASK_DONE)
-    trace_named(L, h->task, 3);
+    S->tracer->named(L, h->task, 3);
   return 0;
 }
 

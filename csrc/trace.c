@@ -5,6 +5,10 @@
 ** steps, whole slices (X), and its waits, B to E again. An arrow (s to f) goes
 ** from the step in which a task was spawned to its life.
 **
+** The scheduler tells of each step, and those who make and end tasks of that, if
+** S->trace is there. Nothing of that raises, nor keeps anything in memory but a
+** buffer that is made with the trace.
+**
 ** Invariant: while there is a trace, it has the beginning of the life of each
 ** live task, and T_TRACED says of a task whose wait was begun and not yet ended.
 **
@@ -14,16 +18,15 @@
 ** back from that looks whether the trace is still there.
 */
 
-#include "trace.h"
-
 #include <stdio.h>
 #include <string.h>
 
 #include "args.h"
+#include "cancel.h"
 #include "chrome.h"
 #include "dump.h"
+#include "record.h"
 #include "rooms.h"
-#include "task.h"
 
 typedef struct Trace {
   Sched *S;
@@ -237,7 +240,7 @@ static size_t place_name (lua_State *L, const Task *t, int function,
 }
 
 
-void trace_spawned (lua_State *L, Task *t, int first) {
+static void spawned (lua_State *L, Task *t, int first) {
   Sched *S = t->scope->S;
   Trace *tr = S->trace;
   int64_t at = nanoseconds();
@@ -249,7 +252,7 @@ void trace_spawned (lua_State *L, Task *t, int first) {
 }
 
 
-void trace_named (lua_State *L, Task *t, int idx) {
+static void named (lua_State *L, Task *t, int idx) {
   size_t size;
   const char *name;
   char instead[CHROME_TEXT];
@@ -263,7 +266,7 @@ void trace_named (lua_State *L, Task *t, int idx) {
 }
 
 
-void trace_enters (Task *t) {
+static void enters (Task *t) {
   Sched *S = t->scope->S;
   Trace *tr = S->trace;
   tr->began = nanoseconds();
@@ -284,7 +287,7 @@ static int describe (lua_State *L) {
 }
 
 
-void trace_leaves (lua_State *L, Task *t) {
+static void leaves (lua_State *L, Task *t) {
   Sched *S = t->scope->S;
   Trace *tr = S->trace;
   int64_t at = nanoseconds();
@@ -305,7 +308,7 @@ void trace_leaves (lua_State *L, Task *t) {
 }
 
 
-void trace_ended (Task *t) {
+static void ended (Task *t) {
   Trace *tr = t->scope->S->trace;
   int64_t at = nanoseconds();
   write_woken(tr, t, at); /* it was killed */
@@ -313,7 +316,7 @@ void trace_ended (Task *t) {
 }
 
 
-void trace_rests (Sched *S) {
+static void rests (Sched *S) {
   Trace *tr = S->trace;
   chrome_flush(&tr->file);
   if (tr->file.fd < 0) over(tr);
@@ -375,7 +378,7 @@ static void stop (Trace *tr) {
 }
 
 
-void trace_finish (Sched *S) {
+static void finish (Sched *S) {
   stop(S->trace);
   over(S->trace);
 }
@@ -429,11 +432,16 @@ static int t_close (lua_State *L) {
 }
 
 
+static const Tracer tracer = { spawned, named, enters, leaves,
+                               ended,   rests, finish };
+
+
 /* from now on the trace hears of everything */
 static void start (lua_State *L, Trace *tr) {
   tr->began = nanoseconds();
   tr->now = clock_of(tr->S);
   tr->S->trace = tr;
+  tr->S->tracer = &tracer;
   sched_attend(tr->S);
   lua_pushcfunction(L, announce);
   lua_pushlightuserdata(L, tr);

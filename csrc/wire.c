@@ -16,9 +16,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "cancel.h"
 #include "io.h"
 #include "rooms.h"
-#include "scope.h"
 
 /* bytes received at a time; they lie on the C stack until Lua has them */
 #define PIECE 16384

@@ -41,7 +41,7 @@ local rooms = {
     "lua/neap/socket/base.lua" },
   { "HTTP", "lua/neap/http.lua", "lua/neap/http/fetch.lua",
     "lua/neap/http/response.lua", "lua/neap/http/headers.lua" },
-  { "Errors", "csrc/error.c" },
+  { "Errors", "csrc/error.c", "csrc/traceback.c" },
   { "Debugging", "csrc/dump.c", "csrc/trace.c" },
 }
 
