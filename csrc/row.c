@@ -206,7 +206,7 @@ static int source_failed (lua_State *L, Sched *S, Stream *s) {
   if (t != NULL && task_cancelled(t) && cause_is(L, t, -1))
     stream_rest(S, s);
   else if (s->own)
-    return stream_fail(L);
+    return stream_fail(L, s);
   else if (s->direct && reads_generator(L, s))
     stream_rest(S, s); /* it was the table that had no memory for more */
   else
@@ -292,7 +292,7 @@ static int emit (lua_State *L, Sched *S, Stream *s) {
   if (lua_isnil(L, AT_HANDLER + 1)) {
     if (!s->holes) {
       push_message(L, is_hole);
-      return stream_fail(L);
+      return stream_fail(L, s);
     }
     push_mark(L, stream_hole);
     lua_replace(L, AT_HANDLER + 1);
@@ -314,13 +314,29 @@ static void keep (lua_State *L, Stream *s) {
 }
 
 
-/* an item, if there is one, stands before stage 'i': move it on until it has
-   passed, or the next one, or there is none; in 'fill' until enough have */
+static int raise (lua_State *L) {
+  return lua_error(L);
+}
+
+
+/* the source has been closed for the last item, which goes on. So an error has
+   to wait: it takes the place of the source, to be raised by closing that. */
+static int took_last (lua_State *L, int status, lua_KContext ctx) {
+  Stream *s = (Stream *)ctx;
+  if (has_failed(status)) {
+    lua_setiuservalue(L, AT_STREAM, STREAM_SOURCE);
+    lua_pushcfunction(L, raise);
+    lua_setiuservalue(L, AT_STREAM, STREAM_CLOSE);
+  }
+  return row_go_on(L, s->object.S, s, s->at + 1);
+}
+
+
 int row_go_on (lua_State *L, Sched *S, Stream *s, int i) {
   for (;;) {
     if (i == PULLING) {
       lua_settop(L, AT_HANDLER);
-      if (s->last) return stream_close_source(L, THEN_END);
+      if (s->last) return stream_finish(L, s);
       if (s->source != SOURCE_CALL) {
         if (!take(L, s)) return ended(L, S, s);
       }
@@ -332,7 +348,7 @@ int row_go_on (lua_State *L, Sched *S, Stream *s, int i) {
       }
       i = 0;
     }
-    if (i == 0 && !has_room(L)) return stream_fail(L);
+    if (i == 0 && !has_room(L)) return stream_fail(L, s);
     for (; i < s->nstages; i++) {
       Stage *stage = &s->stage[i];
       Verdict verdict = PASSES;
@@ -347,7 +363,7 @@ int row_go_on (lua_State *L, Sched *S, Stream *s, int i) {
           if (--stage->count > 0 || s->last) break;
           s->last = 1;
           s->at = i;
-          return stream_close_source(L, THEN_GO_ON);
+          return stream_close_source(L, s, took_last);
         default: verdict = apply(L, S, s, i);
       }
       if (verdict == PASSES) continue;
@@ -374,11 +390,9 @@ static int follow (lua_State *L, Sched *S, Stream *s, Verdict verdict) {
       S->patience = 0; /* deadlines may have passed */
       sched_pass(S, S->current);
       return lua_yieldk(L, 0, (lua_KContext)s, was_let_run);
-    case REFUSED:
-      lua_settop(L, AT_HANDLER);
-      return stream_close_source(L, THEN_END);
+    case REFUSED: lua_settop(L, AT_HANDLER); return stream_finish(L, s);
     case WAITS: return scope_wait(L, S->current->scope, children_ended);
-    default: return stream_fail(L);
+    default: return stream_fail(L, s);
   }
 }
 

@@ -1,6 +1,5 @@
 /*
-** row.h - what stream.c, where items are asked for, and row.c, where they pass,
-** know of each other.
+** row.h - how items pass through streams.
 */
 
 #ifndef neap_row_h
@@ -9,24 +8,6 @@
 #include "stream.h"
 
 HIDDEN_BEGIN
-
-/* indices on the stack of 'next' and 'close'; an item is above */
-enum { AT_STREAM = 1, AT_HANDLER, AT_ERROR = AT_HANDLER };
-
-/* the turn of whoever was in 'next' or 'close' is over */
-void stream_rest (Sched *S, Stream *s);
-
-/* nothing more will come, and nothing is left to be closed */
-void stream_end (lua_State *L, Sched *S, Stream *s);
-
-/* a stage has failed with the error on top: close the source, raise it */
-int stream_fail (lua_State *L);
-
-/* what is done when the source has been closed */
-enum { THEN_END, THEN_RAISE, THEN_GO_ON, THEN_RETURN };
-
-/* close the source, if that is still to be done, and go on with 'then' */
-int stream_close_source (lua_State *L, int then);
 
 #define PULLING (-1) /* the place of an item that is still with the source */
 

@@ -1,6 +1,5 @@
 /*
-** stream.h - what stream.c, where items pass, and streamlib.c, where streams
-** are made, know of them.
+** stream.h - what those who make streams, read them and move their items know.
 */
 
 #ifndef neap_stream_h
@@ -80,21 +79,31 @@ Stream *stream_check (lua_State *L, const char *fname);
 /* is some task in 'next' or 'close'? */
 int stream_is_busy (Stream *s);
 
-/* internal.fill(stream, list, n) -> true or nil: puts items into the list, the
-   first value of each, until it has n; nil: the stream has ended before. What
-   was put there when this raises is there. For streams that nobody else reads */
-int stream_fill (lua_State *L);
+/* indices on the stack of 'next' and 'close': an item is above the handler, and so
+   is the error of the loop that 'close' is told of */
+enum { AT_STREAM = 1, AT_HANDLER, AT_ERROR };
 
-/* methods, and '__close' */
-int stream_next (lua_State *L);
-int stream_close (lua_State *L);
-int stream_leave (lua_State *L);
+/* the turn of whoever was in 'next' or 'close' is over */
+void stream_rest (Sched *S, Stream *s);
+
+/* nothing more will come, and nothing is left to be closed */
+void stream_end (lua_State *L, Sched *S, Stream *s);
+
+/* close the source, if that is still to be done, and go on with 'then', which
+   gets the status of that, and the stream */
+int stream_close_source (lua_State *L, Stream *s, lua_KFunction then);
+
+/* close it, end the stream, return nil */
+int stream_finish (lua_State *L, Stream *s);
+
+/* a stage has failed with the error on top: close it, end, raise the error */
+int stream_fail (lua_State *L, Stream *s);
+
+/* the error on top lost against an earlier one; pops it */
+void stream_suppress (lua_State *L, Sched *S);
 
 /* stands for an item that is nil, a hole in a list */
 extern const char stream_hole;
-
-/* when the core is opened */
-void stream_prepare (lua_State *L, Sched *S);
 
 HIDDEN_END
 

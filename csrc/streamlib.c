@@ -11,6 +11,7 @@
 
 #include "args.h"
 #include "rooms.h"
+#include "reader.h"
 #include "stream.h"
 
 /* operators in a row; each has a user value */
@@ -334,7 +335,7 @@ static void set_makers (lua_State *L, int sched, int class, const luaL_Reg *l) {
 
 void stream_openlib (lua_State *L) {
   int sched = lua_gettop(L), module = sched - 1, class = sched + 1;
-  stream_prepare(L, (Sched *)lua_touserdata(L, sched));
+  reader_prepare(L, (Sched *)lua_touserdata(L, sched));
   sched_class(L, STREAM_CLASS, methods, meta);
   lua_pushvalue(L, module);
   set_makers(L, sched, class, funcs);

@@ -29,7 +29,7 @@ local rooms = {
   { "Events and futures", "csrc/event.c" },
   { "Cancellable", "lua/neap/cancellable.lua" },
   { "Generator", "csrc/generator.c" },
-  { "Streams", "csrc/streamlib.c", "csrc/stream.c", "lua/neap/stream.lua",
+  { "Streams", "csrc/streamlib.c", "csrc/reader.c", "lua/neap/stream.lua",
     "lua/neap/map.lua", "lua/neap/flat_map.lua", "lua/neap/chunk.lua",
     "lua/neap/buffer.lua", "lua/neap/merge.lua", "lua/neap/timed.lua",
     "lua/neap/lines.lua" },
