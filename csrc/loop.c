@@ -30,9 +30,6 @@
 #include "fork.h"
 #include "interrupt.h"
 #include "mirror.h"
-#include "offload.h"
-#include "post.h"
-#include "signals.h"
 
 /* watched descriptors that are checked at each poll */
 #define CHECKED 4
@@ -278,6 +275,7 @@ static int fill_mirror (Sched *S, int mirror) {
    its own, under the same numbers, before it changes or reads any of it. */
 void loop_check_fork (Sched *S) {
   Loop *loop = S->loop;
+  int i;
   if (loop == NULL) return;
   if (loop->mark != NULL ? *loop->mark : S->pid == (int)getpid()) return;
   S->pid = (int)getpid();
@@ -286,9 +284,8 @@ void loop_check_fork (Sched *S) {
   if (loop->mirror >= 0 && mirror_renew(loop->mirror))
     fill_mirror(S, loop->mirror);
   if (loop->interrupt.data != NULL) interrupt_renew(loop->interrupt.fd);
-  if (S->poster != NULL) post_renew(S);
-  signals_renew(S);
-  if (S->offload != NULL) offload_renew(S);
+  for (i = 0; i < RENEWALS; i++)
+    if (S->renew[i] != NULL) S->renew[i](S);
 }
 
 

@@ -192,6 +192,30 @@ static void init (Offload *o) {
 }
 
 
+/*
+** The threads of the parent are not there, and what they were doing will not
+** be done: it is begun anew. They may have been at anything, under the lock:
+** taking a job, or giving back one that is done.
+*/
+static void renew (Sched *S) {
+  Offload *o = S->offload;
+  int i;
+  init(o);
+  o->threads = o->idle = o->queued = 0;
+  o->owners = 1;
+  for (o->end = &o->first; *o->end != NULL; o->end = &(*o->end)->next)
+    o->queued++;
+  for (i = 0; i < THREADS; i++) {
+    Job *job = o->busy[i];
+    o->busy[i] = NULL;
+    if (job == NULL || post_has(S, &job->done)) continue;
+    job->taken = 0;
+    if (job != o->first) enqueue(o, job);
+  }
+  if (o->first != NULL) start(o); /* if that fails, the next job tries again */
+}
+
+
 static void open_pool (lua_State *L, Sched *S) {
   Offload *o;
   if (S->offload != NULL) return;
@@ -203,6 +227,7 @@ static void open_pool (lua_State *L, Sched *S) {
   o->owners = 1;
   pin();
   S->offload = o;
+  S->renew[RENEW_OFFLOAD] = renew;
 }
 
 
@@ -238,35 +263,12 @@ static int withdraw (Offload *o, Job *job) {
 }
 
 
-/*
-** The threads of the parent are not there, and what they were doing will not
-** be done: it is begun anew. They may have been at anything, under the lock:
-** taking a job, or giving back one that is done.
-*/
-void offload_renew (Sched *S) {
-  Offload *o = S->offload;
-  int i;
-  init(o);
-  o->threads = o->idle = o->queued = 0;
-  o->owners = 1;
-  for (o->end = &o->first; *o->end != NULL; o->end = &(*o->end)->next)
-    o->queued++;
-  for (i = 0; i < THREADS; i++) {
-    Job *job = o->busy[i];
-    o->busy[i] = NULL;
-    if (job == NULL || post_has(S, &job->done)) continue;
-    job->taken = 0;
-    if (job != o->first) enqueue(o, job);
-  }
-  if (o->first != NULL) start(o); /* if that fails, the next job tries again */
-}
-
-
 void offload_close (Sched *S) {
   Offload *o = S->offload;
   if (o == NULL) return;
   loop_check_fork(S);
   S->offload = NULL;
+  S->renew[RENEW_OFFLOAD] = NULL;
   pthread_mutex_lock(&o->lock);
   o->closed = 1;
   pthread_cond_broadcast(&o->more);

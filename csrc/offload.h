@@ -51,9 +51,6 @@ void *offload_job (lua_State *L, Task *t);
    top */
 void offload_free (lua_State *L, int n);
 
-/* in the child of a fork, where there are no helper threads */
-void offload_renew (Sched *S);
-
 void offload_close (Sched *S);
 
 HIDDEN_END

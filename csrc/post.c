@@ -51,6 +51,23 @@ static void unmake (neap_Poster *p) {
 }
 
 
+/* under the lock */
+static void wake (neap_Poster *p) {
+  pipe_wake(p->pipe[1]);
+}
+
+
+/* In the child of a fork the pipe is no longer to be the parent's. A thread of
+   that may have been adding something: where the list ends is looked for. */
+static void renew (Sched *S) {
+  neap_Poster *p = S->poster;
+  pthread_mutex_init(&p->lock, NULL);
+  for (p->end = &p->first; *p->end != NULL; p->end = &(*p->end)->next) continue;
+  pipe_renew(p->pipe[0], p->pipe[1]);
+  if (p->first != NULL) wake(p); /* posted before the fork */
+}
+
+
 neap_Poster *post_open (lua_State *L, Sched *S) {
   loop_check_fork(S);
   if (S->poster == NULL) {
@@ -63,17 +80,12 @@ neap_Poster *post_open (lua_State *L, Sched *S) {
       luaL_error(L, "cannot make a poster: %s", strerror(error));
     }
     S->poster = p;
+    S->renew[RENEW_POSTER] = renew;
   }
   pthread_mutex_lock(&S->poster->lock);
   S->poster->owners++;
   pthread_mutex_unlock(&S->poster->lock);
   return S->poster;
-}
-
-
-/* under the lock */
-static void wake (neap_Poster *p) {
-  pipe_wake(p->pipe[1]);
 }
 
 
@@ -178,23 +190,13 @@ int post_has (const Sched *S, const Posted *x) {
 }
 
 
-/* a thread of the parent may have been adding something: where the list ends is
-   looked for */
-void post_renew (Sched *S) {
-  neap_Poster *p = S->poster;
-  pthread_mutex_init(&p->lock, NULL);
-  for (p->end = &p->first; *p->end != NULL; p->end = &(*p->end)->next) continue;
-  pipe_renew(p->pipe[0], p->pipe[1]);
-  if (p->first != NULL) wake(p); /* posted before the fork */
-}
-
-
 void post_close (Sched *S) {
   neap_Poster *p = S->poster;
   Posted *x;
   if (p == NULL) return;
   loop_check_fork(S);
   S->poster = NULL;
+  S->renew[RENEW_POSTER] = NULL;
   pthread_mutex_lock(&p->lock);
   p->closed = 1;
   pthread_mutex_unlock(&p->lock);

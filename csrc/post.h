@@ -44,9 +44,6 @@ int post_expected (Sched *S);
 /* has it been posted, and not been called? Only while there is one thread */
 int post_has (const Sched *S, const Posted *x);
 
-/* in the child of a fork: no longer share the pipe with the parent */
-void post_renew (Sched *S);
-
 /* the state goes: what nobody has taken is called without one */
 void post_close (Sched *S);
 

@@ -100,6 +100,15 @@ typedef struct Tracer {
   void (*finish)(Sched *S);
 } Tracer;
 
+/* what the child of a fork makes anew, for it would share it with its parent, in
+   this order; each room that has such says how (S->renew) */
+typedef enum Renewal {
+  RENEW_POSTER,
+  RENEW_SIGNALS,
+  RENEW_OFFLOAD, /* which posts */
+  RENEWALS
+} Renewal;
+
 typedef enum Status {
   TASK_READY,
   TASK_RUNNING,
@@ -251,6 +260,7 @@ struct Sched {
   double watchdog;      /* seconds that a step may take; 0: any */
   double began;         /* when the step began, if there is a watchdog */
   const WaitKind *kind[WAIT_KINDS];
+  void (*renew[RENEWALS])(Sched *S); /* NULL: nothing to be made anew */
 };
 
 /* the scheduler of the running C function (its first upvalue) */

@@ -161,7 +161,8 @@ static void leave (Listener *x) {
 }
 
 
-void signals_renew (Sched *S) {
+/* in the child of a fork: signals of its own, for the streams that it has */
+static void renew (Sched *S) {
   Link *link;
   for (link = S->signals.first; link != NULL;
        link = line_after(&S->signals, link)) {
@@ -302,6 +303,7 @@ static const luaL_Reg internals[] = {
 
 
 void signals_openlib (lua_State *L) {
+  ((Sched *)lua_touserdata(L, -1))->renew[RENEW_SIGNALS] = renew;
   sched_class(L, "neap.listener", methods, meta);
   lua_pop(L, 1);
   sched_internals(L, internals);

@@ -16,9 +16,6 @@ int signal_number (lua_State *L, int idx);
 /* push the name, without SIG, of a signal; its number if it has none */
 void signal_push_name (lua_State *L, int sig);
 
-/* in the child of a fork: signals of its own, for the streams that it has */
-void signals_renew (Sched *S);
-
 /* the state is closed: nobody listens any more */
 void signals_close (Sched *S);
 
