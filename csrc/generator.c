@@ -203,11 +203,11 @@ static int closed (lua_State *L, Sched *S, Generator *g, int status) {
    the error is above 'base' */
 static int unwound (lua_State *L, int ending, int base) {
   Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
-  Task *t = g->S->current;
+  Task *t = g->object.S->current;
   (void)ending;
   if (t->scope != g->strand.scope)
     return scope_leave(L, t->scope, 1, base, unwound);
-  return g->closing ? close_failed(L, g->S) : raise(L);
+  return g->closing ? close_failed(L, g->object.S) : raise(L);
 }
 
 
@@ -276,7 +276,7 @@ static inline int as_a_rule (const Generator *g, int status) {
 /* after a wait: the values are on top of L, above what the caller left there */
 static int went_on (lua_State *L, int status, lua_KContext ctx) {
   Generator *g = (Generator *)ctx;
-  Sched *S = g->S;
+  Sched *S = g->object.S;
   int n = g->strand.n;
   (void)status;
   if (as_a_rule(g, g->strand.status)) {
@@ -401,7 +401,7 @@ static int next (lua_State *L, Sched *S, Generator *g, Task *t) {
 static int next_turn (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
   Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
-  Sched *S = g->S;
+  Sched *S = g->object.S;
   (void)status;
   if (t->why == WHY_CANCEL) return cause_raise(L, t);
   if (keeps_promise(g, t) && task_cancelled(t)) {
@@ -419,7 +419,7 @@ turn. Suspends when the body does, and for its turn; needs no 'run' otherwise.
 */
 int generator_next (lua_State *L) {
   Generator *g = generator_check(L, "next");
-  Sched *S = g->S;
+  Sched *S = g->object.S;
   Task *t = S->current;
   int n = 0, status;
   if (!in_task(L, S)) return next(L, S, g, chain_of(L, S));
@@ -441,7 +441,7 @@ static inline void keep (lua_State *L, lua_Integer i) {
 static int filling_went_on (lua_State *L, int status, lua_KContext ctx) {
   Generator *g = (Generator *)ctx;
   if (!as_a_rule(g, g->strand.status)) return went_on(L, status, ctx);
-  pass_turn(g->S, g);
+  pass_turn(g->object.S, g);
   keep(L, (lua_Integer)lua_rawlen(L, AT_LIST) + 1);
   return generator_fill(L);
 }
@@ -451,7 +451,7 @@ int generator_fill (lua_State *L) {
   Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
   lua_Integer i = (lua_Integer)lua_rawlen(L, AT_LIST);
   lua_Integer size = lua_tointeger(L, AT_SIZE);
-  Sched *S = g->S;
+  Sched *S = g->object.S;
   Task *t = S->current;
   if (!in_task(L, S)) return next(L, S, g, chain_of(L, S));
   while (i < size) {
@@ -512,7 +512,7 @@ static int close_turn (lua_State *L, int status, lua_KContext ctx) {
   Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
   (void)status;
   keeps_promise(g, (Task *)ctx);
-  return close_any(L, g->S, g);
+  return close_any(L, g->object.S, g);
 }
 
 
@@ -520,7 +520,7 @@ static int close_turn (lua_State *L, int status, lua_KContext ctx) {
 int generator_leave (lua_State *L) {
   Generator *g = generator_check(L, "close");
   lua_settop(L, AT_ERROR);
-  return close_any(L, g->S, g);
+  return close_any(L, g->object.S, g);
 }
 
 

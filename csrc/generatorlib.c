@@ -44,7 +44,7 @@ static int yielded (lua_State *L, int status, lua_KContext ctx) {
    that it stays */
 static int g_yield (lua_State *L) {
   Generator *g = (Generator *)lua_touserdata(L, lua_upvalueindex(1));
-  Sched *S = g->S;
+  Sched *S = g->object.S;
   if (g->strand.co != L || g->state != GEN_RUNNING)
     return luaL_error(L, "'yield' outside of the body of its generator");
   if (lua_isnoneornil(L, 1)) return luaL_error(L, generator_emits_nil);
@@ -87,8 +87,8 @@ static int begin (lua_State *L) {
                          "'for value in f() do'");
   g = (Generator *)lua_newuserdatauv(L, sizeof(Generator), 1);
   memset(g, 0, sizeof(Generator));
-  g->mark = &generator_mark;
-  g->S = S;
+  g->object.mark = &generator_mark;
+  g->object.S = S;
   g->state = GEN_ENDED;
   lua_pushvalue(L, lua_upvalueindex(3));
   lua_setmetatable(L, self);

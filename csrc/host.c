@@ -13,7 +13,7 @@
 #include "args.h"
 #include "clock.h"
 #include "future.h"
-#include "generator.h"
+#include "leftover.h"
 #include "life.h"
 #include "neap.h"
 #include "post.h"

@@ -11,7 +11,8 @@
 ** finalizer to come, so that neither is freed before it has left.
 */
 
-#include "generator.h"
+#include "leftover.h"
+
 #include "stock.h"
 #include "task.h"
 #include "traceback.h"
@@ -71,7 +72,7 @@ static int push_generator (lua_State *L, Generator *g) {
   line_leave(g->line, &g->link);
   g->line = NULL;
   g->state = GEN_ENDED;
-  stock_lose(g->S);
+  stock_lose(g->object.S);
   return 0;
 }
 

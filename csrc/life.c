@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "chance.h"
-#include "generator.h"
+#include "leftover.h"
 #include "loop.h"
 #include "offload.h"
 #include "post.h"

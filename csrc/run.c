@@ -12,7 +12,7 @@
 #include "args.h"
 #include "dump.h"
 #include "error.h"
-#include "generator.h"
+#include "leftover.h"
 #include "life.h"
 #include "loop.h"
 #include "post.h"
