@@ -11,15 +11,6 @@
 #include "traceback.h"
 
 
-static void begin (Sched *S, Stream *s) {
-  s->state = STREAM_BUSY;
-  s->runner = S->current;
-  if (s->runner == NULL) return;
-  s->slot = s->runner->slot;
-  s->id = s->runner->id;
-}
-
-
 /* the task was woken for its turn: does it have it? */
 static int has_turn (Stream *s, const Task *t) {
   if (s->state != STREAM_PROMISED || s->runner != t) return 0;
@@ -55,7 +46,7 @@ static int next (lua_State *L, Sched *S, Stream *s) {
   switch (s->state) {
     case STREAM_READY:
       if (s->tasks) sched_enter_in(L, S, "next");
-      begin(S, s);
+      stream_enter(s, S->current);
       lua_pushcfunction(L, error_handler);
       return row_go_on(L, S, s, PULLING);
     case STREAM_ENDED: lua_pushnil(L); return 1;
@@ -137,7 +128,7 @@ static int close (lua_State *L, Sched *S, Stream *s) {
   if (s->state == STREAM_ENDED) return 0;
   if (stream_is_busy(s))
     return wait_turn(L, S, s, WAIT_STREAM_CLOSE, close_turn);
-  begin(S, s);
+  stream_enter(s, S->current);
   lua_pushcfunction(L, error_handler);
   lua_insert(L, AT_HANDLER);
   return stream_close_source(L, s, closed);

@@ -74,7 +74,7 @@ void task_pushname (lua_State *L, Task *t) {
   task_push(L, t);
   if (lua_rawget(L, -2) != LUA_TSTRING) {
     lua_pop(L, 1);
-    lua_pushfstring(L, "task %d", (int)t->id);
+    lua_pushfstring(L, "task %d", (int)task_id(t));
   }
   lua_remove(L, -2);
 }
@@ -143,7 +143,7 @@ void record_unmake (lua_State *L, Sched *S, Task *t) {
 
 Task *task_find (Sched *S, uint32_t slot, uint32_t id) {
   Task *t = slot == 0 ? NULL : S->tasks[slot];
-  return t != NULL && t->id == id ? t : NULL;
+  return t != NULL && t->handle != NULL && task_id(t) == id ? t : NULL;
 }
 
 

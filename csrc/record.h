@@ -25,6 +25,7 @@ typedef struct Handle {
   uint8_t status; /* Status of a task that has ended */
   uint8_t kept;   /* ... and of results: 0 if it keeps none, else KEPT_... */
   uint8_t told;   /* this is a Told */
+  uint32_t id;    /* of all tasks that there ever were */
 } Handle;
 
 #define HANDLE_VALUE 1
@@ -46,6 +47,8 @@ enum { BASE_HANDLER = 1, BASE_HANDLE, BASE_FUNCTION };
 /* the handle at 'idx', or NULL if that is something else */
 #define handle_at(L, idx) ((Handle *)object_at(L, idx, &task_mark))
 extern const char task_mark;
+
+#define task_id(t) ((t)->handle->id)
 
 /* its status, whether it has ended or not */
 #define handle_status(h) \
@@ -98,7 +101,6 @@ static inline void record_part (Task *t) {
 static inline void record_release (Task *t) {
   Sched *S = t->handle->object.S;
   record_part(t);
-  t->id = 0; /* that number is no longer found */
   record_give(S, t);
 }
 

@@ -165,7 +165,6 @@ struct Task {
   Line *line;    /* where 'link' is, if anywhere */
   Timer timer;
   uint32_t slot;  /* its place, and that of its coroutine */
-  uint32_t id;    /* of all tasks that there ever were */
   float since;    /* when it began to wait, in seconds since the start */
   uint8_t wait;   /* what for (Wait) */
   uint8_t status; /* Status */

@@ -43,13 +43,25 @@ Stream *stream_check (lua_State *L, const char *fname) {
 /* turns */
 
 
+static void belong_to (Stream *s, Task *t) {
+  s->runner = t;
+  if (t == NULL) return;
+  s->slot = t->slot;
+  s->id = task_id(t);
+}
+
+
+void stream_enter (Stream *s, Task *t) {
+  s->state = STREAM_BUSY;
+  belong_to(s, t);
+}
+
+
 void stream_rest (Sched *S, Stream *s) {
   s->state = STREAM_READY;
   if (s->turn.first == NULL) return;
   s->state = STREAM_PROMISED;
-  s->runner = owner_of(s->turn.first, Task, link);
-  s->slot = s->runner->slot;
-  s->id = s->runner->id;
+  belong_to(s, owner_of(s->turn.first, Task, link));
   sched_wake(S, s->runner, WHY_DONE);
 }
 

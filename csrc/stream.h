@@ -83,6 +83,9 @@ int stream_is_busy (Stream *s);
    is the error of the loop that 'close' is told of */
 enum { AT_STREAM = 1, AT_HANDLER, AT_ERROR };
 
+/* the task, or NULL outside of tasks, is in 'next' or 'close' from now on */
+void stream_enter (Stream *s, Task *t);
+
 /* the turn of whoever was in 'next' or 'close' is over */
 void stream_rest (Sched *S, Stream *s);
 

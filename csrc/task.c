@@ -132,7 +132,7 @@ static inline Task *new_task (lua_State *L, Scope *scope, int first, int flags,
   t->handle = h;
   t->scope = scope;
   line_join(&scope->children, &t->sib);
-  t->id = ++S->last_id;
+  h->id = ++S->last_id;
   t->flags = (uint8_t)(T_FRESH | flags);
   t->status = TASK_READY;
   t->wait = WAIT_NOTHING;

@@ -98,13 +98,13 @@ static void write_birth (Trace *tr, const Task *t, int64_t at, const char *name,
   const Scope *s = t->scope;
   while (s->owner == t) s = s->parent;
   parent = s->owner;
-  write_name(tr, t->id, name, size);
-  if (!begin_at(tr, 'B', t->id, at)) return;
+  write_name(tr, task_id(t), name, size);
+  if (!begin_at(tr, 'B', task_id(t), at)) return;
   chrome_add(&tr->file, ",\"cat\":\"task\",\"name\":");
   chrome_text(&tr->file, name, size);
   if (parent != NULL) {
     chrome_arg(&tr->file, "parent");
-    chrome_number(&tr->file, parent->id, 1);
+    chrome_number(&tr->file, task_id(parent), 1);
   }
   arg_clock(tr, "now", clock_of(tr->S));
   chrome_done(&tr->file);
@@ -112,7 +112,7 @@ static void write_birth (Trace *tr, const Task *t, int64_t at, const char *name,
 
 
 static void write_step (Trace *tr, const Task *t, int64_t at) {
-  if (!begin_at(tr, 'X', t->id, tr->began)) return;
+  if (!begin_at(tr, 'X', task_id(t), tr->began)) return;
   chrome_time(&tr->file, "dur", at - tr->began);
   chrome_add(&tr->file, ",\"cat\":\"run\",\"name\":\"running\"");
   arg_clock(tr, "now", tr->now);
@@ -123,7 +123,7 @@ static void write_step (Trace *tr, const Task *t, int64_t at) {
 static void write_wait (Trace *tr, Task *t, int64_t at, const char *on) {
   lua_Debug ar;
   char where[LUA_IDSIZE + 20];
-  if (!begin_at(tr, 'B', t->id, at)) return;
+  if (!begin_at(tr, 'B', task_id(t), at)) return;
   t->flags |= T_TRACED;
   chrome_add(&tr->file, ",\"cat\":\"wait\",\"name\":\"");
   chrome_add(&tr->file, tr->S->kind[t->wait]->text);
@@ -166,7 +166,7 @@ static void arg_error_text (Trace *tr, lua_State *co) {
 
 /* an end, to be completed by 'done'; 0 if the trace has ended */
 static int begin_end (Trace *tr, const Task *t, int64_t at) {
-  if (!begin_at(tr, 'E', t->id, at)) return 0;
+  if (!begin_at(tr, 'E', task_id(t), at)) return 0;
   arg_clock(tr, "until", clock_of(tr->S));
   return 1;
 }
@@ -214,7 +214,8 @@ static void write_arrow (Trace *tr, char phase, uint32_t track, uint32_t id,
 
 /* what a task is called of which nothing is known but its number */
 static size_t number_name (const Task *t, char *name) {
-  return (size_t)snprintf(name, CHROME_TEXT, "task %lu", (unsigned long)t->id);
+  return (size_t)snprintf(name, CHROME_TEXT, "task %lu",
+                          (unsigned long)task_id(t));
 }
 
 
@@ -247,8 +248,8 @@ static void spawned (lua_State *L, Task *t, int first) {
   char name[CHROME_TEXT];
   write_birth(tr, t, at, name, place_name(L, t, first, name));
   if (S->current == NULL) return; /* nobody spawned it */
-  write_arrow(tr, 's', S->current->id, t->id, at);
-  write_arrow(tr, 'f', t->id, t->id, at);
+  write_arrow(tr, 's', task_id(S->current), task_id(t), at);
+  write_arrow(tr, 'f', task_id(t), task_id(t), at);
 }
 
 
@@ -262,7 +263,7 @@ static void named (lua_State *L, Task *t, int idx) {
   }
   else
     name = lua_tolstring(L, idx, &size);
-  write_name(t->scope->S->trace, t->id, name, size);
+  write_name(t->scope->S->trace, task_id(t), name, size);
 }
 
 
