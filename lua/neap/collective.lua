@@ -37,20 +37,14 @@ local function length (list)
 end
 
 
--- call `fn(key, entry)` for each entry; how many there are, and whether the
--- list is a sequence
+-- call `fn(key, entry)` for each entry
 local function each (list, fn)
   local n = length(list)
   if n ~= nil then
     for i = 1, n do fn(i, list[i]) end
-    return n, true
+  else
+    for key, entry in pairs(list) do fn(key, entry) end
   end
-  n = 0
-  for key, entry in pairs(list) do
-    fn(key, entry)
-    n = n + 1
-  end
-  return n, false
 end
 
 
@@ -60,7 +54,8 @@ local function is_entry (value)
 end
 
 
--- check the list before anything has begun; returns what `each` does
+-- check the list before anything has begun; how many entries there are, and
+-- whether it is a sequence
 local function check (list, fname)
   if type(list) ~= "table" or is_callable(list) then
     args.fail(1, fname, "list", "a table", list)
