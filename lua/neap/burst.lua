@@ -105,9 +105,7 @@ end
 function burst.new (class, fn, signal, fields)
   fields.fn, fields.signal = fn, signal or false
   fields.runs = new_runs()
-  local object = setmetatable(fields, class)
-  object:renew()
-  return object
+  return setmetatable(fields, class)
 end
 
 
