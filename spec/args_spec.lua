@@ -310,7 +310,7 @@ describe("arguments", function ()
       end })
       local path = package.searchpath("neap.args", package.path)
       local args = assert(loadfile(path, "t", host))()
-      assert.equal(effect, args.callable(effect, 1, "f", "fn"))
+      args.callable(effect, 1, "f", "fn")
       assert.matches("bad argument #1 to 'f' %(fn must be a function or call"
         .. "able, got a table%)$",
         support.error_of(args.callable, {}, -1, "f", "fn"))
@@ -381,14 +381,26 @@ describe("options", function ()
     debounce = function (options) neap.debounce(effect, 1, options) end,
     throttle = function (options) neap.throttle(effect, 1, options) end,
     chunk = function (options) neap.chunk({}, 1, options) end,
+    flat_map = function (options) neap.flat_map({}, effect, options) end,
+    process = function (options) neap.process({ "true" }, options) end,
+    progress = function (options) neap.progress(1, options) end,
+    explore = function (options) neap.explore(effect, options) end,
+    ["file.write"] = function (options) neap.file.write("x", "", options) end,
+    fetch = function (options) require "neap.http".fetch("", options) end,
   }
 
 
+  -- one of them, and which argument they are
   local one_of = {
-    scope = "timeout", hooks = "on_unhandled", pool = "stop_on_error",
-    parallel = "signal", batched = "signal", sequential = "signal",
-    map = "ordered", limiter = "rate", retry = "attempts",
-    debounce = "leading", throttle = "trailing", chunk = "weight",
+    scope = { "timeout", 1 }, hooks = { "on_unhandled", 1 },
+    pool = { "stop_on_error", 4 }, parallel = { "signal", 3 },
+    batched = { "signal", 4 }, sequential = { "signal", 3 },
+    map = { "ordered", 3 }, flat_map = { "concurrency", 3 },
+    limiter = { "rate", 1 }, retry = { "attempts", 2 },
+    debounce = { "leading", 3 }, throttle = { "trailing", 3 },
+    chunk = { "weight", 3 }, process = { "grace", 2 },
+    progress = { "width", 2 }, explore = { "runs", 2 },
+    ["file.write"] = { "append", 3 }, fetch = { "method", 2 },
   }
 
 
@@ -398,10 +410,11 @@ describe("options", function ()
         local before = state()
         local err = refusal(call, { xyzzyxyzzyxyzzy = 1 })
         assert.matches("bad option 'xyzzyxyzzyxyzzy' to '" .. name
-          .. "' %(its options: .*%f[%a]" .. one_of[name] .. "%f[^%a_]", err)
+          .. "' %(its options: .*%f[%a]" .. one_of[name][1] .. "%f[^%a_]", err)
         assert.matches("bad option 1 to '" .. name .. "' %(options have names"
           .. "%)$", refusal(call, { 1 }))
-        assert.matches("must be a table, got 5%)$", refusal(call, 5))
+        assert.matches(("bad argument #%d to '%s' %%(%%l+ must be a table, got "
+          .. "5%%)$"):format(one_of[name][2], name), refusal(call, 5))
         assert.same(before, state())
       end))
   end

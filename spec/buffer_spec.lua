@@ -92,6 +92,19 @@ describe("buffer", function ()
     assert.same({ "closed@2", "after@2" }, log())
   end))
 
+  it("ends when all has ended that the source has spawned", task(function ()
+    local s = neap.buffer(neap.generator(function (yield)
+      neap.spawn(function ()
+        neap.sleep(3)
+        error("of the child", 0)
+      end)
+      yield(1)
+    end)(), 2)
+    assert.equal(1, s())
+    assert.equal("of the child", error_of(s))
+    assert.equal(3, neap.now())
+  end))
+
   it("CHN-07 a cancel of the consumer loses no item", task(function ()
     local s, got = neap.buffer(marbles "a---b-c|", 2), {}
     while #got < 3 do

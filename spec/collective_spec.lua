@@ -324,6 +324,8 @@ describe("all four", function ()
       end
       assert.matches("list%[2%] must be.*got nil", error_of(neap[name],
         { n = 2, function () began = true end }))
+      assert.matches("list%[1%] must be.*got 5%)", error_of(neap[name],
+        { 5, "the first of them is named" }))
       assert.matches("list%[key%] must be", error_of(neap[name], { key = 1 }))
       assert.matches("#1 to '" .. name .. "' %(list must be a table",
         error_of(neap[name], print))
@@ -335,8 +337,12 @@ describe("all four", function ()
 
   it("ALL-03 of nothing: all and all_settled give empty results",
     task(function ()
-      assert.same({ n = 0 }, neap.all {})
-      assert.same({ n = 0 }, neap.all_settled {})
+      for _, nothing in ipairs { {}, { n = 0 } } do
+        assert.same({ n = 0 }, neap.all(nothing))
+        assert.same({ n = 0 }, neap.all_settled(nothing))
+        assert.same({ n = 0 }, error_of(neap.any, nothing).errors)
+        assert.matches("at least one entry", error_of(neap.race, nothing))
+      end
     end))
 
 
@@ -402,8 +408,9 @@ describe("all four", function ()
 
   it("say where they must be called", function ()
     for _, name in ipairs(four) do
-      assert.error_matches(function () neap[name] { print } end,
-        "'" .. name .. "' must be called in a task")
+      assert.matches("^spec/collective_spec.lua:%d+: '" .. name
+        .. "' must be called in a task",
+        error_of(function () neap[name] { print } end))
     end
   end)
 

@@ -118,9 +118,9 @@ describe("debounce", function ()
       "#2 to 'debounce' %(wait must be a number >= 0, got %-?nan%)")
     assert.error_matches(function () neap.debounce(fn, -1) end, "got %-1")
     assert.error_matches(function () neap.debounce(fn, "1") end, "got '1'")
-    assert.error_matches(function ()
-      neap.debounce(fn, 1, { trailing = false })
-    end, "leading and trailing are both false")
+    assert.matches(
+      "^spec/debounce_spec.lua:%d+: .*leading and trailing are both false",
+      error_of(function () neap.debounce(fn, 1, { trailing = false }) end))
     assert.error_matches(function ()
       neap.debounce(fn, 1, { maxWait = 1 })
     end, "bad option 'maxWait' to 'debounce' %(did you mean 'max_wait'%?%)")
@@ -531,9 +531,14 @@ describe("debounce", function ()
 
   it("DEB-14 leaves no listener when its calls have ended", task(function ()
     local signal = neap.abort_controller().signal
-    local d = neap.debounce(function () end, 1, { signal = signal })
-    d()
+    local d = neap.debounce(function (...) return ... end, 1,
+      { signal = signal })
+    assert.same({ n = 2, nil, "result" }, table.pack(d(nil, "result")))
     assert.equal(0, require("neap.core").internal.listeners(signal))
+    local caller = neap.async(d, "flushed")
+    neap.sleep(0)
+    assert.equal("flushed", d:flush())
+    assert.equal("flushed", caller:await())
   end))
 
 
@@ -584,6 +589,7 @@ describe("debounce", function ()
     local d = neap.debounce(function () end, 1)
     assert.matches("^spec/debounce_spec.lua:%d+: calling 'flush' on a bad self",
       error_of(function () d.flush() end))
+    assert.error_matches(function () d.pending(5) end, "calling 'pending'")
     assert.error_matches(function () d.cancel {} end, "calling 'cancel'")
   end)
 

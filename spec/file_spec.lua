@@ -59,19 +59,24 @@ describe("files", function ()
 
   -- the lowest number that is free: what leaks takes it
   local function free_descriptor ()
-    collectgarbage()
-    collectgarbage()
     local sock = assert(socket.tcp4())
     local fd = sock:getfd()
     sock:close()
     return fd
   end
 
-  -- raise if the function leaves a descriptor open
+  -- raise if the function leaves a descriptor open, to be closed by the
+  -- collector
   local function leaving_none (fn)
+    collectgarbage()
+    collectgarbage()
     local before = free_descriptor()
-    fn()
-    assert.equal(before, free_descriptor())
+    collectgarbage "stop"
+    local ok, err = pcall(fn)
+    local after = free_descriptor()
+    collectgarbage "restart"
+    assert(ok, err)
+    assert.equal(before, after)
   end
 
 
@@ -170,7 +175,8 @@ describe("files", function ()
             neap.file.read(dir .. "/fifo")
           end))
           local reader = neap.spawn(function ()
-            return neap.file.lines(dir .. "/fifo"):next()
+            local lines <close> = neap.file.lines(dir .. "/fifo")
+            return lines:next()
           end)
           while reader:status() == "ready" do neap.sleep(0.005) end
           neap.sleep(0.02)
@@ -192,6 +198,8 @@ describe("files", function ()
           tostring(error_of(neap.file.read, dir)))
         local lines = neap.file.lines(path)
         assert.matches("No such file", tostring(error_of(lines)))
+        lines = neap.file.lines(path)
+        lines:close() -- was never opened
       end)
     end)
 
@@ -265,11 +273,53 @@ describe("files", function ()
           assert.equal("no", error_of(neap.file.write, path, function ()
             error("no", 0)
           end))
-          assert.matches("must be a string or a number, got a table",
-            error_of(neap.file.write, path, { "new", {} }))
+          assert.matches("^bad item for 'file.write' %(must be a string or a "
+            .. "number, got a table", error_of(neap.file.write, path,
+            { "new", {} }))
         end)
       end)
       assert.equal("old", get(path))
+      assert.equal("", others())
+    end)
+
+    it("items are closed when they are not read to their end", function ()
+      local closed = 0
+      local function endless (item)
+        return setmetatable({}, {
+          __call = function () neap.sleep(1) return item end,
+          __neap_close = function () closed = closed + 1 end,
+        })
+      end
+      run(function ()
+        error_of(neap.file.write, path, endless {})
+        assert.equal(1, closed)
+        neap.move_on_after(5, neap.file.write, path, endless "x")
+        assert.equal(2, closed)
+      end)
+      assert.equal("", others())
+    end)
+
+    it("what has the name of its temporary file is left alone", function ()
+      local random = math.random
+      finally(function () math.random = random end) -- luacheck: ignore
+      local taken = dir .. "/file.000005~"
+      put(taken, "not ours")
+      local tries = 0
+      math.random = function () -- luacheck: ignore
+        tries = tries + 1
+        return tries == 3 and 6 or 5
+      end
+      run(function ()
+        neap.file.write(path, "text")
+        assert.equal("text", get(path))
+        assert.equal(3, tries)
+        local err = error_of(neap.file.write, path, "more") -- all are taken
+        assert.equal("FileError: " .. path .. ": File exists", tostring(err))
+        assert.equal(103, tries)
+      end)
+      assert.equal("text", get(path))
+      assert.equal("not ours", get(taken))
+      os.remove(taken)
       assert.equal("", others())
     end)
 
@@ -315,11 +365,21 @@ describe("files", function ()
       os.remove(dir .. "/link")
     end)
 
-    it("mode gives the rights", function ()
-      run(function ()
-        neap.file.write(path, "x", { mode = tonumber("600", 8) })
-      end)
-      assert.equal("600\n", output("stat -c %a '" .. path .. "'"))
+    it("mode gives the rights, whatever the umask is", function ()
+      for _, mode in ipairs { "600", "666", "777" } do
+        run(function ()
+          neap.file.write(path, "x", { mode = tonumber(mode, 8) })
+        end)
+        assert.equal(mode .. "\n", output("stat -c %a '" .. path .. "'"))
+        os.remove(path)
+      end
+    end)
+
+    it("without one a new file has those that the umask leaves", function ()
+      local umask = tonumber(output "umask", 8)
+      run(function () neap.file.write(path, "x") end)
+      assert.equal(("%o\n"):format(tonumber("666", 8) & ~umask),
+        output("stat -c %a '" .. path .. "'"))
     end)
 
     it("devices are written in place", function ()
@@ -351,8 +411,17 @@ describe("files", function ()
 
 
   it("ARG bad arguments raise before anything happens", function ()
+    put(path, "x")
+    local closed = assert(io.open(path))
+    closed:close()
+    os.remove(path)
     run(function ()
       for _, case in ipairs {
+        { "#1 to 'file.read' %(path must be a path or an open file, got 'clo",
+          neap.file.read, closed },
+        { "#1 to 'file.read' %(path", neap.file.read, "\0" },
+        { "#1 to 'file.write' %(path", neap.file.write, "", "x" },
+        { "#1 to 'file.write' %(path", neap.file.write, "\0", "x" },
         { "#1 to 'file.read' %(path", neap.file.read, 1 },
         { "#1 to 'file.read' %(path", neap.file.read, "" },
         { "#1 to 'file.read' %(path", neap.file.read, "a\0b" },
@@ -369,8 +438,13 @@ describe("files", function ()
         assert.matches(case[1], error_of(table.unpack(case, 2)))
       end
     end)
-    assert.matches("'file.read' must be called in a task",
-      error_of(neap.file.read, path))
+    assert.matches("^spec/file_spec.lua:%d+: 'file.read' must be called in a "
+      .. "task", error_of(function () neap.file.read(path) end))
+    assert.matches("^spec/file_spec.lua:%d+: 'file.write' must be called in a "
+      .. "task", error_of(function () neap.file.write(path, "x") end))
+    local lines = neap.file.lines(path)
+    assert.matches("^spec/file_spec.lua:%d+: 'next' must be called in a task",
+      error_of(function () lines() end))
     assert.is_nil(io.open(path))
   end)
 

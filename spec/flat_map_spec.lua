@@ -179,7 +179,7 @@ describe("flat_map", function ()
           return x == 1 and { 1 } or bad
         end, options)
         assert.equal(1, s())
-        assert.matches("bad result of the function of 'flat_map' %(must be a "
+        assert.matches("^bad result of the function of 'flat_map' %(must be a "
           .. "table, an iterator or a stream, got " .. tostring(bad),
           error_of(s))
       end
@@ -282,6 +282,47 @@ describe("flat_map", function ()
         assert.equal(7, begun)
       end
     end))
+
+  it("STOP and errors cancel at once what works on items behind them",
+    task(function ()
+      for _, what in ipairs { "stop", "error of fn", "error of a result" } do
+        local log = support.recorder()
+        local start = neap.now()
+        local s = neap.flat_map({ 1, 2, 3, 4 }, function (x)
+          if x == 1 then return marbles "---1|" end
+          if x > 2 then
+            local _ <close> = setmetatable({}, { __close = function ()
+              log(x, neap.now() - start)
+            end })
+            neap.sleep(9)
+          end
+          neap.sleep(1)
+          if what == "stop" then return neap.STOP end
+          if what == "error of fn" then error("#", 0) end
+          return marbles "#"
+        end, { concurrency = 4 })
+        assert.equal("1", s())
+        if what == "stop" then
+          assert.is_nil(s())
+        else
+          assert.equal("#", error_of(s))
+        end
+        assert.same({ "3 1.0", "4 1.0" }, { log()[1]:match "[^@]+",
+          log()[2]:match "[^@]+" })
+      end
+    end))
+
+  it("as they come, nothing more is begun behind an error", task(function ()
+    local begun = 0
+    local s = neap.flat_map(function () return 1 end, function ()
+      begun = begun + 1
+      return begun == 2 and marbles "-#" or marbles "1--|"
+    end, { concurrency = 2, ordered = false })
+    assert.equal("1", s())
+    neap.sleep(9)
+    assert.equal("#", error_of(s))
+    assert.equal(2, begun)
+  end))
 
   it("empty results do not run ahead without end", task(function ()
     local begun = 0

@@ -378,6 +378,23 @@ describe("map", function ()
       end, { concurrency = 2 })))
     end))
 
+  it("what those behind STOP still come to is left out, their errors are told "
+    .. "of", task(function ()
+      for _, ordered in ipairs { true, false } do
+        local got
+        local told = suppressed(function ()
+          got = list(neap.map({ 1, 2, 3, 4 }, function (x)
+            pcall(neap.sleep, ({ 2, 1 })[x] or 9)
+            if x == 2 then return neap.STOP end
+            if x == 4 then error("clean-up", 0) end
+            return x
+          end, { concurrency = 4, ordered = ordered }))
+        end)
+        assert.same({ 1 }, got)
+        assert.same({ "clean-up" }, told)
+      end
+    end))
+
   it("a nil result raises in its place", task(function ()
     for _, options in ipairs { { concurrency = 2 },
         { concurrency = 2, ordered = false } } do
@@ -441,6 +458,24 @@ describe("map", function ()
     assert.equal(4, require("neap.core").internal.stats().live)
     s:close()
   end))
+
+  it("bears another worker when those that waited are at work again",
+    task(function ()
+      local log = support.recorder()
+      local items = neap.channel(9)
+      neap.spawn(function ()
+        items:send(1)
+        neap.sleep(5)
+        for i = 2, 4 do items:send(i) end
+        items:close()
+      end)
+      neap.map(items, function (x)
+        log(x)
+        neap.sleep(1)
+        return x
+      end, { concurrency = 3 }):collect()
+      assert.same({ "1@0", "2@5", "3@5", "4@5" }, log())
+    end))
 
   it("reads the source one item at a time, while items run", task(function ()
     local reading, most, log = 0, 0, support.recorder()
@@ -549,6 +584,20 @@ describe("map", function ()
       assert.equal(controller.signal.reason, error_of(s))
       assert.equal(0, source.taken)
       assert.equal(1, source.closed)
+    end))
+
+    it("ABT-14 raises when what runs has unwound", task(function ()
+      local controller, log = neap.abort_controller(), support.recorder()
+      local s = neap.map({ 1, 2 }, function (x)
+        local _ <close> = unwinding(log, x)
+        return sleeps(x == 1 and 0 or 9)
+      end, { concurrency = 2, signal = controller.signal })
+      assert.equal(0, s())
+      neap.sleep(1)
+      controller:abort() -- while the consumer is busy
+      assert.equal(controller.signal.reason, error_of(s))
+      log "raised"
+      assert.same({ "2 unwound@2", "raised@2" }, log())
     end))
 
     it("raises although results are ready", task(function ()

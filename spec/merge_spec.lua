@@ -161,6 +161,24 @@ describe("merge", function ()
     assert.same({ 2, 2 }, { a.closed, b.closed })
   end))
 
+  it("STR-07 the first error of closing comes out, the others are told of",
+    task(function ()
+      local function failing (err)
+        return setmetatable({}, {
+          __call = function () return 1 end,
+          __neap_close = function () error(err, 0) end,
+        })
+      end
+      local told = {}
+      neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
+      local s = neap.merge(numbers(), failing "b", numbers())
+      assert.equal("b", error_of(s.close, s))
+      s = neap.merge(failing "a", failing "b", numbers())
+      assert.equal("b", error_of(s.close, s))
+      neap.hooks { on_suppressed = false }
+      assert.same({ "a" }, told)
+    end))
+
   it("STR-07 an error that nobody came to is told of", task(function ()
     local told = {}
     neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
@@ -382,6 +400,12 @@ describe("merge, zip and concat", function ()
         error_of(function () neap[name](s, 3) end))
       assert.matches("bad argument #2 to '" .. name .. "' %(items must be",
         error_of(function () neap[name](s, nil, {}) end))
+      for i = 2, 3 do -- no tail of a generator call, which has two nils
+        local items = { s, s, s, s, n = 4 }
+        items[i] = nil
+        assert.matches(("bad argument #%d to '%s'"):format(i, name),
+          error_of(function () neap[name](table.unpack(items, 1, 4)) end))
+      end
       assert.equal(1, s()) -- it was not taken over
       assert.matches("merge_spec.lua:%d+: '" .. name .. "' of a stream that "
         .. "was handed on", error_of(function ()

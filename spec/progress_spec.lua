@@ -89,6 +89,51 @@ describe("progress", function ()
       assert.equal("\r 50 %  5/10\27[K", written())
     end))
 
+    it("has a bar of seven columns, or none", task(function ()
+      local bar, written = terminal(10, { width = 44 })
+      bar:update(4)
+      assert.equal("\r[##   ]  40 %  4/10\27[K", written())
+      bar, written = terminal(10, { width = 43 })
+      bar:update(4)
+      assert.equal("\r 40 %  4/10\27[K", written())
+    end))
+
+    it("counts its time from when it was made", task(function ()
+      neap.sleep(100)
+      local bar, written = terminal(10, { width = 40 })
+      neap.sleep(5)
+      bar:update(5)
+      assert.equal("\r 50 %  5/10  1.0/s  0:05 left\27[K", written())
+    end))
+
+    it("uses every column but the last", task(function ()
+      for width, line in pairs {
+        [18] = "tasks  50 %  5/10", [17] = "tasks  50 %  5/1",
+      } do
+        local bar, written = terminal(10, { width = width, label = "tasks" })
+        bar:update(5)
+        assert.equal("\r" .. line .. "\27[K", written())
+      end
+    end))
+
+    it("is of plain characters unless the locale is one of UTF-8",
+      task(function ()
+        local getenv = os.getenv
+        finally(function () os.getenv = getenv end) -- luacheck: ignore
+        for _, case in ipairs {
+          { "#####" }, { "█████", LANG = "de_DE.utf8" },
+          { "#####", LANG = "C.UTF-8", LC_CTYPE = "C" },
+          { "█████", LANG = "C", LC_CTYPE = "C.UTF-8", LC_ALL = "" },
+          { "#####", LC_CTYPE = "C.UTF-8", LC_ALL = "C" },
+          { "█████", LC_CTYPE = "C", LC_ALL = "C.UTF-8" },
+        } do
+          os.getenv = function (name) return case[name] end -- luacheck: ignore
+          local bar, written = bar_on(1, { terminal = true, width = 44 })
+          bar:update(1)
+          assert.matches(case[1], written(), 1, true)
+        end
+      end))
+
     it("with a label that is no UTF-8 draws, too", task(function ()
       local bar, written = terminal(10, { width = 60, label = "\xff" })
       bar:update(5)
@@ -276,6 +321,10 @@ describe("progress", function ()
     _, err = pcall(function () bar.finish(7) end)
     assert.matches("^spec/progress_spec.lua:%d+: calling 'finish' on a bad",
       err)
+    for _, name in ipairs { "update", "print" } do
+      assert.error_matches(function () bar[name](7, 1) end,
+        "calling '" .. name .. "' on a bad self %(must be a progress bar, got")
+    end
   end))
 
 end)

@@ -490,6 +490,16 @@ describe("retry", function ()
         assert.matches("first_place", neap.traceback "cut")
       end))
 
+    it("RET-14 keeps its traceback while a hook is cut", task(function ()
+      for _, name in ipairs { "retry_if", "delay_from", "on_retry" } do
+        local err = {}
+        assert.equal(err, error_of(neap.retry, function ()
+          first_place(err)
+        end, { max_elapsed = 5, [name] = function () neap.sleep(9) end }))
+        assert.matches("first_place", neap.traceback(err))
+      end
+    end))
+
   end)
 
   describe("cancellation", function ()

@@ -185,15 +185,32 @@ describe("explore", function ()
     local err = error_of(neap.explore, lost_update)
     assert.equal("ScheduleError", err.name)
     assert.matches("run 1 of 1000 failed: .*lost", err.message)
-    assert.matches("neap%.simulate%(1, fn%)", err.message)
+    assert.matches("neap%.simulate%(1, fn%)\n.*traceback", err.message)
     assert.matches("lost", err.err)
     assert.matches("traceback", err.trace)
     assert.matches("lost", error_of(neap.simulate, err.seed, lost_update))
   end)
 
+  it("tries another order with each seed, and gives that", function ()
+    local err = error_of(neap.explore, misplaced)
+    assert.equal("ScheduleError", err.name)
+    assert.matches("out of order", error_of(neap.simulate, err.seed, misplaced))
+    for seed = 1, err.seed - 1 do neap.simulate(seed, misplaced) end
+  end)
+
+  it("leaves the order as it was", function ()
+    for _, every in ipairs { true, false } do
+      neap.explore(function () order(5) end, { runs = 2, every = every })
+      assert.equal("12345", support.run(order, 5))
+      error_of(neap.explore, misplaced, { every = every })
+      assert.equal("12345", support.run(order, 5))
+    end
+  end)
+
   it("finds by every order what few have, and gives its schedule", function ()
     local err = error_of(neap.explore, misplaced, { every = true })
     assert.matches("schedule 2 failed: .*out of order", err.message)
+    assert.matches('neap%.simulate%("1", fn%)', err.message)
     assert.equal("1", err.seed)
     for _ = 1, 3 do
       assert.matches("out of order",

@@ -894,6 +894,17 @@ describe("stream", function ()
       closed, fn, s, ctl, closing = quadruple(2)
       for _ in neap.iter(fn, s, ctl, closing) do break end
       assert.equal(1, closed.times)
+
+      local times = 0 -- it raises when it is closed at the end
+      local stream = neap.iter(next, {}, nil, setmetatable({}, {
+        __close = function ()
+          times = times + 1
+          error("closing", 0)
+        end,
+      }))
+      assert.equal("closing", error_of(stream))
+      stream:close()
+      assert.equal(1, times)
     end))
 
     it("may wait", task(function ()

@@ -176,6 +176,13 @@ describe("stream:throttle", function ()
         diagram(stream("abcdefg-|"):throttle(2), 8))
     end))
 
+  it("an interval begins when its item came, however late that is taken",
+    task(function ()
+      -- b at 5, so c may go at 9, when d comes
+      assert.equal("a-----b-----c-----d-----|",
+        diagram(stream("a----b-c-d|"):throttle(4), 6))
+    end))
+
   it("passes all values", task(function ()
     local s = neap.iter(ipairs { "a" }):throttle(1)
     assert.same({ 1, "a" }, { s() })

@@ -109,7 +109,6 @@ function args.callable (value, arg, fname, what)
   if not args.is_callable(value) then
     args.fail(arg, fname, what, "a function or callable", value)
   end
-  return value
 end
 
 
@@ -152,7 +151,6 @@ function args.seconds (value, arg, fname, what)
   if not is_seconds(value) then
     args.fail(arg, fname, what, "a number >= 0", value)
   end
-  return value
 end
 
 
@@ -172,12 +170,10 @@ end
 
 --- The same, or `math.huge`.
 function args.limit (value, arg, fname, what, min)
-  if value == math.huge then return value end
-  if not is_whole(value, min) then
+  if value ~= math.huge and not is_whole(value, min) then
     args.fail(arg, fname, what,
       "a whole number >= " .. min .. " or math.huge", value)
   end
-  return tointeger(value)
 end
 
 

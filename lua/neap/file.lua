@@ -58,7 +58,6 @@ local function check_source (value, fname)
   elseif value == "" or value:find("\0", 1, true) then
     args.fail(1, fname, "path", "a path", value)
   end
-  return value
 end
 
 
@@ -188,10 +187,10 @@ end
 -- write to a file of its own beside the target, which then takes its place
 local function replace (target, path, data, mode, keep)
   local temporary, f, reason, errno
-  for attempt = 1, 100 do
+  for _ = 1, 100 do
     temporary = ("%s.%06x~"):format(target, math.random(0, 0xffffff))
     f, reason, errno = open(temporary, "x", mode)
-    if f or errno ~= EEXIST or attempt == 100 then break end
+    if f or errno ~= EEXIST then break end
   end
   if not f then fail(path, reason, errno) end
   local done = false
