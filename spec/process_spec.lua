@@ -250,10 +250,32 @@ describe("process #slow", function ()
     end))
 
 
+    it("input may be items; without any there is an end all the same",
+      task(function ()
+        assert.equal("one, two", (process({ "cat" })
+          :output { "one", ", ", "two" }))
+        assert.equal("", (process({ "cat" }):output()))
+      end))
+
+
     it("input that the program does not want is no error", task(function ()
-      local out, _, code = sh("exec <&-; echo done"):output(("x"):rep(1e6))
-      assert.equal("done\n", out)
-      assert.equal(0, code)
+      for _, input in ipairs { ("x"):rep(1e6), { ("x"):rep(1e6), "y" } } do
+        local out, _, code = sh("exec <&-; echo done"):output(input)
+        assert.equal("done\n", out)
+        assert.equal(0, code)
+      end
+    end))
+
+
+    it("nobody reads any more when 'output' was cancelled", task(function ()
+      local p = process { "yes" }
+      neap.scope(function (scope)
+        scope:spawn(p.output, p)
+        for _ = 1, 5 do neap.checkpoint() end
+        scope:cancel()
+      end)
+      assert.same({ n = 2, nil, "PIPE" },
+        table.pack(neap.timeout(p.wait, 20, nil, p)))
     end))
 
 
@@ -344,6 +366,8 @@ describe("process #slow", function ()
         :output()
       assert.equal("out\nerr\n", out)
       file:close()
+      assert.equal("piped", (process({ "cat" }, { stdin = "pipe",
+        stdout = "pipe", stderr = "pipe" }):output "piped"))
       local both, err =
         sh("echo out; echo err >&2", { stderr = "stdout" }):output()
       assert.equal("out\nerr\n", both)
@@ -460,6 +484,26 @@ describe("process #slow", function ()
       end))
 
 
+    it("outside of a task it says so, at the caller's line", function ()
+      local p, q
+      run(function ()
+        p = process { "true" }
+        q = process({ "true" },
+          { stdin = "null", stdout = "null", stderr = "null" })
+        assert.is_table(p.stdin)
+        p:wait()
+        q:wait()
+      end)
+      for name, call in pairs {
+        wait = function () p:wait() end, output = function () q:output() end,
+        write = function () p.stdin:write "x" end,
+      } do
+        assert.matches("^spec/process_spec.lua:%d+: '" .. name
+          .. "' must be called in a task", error_of(call))
+      end
+    end)
+
+
     it("bad arguments raise before anything is done", task(function ()
       local bad = {
         { { nil }, "argv must be a sequence" },
@@ -499,6 +543,8 @@ describe("process #slow", function ()
       assert.matches("bad argument #1 to 'output' %(input must be",
         error_of(function () p:output(1) end))
       assert.matches("bad self", error_of(p.wait, {}))
+      assert.matches("calling 'write' on a bad self %(must be the stdin of a",
+        error_of(p.stdin.write, {}, "x"))
       p:wait()
       local q = process({ "true" }, { stdin = "null" })
       assert.matches("no use for input", error_of(function () q:output "x" end))
@@ -789,13 +835,28 @@ describe("process #slow", function ()
     end))
 
 
+    it("holds up nobody while what is left takes its time", task(function ()
+      local p = sh([[
+        exec 3<&0
+        (trap '' TERM; echo ready; read line <&3; echo bye) & wait]],
+        { group = true, grace = 1 })
+      local lines, input = p.stdout:lines(), p.stdin
+      assert.equal("ready", lines:next())
+      os.execute(("kill %d"):format(p.pid)) -- its leader alone
+      assert.same({ n = 2, nil, "TERM" }, table.pack(p:wait()))
+      assert.is_false(p:kill "INT") -- it has ended: what is left gets nothing
+      input:write "\n"
+      assert.same({ "bye" }, list(lines))
+    end))
+
+
     it("also when it is cancelled, and its leader ends first",
       task(function ()
         local file = io.tmpfile()
         neap.scope(function (scope)
           local p = sh([[
             work () { i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done; }
-            (trap 'work; echo bye; exit' TERM
+            (trap 'work; echo bye' TERM
               sleep 60 & echo ready >&2; wait) &
             read line]], { group = true, grace = 0.5, stdout = file })
           assert.is_table(p.stdin)
@@ -833,7 +894,7 @@ describe("process #slow", function ()
     task(function ()
       -- a program that ignores PIPE for itself, and HUP for 'nohup'; its child
       -- tells what it ignores and what is blocked
-      local out = process({ "env", "--ignore-signal=PIPE",
+      local out = process({ "env", "--default-signal", "--ignore-signal=PIPE",
         "--ignore-signal=HUP", "--block-signal=TERM",
         os.getenv "LUA" or "lua5.4", "-e", [[
           local neap = require "neap"

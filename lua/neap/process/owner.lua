@@ -54,15 +54,11 @@ local function ask_to_end (process)
 end
 
 
--- what the leader of a group has left behind ends, too
+-- what the leader of a group has left behind ends, too: it is asked to, and the
+-- owner kills on its way out what is there at the deadline
 local function end_group (process, deadline)
-  local child = process.child
   ask_to_end(process)
-  while signalled(child, 0) do
-    if now() >= deadline then
-      signalled(child, SIGKILL)
-      return
-    end
+  while now() < deadline and signalled(process.child, 0) do
     sleep(GROUP_POLL)
   end
 end
