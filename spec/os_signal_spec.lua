@@ -156,6 +156,13 @@ describe("os_signal #slow", function ()
   end))
 
 
+  it("is waited for in a task only", function ()
+    local stream <close> = os_signal "USR1"
+    assert.matches("^spec/os_signal_spec.lua:%d+: 'next' must be called in a "
+      .. "task", error_of(function () stream() end))
+  end)
+
+
   -- in a program of its own, which the signal can end
 
   local function outcome (text)
