@@ -98,7 +98,8 @@ static int s_index (lua_State *L) {
 
 
 static int s_gc (lua_State *L) {
-  abort_free(L, (Signal *)lua_touserdata(L, 1));
+  Signal *s = (Signal *)sched_object(L, 1);
+  if (s != NULL) abort_free(L, s);
   return 0;
 }
 

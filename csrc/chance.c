@@ -121,24 +121,34 @@ static void read_path (lua_State *L, Sched *S, Chance *c, const char *text) {
    as they always do */
 static int l_chance (lua_State *L) {
   Sched *S = sched_of(L);
+  int drawn = lua_type(L, 1) == LUA_TNUMBER;
+  lua_Integer seed = drawn ? luaL_checkinteger(L, 1) : 0;
+  const char *schedule = drawn ? NULL : luaL_optstring(L, 1, NULL);
   Chance *c;
   chance_free(S);
-  if (lua_isnoneornil(L, 1)) return 0;
+  if (!drawn && schedule == NULL) return 0;
   c = (Chance *)sched_new(L, S, sizeof(Chance));
   S->chance = c;
-  c->drawn = lua_type(L, 1) == LUA_TNUMBER;
-  if (c->drawn)
-    c->state = (uint64_t)luaL_checkinteger(L, 1);
+  c->drawn = drawn;
+  if (drawn)
+    c->state = (uint64_t)seed;
   else
-    read_path(L, S, c, luaL_checkstring(L, 1));
+    read_path(L, S, c, schedule);
   return 0;
+}
+
+
+static Chance *check_chance (lua_State *L) {
+  Chance *c = sched_of(L)->chance;
+  if (c == NULL) luaL_error(L, "there is no schedule");
+  return c;
 }
 
 
 /* internal.chance_schedule() -> string: the choices of the run that has ended,
    as 'chance' takes them */
 static int l_schedule (lua_State *L) {
-  const Chance *c = sched_of(L)->chance;
+  const Chance *c = check_chance(L);
   luaL_Buffer b;
   uint32_t i, n = c->at;
   while (n > 0 && c->path[n - 1].is == 0) n--; /* what follows goes without */
@@ -156,7 +166,7 @@ static int l_schedule (lua_State *L) {
 /* internal.chance_next() -> boolean: go over to the next schedule; false if that
    was the last one, nil if it cannot be told for lack of memory */
 static int l_next (lua_State *L) {
-  Chance *c = sched_of(L)->chance;
+  Chance *c = check_chance(L);
   if (c->lost) return 0;
   c->n = c->at; /* an earlier run may have gone further */
   while (c->n > 0 && c->path[c->n - 1].is + 1 >= c->path[c->n - 1].of) c->n--;

@@ -177,7 +177,7 @@ static int fd_getfd (lua_State *L) {
 
 
 static int fd_gc (lua_State *L) {
-  Fd *f = (Fd *)lua_touserdata(L, 1);
+  Fd *f = check_fd(L);
   if (f->fd >= 0) close(f->fd); /* nobody can wait for it */
   f->fd = -1;
   return 0;

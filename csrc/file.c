@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,7 +156,7 @@ static Step *step_new (lua_State *L, void (*work)(Job *)) {
 
 
 static char *copy_name (lua_State *L, int idx) {
-  char *s = strdup(lua_tostring(L, idx));
+  char *s = strdup(luaL_checkstring(L, idx));
   if (s == NULL) luaL_error(L, "not enough memory");
   return s;
 }
@@ -273,16 +274,24 @@ static int was_read (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
+/* so many bytes at a time */
+static size_t check_size (lua_State *L, int idx) {
+  lua_Integer size = luaL_checkinteger(L, idx);
+  luaL_argcheck(L, 0 <= size && size <= INT_MAX, idx, "too many bytes");
+  return (size_t)size;
+}
+
+
 /* file:read(size) -> string, "" at the end; or nil, message, number. Suspends */
 static int f_read (lua_State *L) {
   File *f = check_file(L);
-  lua_Integer size = luaL_checkinteger(L, 2);
+  size_t size = check_size(L, 2);
   Task *t = enter(L, "file.read");
   Step *x;
   SCHED_DETOUR(L, t->scope->S, t, f_read);
   x = step_new(L, do_read);
   x->fd = f->fd;
-  x->size = (size_t)size;
+  x->size = size;
   x->bytes = copy_bytes(L, NULL, x->size);
   return offload_wait(L, t, WAIT_FILE, was_read);
 }
@@ -292,7 +301,7 @@ static int f_read (lua_State *L) {
    nil, message, number. For what was said to be readable. */
 static int f_take (lua_State *L) {
   File *f = check_file(L);
-  size_t size = (size_t)luaL_checkinteger(L, 2);
+  size_t size = check_size(L, 2);
   luaL_Buffer b;
   char *bytes = luaL_buffinitsize(L, &b, size);
   ssize_t n = io_read(f->fd, bytes, size);
@@ -327,9 +336,10 @@ static int f_write (lua_State *L) {
   File *f = check_file(L);
   size_t size;
   const char *bytes = luaL_checklstring(L, 2, &size);
-  size_t from = (size_t)luaL_checkinteger(L, 3) - 1;
+  size_t from = (size_t)luaL_checkinteger(L, 3) - 1; /* below 0: very large */
   Task *t = enter(L, "file.write");
   Step *x;
+  luaL_argcheck(L, from <= size, 3, "outside of the bytes");
   SCHED_DETOUR(L, t->scope->S, t, f_write);
   x = step_new(L, do_write);
   x->fd = f->fd;

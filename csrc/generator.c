@@ -32,8 +32,6 @@
 /* generators that end one another by force, inside one another in C */
 #define DEEP 10
 
-const char generator_mark = 0;
-
 const char generator_emits_nil[] =
     "nil is the end of a generator and cannot be emitted";
 const char generator_emits_inside[] =

@@ -17,6 +17,8 @@
 #include "task.h"
 #include "traceback.h"
 
+const char generator_mark = 0;
+
 void generator_open (Sched *S, Generator *g) {
   if (g->home == HOME_RUN) return;
   g->home = scope_top(S->current) == S->host ? HOME_HOST : HOME_RUN;
@@ -218,7 +220,8 @@ void generator_kill_all (lua_State *L, Sched *S) {
 
 int generator_gc (lua_State *L) {
   Sched *S = sched_of(L);
-  Generator *g = (Generator *)lua_touserdata(L, 1);
+  Generator *g = generator_test(L, 1);
+  if (g == NULL) return 0;
   if (g->state == GEN_FRESH) {
     g->state = GEN_ENDED;
     stock_give(L, S, g->strand.co);

@@ -183,11 +183,15 @@ static Child *check_child (lua_State *L) {
 
 /* push an array of the strings in the list at 'idx', which keeps them */
 static char **push_strings (lua_State *L, int idx) {
-  size_t i, n = (size_t)lua_rawlen(L, idx);
-  char **list = (char **)lua_newuserdatauv(L, (n + 1) * sizeof(char *), 0);
+  size_t i, n;
+  char **list;
+  luaL_checktype(L, idx, LUA_TTABLE);
+  n = (size_t)lua_rawlen(L, idx);
+  list = (char **)lua_newuserdatauv(L, (n + 1) * sizeof(char *), 0);
   for (i = 0; i < n; i++) {
     lua_rawgeti(L, idx, (lua_Integer)i + 1);
-    list[i] = (char *)(uintptr_t)luaL_checkstring(L, -1); /* exec only reads */
+    luaL_checktype(L, -1, LUA_TSTRING); /* a number's would not be kept */
+    list[i] = (char *)(uintptr_t)lua_tostring(L, -1); /* exec only reads */
     lua_pop(L, 1);
   }
   list[n] = NULL;
@@ -333,7 +337,7 @@ static int c_signal (lua_State *L) {
 
 /* child:finish(): kill it if it has not ended, wait for that */
 static int c_finish (lua_State *L) {
-  finish(sched_of(L), (Child *)lua_touserdata(L, 1));
+  finish(sched_of(L), check_child(L));
   return 0;
 }
 

@@ -279,7 +279,7 @@ static int s_close (lua_State *L) {
 
 /* nobody waits for it, or the state is closed, and with it who does */
 static int s_gc (lua_State *L) {
-  end(sched_of(L), (Listener *)lua_touserdata(L, 1));
+  end(sched_of(L), check_listener(L));
   return 0;
 }
 

@@ -81,8 +81,9 @@ function support.printed_by (text, before)
   file:write(before or "", '\nlocal neap = require "neap"\n',
     "io.stdout:setvbuf 'no'\n", text)
   file:close()
-  local pipe = io.popen(("LUA_PATH='%s' LUA_CPATH='%s' %s %s 2>&1"):format(
-    package.path, package.cpath, os.getenv "LUA" or "lua5.4", name))
+  local command = "LUA_PATH='%s' LUA_CPATH='%s' %s %s 2>&1 </dev/null"
+  local pipe = io.popen(command:format(package.path, package.cpath,
+    os.getenv "LUA" or "lua5.4", name))
   local output = pipe:read "a"
   local ended_well = pipe:close()
   os.remove(name)
