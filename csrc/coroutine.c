@@ -65,32 +65,6 @@ static int co_create (lua_State *L) {
 /* resume */
 
 
-static const char escape[] =
-    "coroutine.yield out of a scope or timeout that the coroutine has opened: "
-    "yield outside of it, or send to a channel";
-
-
-/* the coroutine has left scopes open: leave them, then raise; the strand is at
-   'base' */
-static int unwound (lua_State *L, int ending, int base) {
-  Sched *S = sched_of(L);
-  Strand *x = (Strand *)lua_touserdata(L, base);
-  (void)ending;
-  if (S->current->scope != x->scope)
-    return scope_leave(L, S->current->scope, 1, base, unwound);
-  strand_return(S, x);
-  return lua_error(L);
-}
-
-
-static int escaped (lua_State *L, Strand *x) {
-  lua_settop(L, 1);
-  lua_pushlightuserdata(L, x);
-  lua_pushstring(L, escape);
-  return unwound(L, END_ERROR, 2);
-}
-
-
 /* give 'co' the arguments, the values above index 1; how many to resume it
    with: at first all that is above its function, for ours has one of its own
    (see 'body') */
@@ -107,15 +81,17 @@ static void take_values (lua_State *L, lua_State *co, int status, int n) {
 }
 
 
-/* results of 'resume' for the values from index 'first' up */
-static int resume_results (lua_State *L, int status, int first) {
+/* what 'resume' returns for the values from index 'first' up that 'co' has left,
+   or its error there */
+static int resume_results (lua_State *L, lua_State *co, int status, int first) {
+  (void)co;
   lua_pushboolean(L, !has_failed(status));
   lua_insert(L, first);
   return lua_gettop(L) - first + 1;
 }
 
 
-/* results of what 'wrap' made */
+/* what one that 'wrap' made returns */
 static int wrap_results (lua_State *L, lua_State *co, int status, int first) {
   if (!has_failed(status)) return lua_gettop(L) - first + 1;
   if (has_failed(lua_status(co))) { /* so may the <close> variables */
@@ -130,6 +106,65 @@ static int wrap_results (lua_State *L, lua_State *co, int status, int first) {
   }
   return lua_error(L);
 }
+
+
+/* what 'close' returns, when the body was resumed for it and has ended */
+static int close_results (lua_State *L, lua_State *co, int status, int first) {
+  int failed = has_failed(status) && !error_is_closing(L, -1);
+  (void)first;
+  if (lua_status(co) != LUA_OK) lua_resetthread(co);
+  lua_settop(co, 0);
+  lua_pushboolean(L, !failed);
+  if (!failed) return 1;
+  lua_insert(L, -2);
+  return 2;
+}
+
+
+typedef int (*Results)(lua_State *L, lua_State *co, int status, int first);
+
+typedef enum { RESUME, WRAP, CLOSE } Call;
+
+static const Results results[] = { resume_results, wrap_results,
+                                   close_results };
+
+
+/* ---------------------------------------------------------------------- */
+/* a yield that leaves scopes behind */
+
+
+static const char escape[] =
+    "coroutine.yield out of a scope or timeout that the coroutine has opened: "
+    "yield outside of it, or send to a channel";
+
+
+/* leave them, then the coroutine has failed. On the stack it, the scope that it
+   was resumed in, the call (at 'base'), the error */
+static int unwound (lua_State *L, int ending, int base) {
+  Task *t = sched_of(L)->current;
+  Call call = (Call)lua_tointeger(L, base);
+  (void)ending;
+  if (t->scope != lua_touserdata(L, 2))
+    return scope_leave(L, t->scope, 1, base, unwound);
+  lua_replace(L, 2);
+  lua_settop(L, 2);
+  return results[call](L, lua_tothread(L, 1), LUA_ERRRUN, 2);
+}
+
+
+static int escaped (lua_State *L, Strand *x, Call call) {
+  lua_settop(x->co, 0); /* what its <close> variables may have raised */
+  lua_settop(L, 1);
+  lua_pushlightuserdata(L, x->scope);
+  lua_pushinteger(L, call);
+  strand_return(sched_of(L), x);
+  lua_pushstring(L, escape);
+  return unwound(L, END_ERROR, 3);
+}
+
+
+/* ---------------------------------------------------------------------- */
+/* resuming */
 
 
 /* can it be resumed? else a message is pushed */
@@ -155,59 +190,48 @@ static int resumable (lua_State *L, lua_State *co, int nargs) {
 }
 
 
-typedef int (*Results)(lua_State *L, lua_State *co, int status, int first);
-
-
-static int results_of_resume (lua_State *L, lua_State *co, int status,
-                              int first) {
-  (void)co;
-  return resume_results(L, status, first);
-}
-
-
 /* after a wait: the values are above index 1 */
-static int go_on (lua_State *L, lua_KContext ctx, Results results) {
+static int go_on (lua_State *L, lua_KContext ctx, Call call) {
   Sched *S = sched_of(L);
   Strand *x = (Strand *)ctx;
   lua_State *co = x->co;
   int status = x->status;
-  if (strand_leave(S, S->current, x)) return escaped(L, x);
-  return results(L, co, status, 2);
+  if (strand_leave(S, S->current, x)) return escaped(L, x, call);
+  return results[call](L, co, status, 2);
 }
 
 
 static int resume_goes_on (lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  return go_on(L, ctx, results_of_resume);
+  return go_on(L, ctx, RESUME);
 }
 
 
 static int wrap_goes_on (lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  return go_on(L, ctx, wrap_results);
+  return go_on(L, ctx, WRAP);
 }
 
 
-static int resume (lua_State *L, lua_State *co, Results results,
-                   lua_KFunction then) {
+static int resume (lua_State *L, lua_State *co, Call call, lua_KFunction then) {
   Sched *S = sched_of(L);
   int nargs = lua_gettop(L) - 1, n = 0, status;
   if (!resumable(L, co, nargs)) {
     lua_insert(L, 2);
     lua_settop(L, 2);
-    return results(L, co, LUA_ERRRUN, 2);
+    return results[call](L, co, LUA_ERRRUN, 2);
   }
   if (in_task(L, S)) {
     Strand *x = strand_borrow(L, S, co);
     x->scope = S->current->scope;
     status = strand_resume(L, S, S->current, x, give_arguments(L, co), &n);
     if (status < 0) return lua_yieldk(L, 0, (lua_KContext)x, then);
-    if (strand_leave(S, S->current, x)) return escaped(L, x);
+    if (strand_leave(S, S->current, x)) return escaped(L, x, call);
   }
   else
     status = lua_resume(co, L, give_arguments(L, co), &n);
   take_values(L, co, status, n);
-  return results(L, co, status, 2);
+  return results[call](L, co, status, 2);
 }
 
 
@@ -216,7 +240,7 @@ coroutine may await. Suspends when it does. */
 static int co_resume (lua_State *L) {
   lua_State *co = check_thread(L, "resume");
   if (lua_gettop(L) == 1) lua_settop(L, 1);
-  return resume(L, co, results_of_resume, resume_goes_on);
+  return resume(L, co, RESUME, resume_goes_on);
 }
 
 
@@ -225,7 +249,7 @@ static int co_wrapped (lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(2));
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
-  return resume(L, co, wrap_results, wrap_goes_on);
+  return resume(L, co, WRAP, wrap_goes_on);
 }
 
 
@@ -283,23 +307,9 @@ static int waits_in_yield (lua_State *co) {
 }
 
 
-/* the body was resumed in order to close and has ended with 'status'; what it
-   left is above index 1 of L */
-static int closed (lua_State *L, lua_State *co, int status, int first) {
-  int failed = has_failed(status) && !error_is_closing(L, -1);
-  (void)first;
-  if (lua_status(co) != LUA_OK) lua_resetthread(co);
-  lua_settop(co, 0);
-  lua_pushboolean(L, !failed);
-  if (!failed) return 1;
-  lua_insert(L, -2);
-  return 2;
-}
-
-
 static int close_goes_on (lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  return go_on(L, ctx, closed);
+  return go_on(L, ctx, CLOSE);
 }
 
 
@@ -316,7 +326,7 @@ static int co_close (lua_State *L) {
     return luaL_error(L, "cannot close a running coroutine");
   if (in_task(L, S) && waits_in_yield(co)) {
     error_push_closing(L);
-    return resume(L, co, closed, close_goes_on);
+    return resume(L, co, CLOSE, close_goes_on);
   }
   status = lua_resetthread(co);
   lua_pushboolean(L, status == LUA_OK);

@@ -273,12 +273,55 @@ describe("neap.coroutine", function ()
           yield(1)
         end, 5)
       end)
-      assert.matches("yield out of a scope", error_of(function ()
-        assert(co.resume(c))
-      end))
+      local ok, err = co.resume(c)
+      assert.is_false(ok)
+      assert.matches("yield out of a scope", err)
       assert.equal("dead", co.status(c))
+      assert.same({ false, "cannot resume dead coroutine" }, { co.resume(c) })
       assert.equal(i, neap.now())
     end
+  end))
+
+
+  it("... and of several, when their tasks and <close> variables have ended",
+    task(function ()
+      local log = support.recorder()
+      local closing = setmetatable({}, { __close = function ()
+        log "closed"
+        error "while closing"
+      end })
+      local function body ()
+        local _ <close> = closing
+        neap.scope(function (outer)
+          outer:spawn(function () neap.shield(neap.sleep, 2) log "child" end)
+          neap.scope(function (inner)
+            neap.sleep(1)
+            inner:cancel()
+            coroutine.yield()
+          end)
+        end)
+      end
+      local c = co.create(body)
+      local ok, err = co.resume(c)
+      assert.is_false(ok)
+      assert.matches("^coroutine.yield out of a scope", err)
+      assert.same({ false, "cannot resume dead coroutine" }, { co.resume(c) })
+      assert.matches("_spec.lua:%d+: coroutine.yield out of a scope",
+        error_of(function () co.wrap(body)() end))
+      assert.same({ "closed@1", "child@2", "closed@3", "child@4" }, log())
+    end))
+
+
+  it("... and when it is closed", task(function ()
+    local c = co.create(function ()
+      pcall(co.yield)
+      neap.scope(function () coroutine.yield() end)
+    end)
+    co.resume(c)
+    local ok, err = co.close(c)
+    assert.is_false(ok)
+    assert.matches("yield out of a scope", err)
+    assert.is_true(co.close(c))
   end))
 
 
