@@ -111,8 +111,9 @@ int io_descriptor (lua_State *L, int idx) {
     fd = to_fd(L, -1);
     lua_pop(L, 1);
   }
-  return fd < 0 || fd > 0x0fffffff || !loop_is_open((int)fd) ? IO_CLOSED
-                                                             : (int)fd;
+  if (fd < 0 || fd > 0x0fffffff || !loop_is_open(sched_of(L), (int)fd))
+    return IO_CLOSED;
+  return (int)fd;
 }
 
 

@@ -15,6 +15,11 @@
 ** many are watched already. libev learns that when it is about to wait, gives
 ** up the watcher, and waits nevertheless; so the first wait after a change is a
 ** short one. Who waits for the descriptor is told; our own are tried again.
+**
+** It also aborts the process when it is to watch the descriptor in which it
+** waits itself, whose number somebody may still take for that of a file which
+** he has closed; and in the child of a fork, when there is no other one to be
+** had. So we ask for its number, and for whether there is one.
 */
 
 #include "loop.h"
@@ -69,6 +74,8 @@ struct Loop {
   int told;           /* the next poll tells the kernel of something new */
   int refusal;        /* the error with which it refused one; 0: not known */
   int mirror;         /* what neap.fd gave away (mirror.h), or -1 */
+  int own;            /* the descriptor in which libev waits; -1: not known */
+  int forked;         /* the next poll makes it anew */
   volatile int *mark; /* 0 after a fork (fork.h), or NULL */
 };
 
@@ -98,7 +105,8 @@ static void note_change (Io *io) {
 }
 
 
-int loop_is_open (int fd) {
+int loop_is_open (const Sched *S, int fd) {
+  if (S->loop != NULL && S->loop->own == fd) return 0;
   return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
 }
 
@@ -107,7 +115,7 @@ static void on_io (struct ev_loop *ev, ev_io *w, int events) {
   Io *io = owner_of(w, Io, watcher);
   (void)ev;
   if (events & EV_ERROR) { /* it is given up */
-    wake_both(io, loop_is_open(w->fd) ? WHY_REFUSED : WHY_CLOSED);
+    wake_both(io, loop_is_open(io->S, w->fd) ? WHY_REFUSED : WHY_CLOSED);
     io->steady = 0;
   }
   if (events & EV_READ) wake_line(io, &io->readers, WHY_DONE);
@@ -156,7 +164,7 @@ static void update (Loop *loop, Io *io) {
   int events = (io->readers.first != NULL ? EV_READ : 0) |
                (io->writers.first != NULL ? EV_WRITE : 0);
   int fd = io->watcher.fd;
-  if (events != 0 && !io->steady && !loop_is_open(fd)) {
+  if (events != 0 && !io->steady && !loop_is_open(io->S, fd)) {
     wake_both(io, WHY_CLOSED);
     events = 0;
   }
@@ -211,7 +219,7 @@ static void check_some (Loop *loop) {
     loop->cursor = (loop->cursor + 1) % loop->nactive;
     io = loop->active[loop->cursor];
     loop->unchecked--;
-    if (io->checked && !loop_is_open(io->watcher.fd)) update(loop, io);
+    if (io->checked && !loop_is_open(io->S, io->watcher.fd)) update(loop, io);
   }
 }
 
@@ -271,6 +279,31 @@ static int fill_mirror (Sched *S, int mirror) {
 }
 
 
+/* the descriptor in which libev waits: what a loop watches that embeds it */
+static int find_own (struct ev_loop *ev) {
+#if EV_EMBED_ENABLE
+  ev_embed w;
+  if (ev_backend(ev) & ev_embeddable_backends()) {
+    ev_embed_init(&w, NULL, ev);
+    ev_embed_start(ev, &w);
+    ev_embed_stop(ev, &w);
+    return w.io.fd;
+  }
+#endif
+  (void)ev;
+  return -1;
+}
+
+
+/* could libev get another one? It closes that which it has before. */
+static int can_renew (void) {
+  int fd = mirror_open();
+  if (fd < 0) return errno == EMFILE || errno == ENOSYS;
+  close(fd);
+  return 1;
+}
+
+
 /* The child of a fork shares with its parent what the kernel holds: it gets
    its own, under the same numbers, before it changes or reads any of it. */
 void loop_check_fork (Sched *S) {
@@ -281,6 +314,9 @@ void loop_check_fork (Sched *S) {
   S->pid = (int)getpid();
   if (loop->mark != NULL) *loop->mark = 1;
   ev_loop_fork(loop->ev);
+  loop->forked = 1;
+  for (i = 0; i < loop->nactive; i++) /* it will be told of all of them */
+    note_change(loop->active[i]);
   if (loop->mirror >= 0 && mirror_renew(loop->mirror))
     fill_mirror(S, loop->mirror);
   if (loop->interrupt.data != NULL) interrupt_renew(loop->interrupt.fd);
@@ -309,6 +345,10 @@ void loop_poll (Sched *S, double wait) {
   update_all(loop);
   watch_again(S);
   if (S->host_loop != NULL && S->stepping) return; /* the host polls it */
+  if (loop->forked && !can_renew()) {
+    if (!sched_busy(S)) sleep_for(wait < CHECK_WAIT ? wait : CHECK_WAIT);
+    return; /* to be tried again */
+  }
   loop->unchecked = loop->nchecked > 0 ? loop->nactive : 0;
   for (;;) {
     double w = wait;
@@ -323,6 +363,8 @@ void loop_poll (Sched *S, double wait) {
     }
     ev_run(loop->ev, w > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
     ev_timer_stop(loop->ev, &loop->timer);
+    if (loop->forked) loop->own = find_own(loop->ev);
+    loop->forked = 0;
     if (w == wait || sched_busy(S) || S->interrupts > 0) return;
     if (watch_again(S)) return; /* others may have posted something */
     wait -= w;
@@ -356,6 +398,7 @@ void loop_open (lua_State *L, Sched *S) {
   }
   ev_timer_init(&loop->timer, on_time, 0., 0.);
   loop->mirror = -1;
+  loop->own = find_own(loop->ev);
   loop->mark = fork_mark();
   if (loop->mark != NULL && S->pid != (int)getpid())
     *loop->mark = 0; /* there was a fork before: others are yet to notice it */

@@ -50,7 +50,8 @@ void loop_watch (Sched *S, int fd);
 /* somebody has left it, who was not woken by what is watched */
 void loop_left (Sched *S, int fd);
 
-int loop_is_open (int fd);
+/* is it open, and not libev's own? That one nobody else can have opened. */
+int loop_is_open (const Sched *S, int fd);
 
 /* the same for a descriptor of ours, before whose closing 'loop_forget' is
    called; it costs no system call when nothing has changed */

@@ -220,6 +220,25 @@ describe("readable", function ()
     end)
 
 
+  it("rejects the one in which the loop waits, which aborted the process",
+    function ()
+      local output = support.printed_by [[
+        neap.clock "virtual"
+        neap.run(function ()
+          local none, kinds = io.open "/dev/null", {}
+          pcall(neap.readable, none) -- now there is a loop
+          for fd = 3, 30 do
+            local ok, err = pcall(neap.move_on_after, 1, neap.readable, fd)
+            err = tostring(err)
+            kinds[ok and "open" or err:match "must be an [^,]*" or err] = true
+          end
+          for kind in pairs(kinds) do print(kind) end
+        end)]]
+      assert.matches("must be an open file descriptor\n", output)
+      assert.equal(2, #output:gsub("[^\n]", ""), output)
+    end)
+
+
   it("rejects what is no open descriptor", function ()
     run(function ()
       for _, bad in ipairs { -1, 1.5, "1", 999, {} } do

@@ -116,6 +116,7 @@ int main (void) {
   test("waits_go_on");
   test("child_is_closed");
   test("grandchild");
+  test("descriptors_closed_at_once");
   test("descriptor_for_the_host");
   test("trace");
   test("interrupts");

@@ -115,6 +115,28 @@ function programs.grandchild ()
 end
 
 
+-- what the child closes while its loop does not yet know that it is one
+function programs.descriptors_closed_at_once ()
+  local pipes = {}
+  for i = 1, 20 do pipes[i] = new_pipe() end
+  run_twice(function (fork)
+    local readers = {}
+    for i, pipe in ipairs(pipes) do readers[i] = reader(pipe, 1) end
+    neap.sleep(0.001)
+    local last = fork() and #pipes or 1
+    for i = 1, last do host.close(pipes[i].r) end
+    for i = 1, last do
+      local ok, err = pcall(readers[i].await, readers[i])
+      assert(not ok and err.name == "ClosedError", err)
+    end
+    for i = last + 1, #pipes do
+      host.put(pipes[i].w)
+      readers[i]:await()
+    end
+  end)
+end
+
+
 -- neap.fd, too, is each process's own
 function programs.descriptor_for_the_host ()
   local pipe, done = new_pipe(), new_pipe()

@@ -245,11 +245,19 @@ int dup2 (int from, int to) {
 
 
 /* in the child of a fork libev has just closed its own, and cannot go on
-   without a new one */
+   without a new one; neap, refused one, tries again */
 int epoll_create1 (int flags) {
+  static int refused;
+  Dl_info caller;
   REAL(epoll_create1);
-  if (is_child()) return real(flags);
-  return fails("epoll_create1") ? -1 : real(flags);
+  if (is_child() &&
+      (refused || (dladdr(__builtin_return_address(0), &caller) != 0 &&
+                   strstr(caller.dli_fname, "libev") != NULL))) {
+    refused = 0;
+    return real(flags);
+  }
+  refused = fails("epoll_create1");
+  return refused ? -1 : real(flags);
 }
 
 
