@@ -19,6 +19,7 @@
 
 const char generator_mark = 0;
 
+
 void generator_open (Sched *S, Generator *g) {
   if (g->home == HOME_RUN) return;
   g->home = scope_top(S->current) == S->host ? HOME_HOST : HOME_RUN;

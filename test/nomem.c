@@ -18,8 +18,6 @@
 ** freed or fresh is filled with rubbish.
 */
 
-#include <errno.h>
-
 #include "scenes.h"
 
 /* no scene takes that long; a lost wake-up does */
@@ -38,8 +36,7 @@
 typedef struct Memory {
   size_t bytes;   /* in use */
   long requests;  /* to get more, ever */
-  int armed;      /* may fail */
-  long seen;      /* requests while armed */
+  long seen;      /* requests while 'armed' */
   long from, to;  /* ... of which these fail */
   long failed;    /* how many did */
   int mismatched; /* a block was given back with a wrong size */
@@ -61,7 +58,7 @@ static void *allocate (void *ud, void *p, size_t osize, size_t nsize) {
     m->mismatched = 1;
   if (nsize > osize) {
     m->requests++;
-    if (m->armed && ++m->seen >= m->from && m->seen <= m->to) {
+    if (armed && ++m->seen >= m->from && m->seen <= m->to) {
       m->failed++;
       return NULL;
     }
@@ -87,39 +84,6 @@ static int l_requests (lua_State *L) {
   void *ud;
   lua_getallocf(L, &ud);
   lua_pushinteger(L, ((Memory *)ud)->requests);
-  return 1;
-}
-
-
-/* pair() -> integer, integer: two descriptors, connected */
-static int l_pair (lua_State *L) {
-  int fd[2];
-  if (pipe(fd) != 0) return luaL_error(L, "no pipe");
-  lua_pushinteger(L, fd[0]);
-  lua_pushinteger(L, fd[1]);
-  return 2;
-}
-
-
-/* put(fd): write one byte */
-static int l_put (lua_State *L) {
-  ssize_t n = write((int)luaL_checkinteger(L, 1), "x", 1);
-  lua_pushboolean(L, n == 1);
-  return 1;
-}
-
-
-/* close(fd) */
-static int l_close (lua_State *L) {
-  close((int)luaL_checkinteger(L, 1));
-  return 0;
-}
-
-
-/* has_children() -> boolean: dead or alive */
-static int l_has_children (lua_State *L) {
-  int none = waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
-  lua_pushboolean(L, !none);
   return 1;
 }
 
@@ -189,26 +153,6 @@ static int l_undone (lua_State *L) {
 }
 
 
-/* call the global function 'posted' */
-static void posted (lua_State *L, void *ud) {
-  (void)ud;
-  if (L == NULL) return;
-  lua_getglobal(L, "posted");
-  lua_call(L, 0, 0);
-}
-
-
-/* post(): calls 'posted' in the next step */
-static int l_post (lua_State *L) {
-  const neap_Api *neap = neap_find(L);
-  neap_Poster *poster = neap->poster(L);
-  if (poster == NULL) return lua_error(L);
-  neap->post(poster, posted, NULL);
-  neap->release(poster);
-  return 0;
-}
-
-
 static const luaL_Reg host[] = {
   { "has_children", l_has_children },
   { "hear", l_hear },
@@ -253,9 +197,9 @@ static int act (lua_State *L, const Play *p, int mode, long n, Memory *m) {
   lua_checkstack(L, 10);
   if (mode == FINALIZERS) storm(L, n);
   lua_pushvalue(L, 2);
-  m->armed = mode != FINALIZERS;
+  armed = mode != FINALIZERS;
   ok = lua_pcall(L, 0, 1, 0) == LUA_OK;
-  m->armed = 0;
+  armed = 0;
   if (mode == FINALIZERS) storm(L, 0);
   return finish(L, p, ok, m->failed > 0);
 }

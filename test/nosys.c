@@ -24,7 +24,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -112,7 +111,6 @@ enum { ONCE, FOR_EVER, MODES };
 
 /* what this play is about; the children of a scene share it */
 typedef struct Plan {
-  atomic_int armed;
   int kind; /* of the calls that fail; -1: none */
   int error;
   long from, to;           /* these */
@@ -153,7 +151,7 @@ static int kind_of (const char *name) {
 static int way (const char *name, int (*can)(int error, long x), long x) {
   int kind;
   long n;
-  if (plan == NULL || !plan->armed) return 0;
+  if (!armed) return 0;
   kind = kind_of(name);
   n = ++plan->made[kind];
   if (kind != plan->kind || n < plan->from || n > plan->to) return 0;
@@ -566,50 +564,6 @@ ssize_t write (int fd, const void *p, size_t size) {
 /* ---------------------------------------------------------------------- */
 /* what scenes do by themselves, which never fails */
 
-#define PAUSED(statement) \
-  { \
-    int armed_ = plan->armed; \
-    plan->armed = 0; \
-    statement; \
-    plan->armed = armed_; \
-  }
-
-
-/* pair() -> integer, integer: two descriptors, connected */
-static int l_pair (lua_State *L) {
-  int fd[2], result;
-  PAUSED(result = pipe2(fd, O_CLOEXEC | O_NONBLOCK));
-  if (result != 0) return luaL_error(L, "no pipe");
-  lua_pushinteger(L, fd[0]);
-  lua_pushinteger(L, fd[1]);
-  return 2;
-}
-
-
-/* put(fd): write one byte */
-static int l_put (lua_State *L) {
-  ssize_t n;
-  PAUSED(n = write((int)luaL_checkinteger(L, 1), "x", 1));
-  lua_pushboolean(L, n == 1);
-  return 1;
-}
-
-
-/* close(fd) */
-static int l_close (lua_State *L) {
-  PAUSED(close((int)luaL_checkinteger(L, 1)));
-  return 0;
-}
-
-
-/* has_children() -> boolean: dead or alive */
-static int l_has_children (lua_State *L) {
-  int none;
-  PAUSED(none = waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
-  lua_pushboolean(L, !none);
-  return 1;
-}
-
 
 /* wait_for(fd) -> boolean: what a host does with neap.fd: has anything come
    within a moment? */
@@ -633,25 +587,6 @@ static int l_failure (lua_State *L) {
   lua_pushstring(L, text_of(plan->kind, plan->error));
   lua_pushstring(L, kinds[plan->kind].name);
   return 3;
-}
-
-
-static void posted (lua_State *L, void *ud) {
-  (void)ud;
-  if (L == NULL) return;
-  lua_getglobal(L, "posted");
-  lua_call(L, 0, 0);
-}
-
-
-/* post(): calls the global function 'posted' in the next step */
-static int l_post (lua_State *L) {
-  const neap_Api *neap = neap_find(L);
-  neap_Poster *poster = neap->poster(L);
-  if (poster == NULL) return lua_error(L);
-  neap->post(poster, posted, NULL);
-  neap->release(poster);
-  return 0;
 }
 
 
@@ -754,9 +689,9 @@ static int play (Play *p) {
   result = prepare(L, p);
   if (result == 0) {
     lua_pushvalue(L, 2);
-    plan->armed = 1;
+    armed = 1;
     ok = lua_pcall(L, 0, 1, 0) == LUA_OK;
-    plan->armed = 0;
+    armed = 0;
     result = finish(L, p, ok, plan->failed);
   }
   lua_close(L);

@@ -10,7 +10,10 @@
 #ifndef neap_test_scenes_h
 #define neap_test_scenes_h
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +43,9 @@ typedef struct Play {
   long count;    /* how much was made to fail */
 } Play;
 
+/* may anything fail just now? */
+static atomic_int armed;
+
 /* play it until all has failed; -1: something was wrong */
 typedef int (*PlayAll)(Play *p);
 
@@ -52,7 +58,77 @@ static int complain (const Play *p, const char *message) {
 
 
 /* ---------------------------------------------------------------------- */
-/* functions of the table 'host' that both have */
+/* functions of the table 'host' that both have: what they do never fails */
+
+#define PAUSED(statement) \
+  { \
+    int armed_ = armed; \
+    armed = 0; \
+    statement; \
+    armed = armed_; \
+  }
+
+
+static int set_flags (int fd) {
+  return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
+         fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
+}
+
+
+/* pair() -> integer, integer: two descriptors, connected */
+static int l_pair (lua_State *L) {
+  int fd[2], ok;
+  PAUSED(ok = pipe(fd) == 0 && set_flags(fd[0]) && set_flags(fd[1]));
+  if (!ok) return luaL_error(L, "no pipe");
+  lua_pushinteger(L, fd[0]);
+  lua_pushinteger(L, fd[1]);
+  return 2;
+}
+
+
+/* put(fd): write one byte */
+static int l_put (lua_State *L) {
+  ssize_t n;
+  PAUSED(n = write((int)luaL_checkinteger(L, 1), "x", 1));
+  lua_pushboolean(L, n == 1);
+  return 1;
+}
+
+
+/* close(fd) */
+static int l_close (lua_State *L) {
+  PAUSED(close((int)luaL_checkinteger(L, 1)));
+  return 0;
+}
+
+
+/* has_children() -> boolean: dead or alive */
+static int l_has_children (lua_State *L) {
+  int none;
+  PAUSED(none = waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+  lua_pushboolean(L, !none);
+  return 1;
+}
+
+
+static void posted (lua_State *L, void *ud) {
+  (void)ud;
+  if (L == NULL) return;
+  lua_getglobal(L, "posted");
+  lua_call(L, 0, 0);
+}
+
+
+/* post(): calls the global function 'posted' in the next step; what may fail
+   does */
+static int l_post (lua_State *L) {
+  const neap_Api *neap = neap_find(L);
+  neap_Poster *poster = neap->poster(L);
+  if (poster == NULL) return lua_error(L);
+  neap->post(poster, posted, NULL);
+  neap->release(poster);
+  return 0;
+}
 
 
 /* interrupt(): what Ctrl-C does */
