@@ -114,7 +114,7 @@ static int l_now (lua_State *L) {
 
 
 static double real_now (const Sched *S) {
-  return S->clock == CLOCK_BYHAND ? S->unscaled : sched_now((Sched *)S);
+  return S->clock == TIME_BYHAND ? S->unscaled : sched_now((Sched *)S);
 }
 
 
@@ -147,7 +147,7 @@ static int l_real_sleep (lua_State *L) {
   double seconds = arg_seconds(L, 1, 1, "real_sleep", "seconds");
   Task *t = sched_enter_in(L, S, "real_sleep");
   if (seconds == 0 || task_cancelled(t)) return pass(L, S, t);
-  if (S->clock == CLOCK_BYHAND) {
+  if (S->clock == TIME_BYHAND) {
     lua_pushnumber(L, S->unscaled + seconds);
     lua_replace(L, 1);
     lua_settop(L, 1);
@@ -194,7 +194,7 @@ motion. Does not suspend, runs nothing. */
 static int l_advance (lua_State *L) {
   Sched *S = sched_of(L);
   double dt = arg_seconds(L, 1, 1, "advance", "seconds"), real = dt;
-  if (S->clock != CLOCK_BYHAND)
+  if (S->clock != TIME_BYHAND)
     return luaL_error(L, "'advance' moves the manual clock only: call "
                          "neap.clock('manual') first");
   if (!(dt < NEVER))

@@ -166,7 +166,7 @@ static double seconds_of (double dt) {
 
 static void h_advance (lua_State *L, double dt, double real_dt) {
   Call call;
-  if (sched_find(L)->clock != CLOCK_BYHAND) return;
+  if (sched_find(L)->clock != TIME_BYHAND) return;
   call.seconds = seconds_of(dt);
   call.real = seconds_of(real_dt);
   if (protect(L, advance, &call, 0, 0) != NEAP_OK) lua_pop(L, 1);
@@ -266,7 +266,7 @@ static int close_all (lua_State *L) {
   double until = sched_real() + call->seconds, next = 0;
   generator_drop_all(S); /* tasks close them */
   while ((S->live > 0 || S->dropped.first != NULL) &&
-         (next == 0 || S->clock == CLOCK_REAL)) {
+         (next == 0 || S->clock == TIME_REAL)) {
     double left = until - sched_real();
     if (left < 0) break;
     if (next > 0) sched_look(S, L, next < left ? next : left);

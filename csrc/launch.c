@@ -21,6 +21,10 @@
 #include "fd.h"
 #include "io.h"
 
+/* descriptors that a process may have where the system says that there is no
+   limit: to try more of them would take for ever */
+#define MOST (1 << 20)
+
 
 /* ---------------------------------------------------------------------- */
 /* in the child */
@@ -111,13 +115,18 @@ static void set_stdio (const Plan *p) {
 
 /* whoever opened them: none is for the program */
 static void close_above (int fd) {
+#if defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || \
+    defined(__DragonFly__)
+  closefrom(fd + 1);
+#else
   long last;
 #if defined(SYS_close_range)
   if (syscall(SYS_close_range, (unsigned)fd + 1, ~0u, 0) == 0) return;
 #endif
   last = sysconf(_SC_OPEN_MAX);
-  if (last < 0) last = 1024;
+  if (last < 0 || last > MOST) last = MOST;
   while (last-- > fd + 1) close((int)last);
+#endif
 }
 
 

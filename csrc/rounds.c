@@ -75,7 +75,7 @@ static void look_around (Sched *S, lua_State *L) {
   }
   before = S->looked;
   sched_look(S, L, 0);
-  if (S->clock == CLOCK_REAL) {
+  if (S->clock == TIME_REAL) {
     double took = S->looked - before;
     if (took > 100e-6 && S->patience_max > 1)
       S->patience_max /= 2;

@@ -64,11 +64,11 @@ static double next_deadline (Sched *S) {
 static int wait (Sched *S, lua_State *L) {
   double next = next_deadline(S);
   if (S->settled.first != NULL &&
-      (S->offloaded == 0 || S->clock != CLOCK_VIRTUAL)) {
+      (S->offloaded == 0 || S->clock != TIME_VIRTUAL)) {
     sched_wake_all(S, &S->settled, WHY_DONE);
     return 1;
   }
-  if (S->clock == CLOCK_VIRTUAL) {
+  if (S->clock == TIME_VIRTUAL) {
     if (outside(S))
       sched_look(S, L, next < NEVER && S->offloaded == 0 ? 0 : NEVER);
     if (sched_busy(S) || S->offloaded > 0) return 1;
@@ -78,7 +78,7 @@ static int wait (Sched *S, lua_State *L) {
       return 1;
     }
   }
-  else if (S->clock == CLOCK_REAL && next < NEVER) {
+  else if (S->clock == TIME_REAL && next < NEVER) {
     double now = sched_now(S);
     sched_look(S, L, next > now ? next - now : 0);
     return 1;
@@ -103,7 +103,7 @@ static int deadlock_error (lua_State *L) {
   lua_setfield(L, -2, "tasks");
   lua_pushfstring(L, "%d task(s) wait for what cannot happen%s:\n",
                   (int)S->live,
-                  S->clock == CLOCK_BYHAND ? " (the clock is manual)" : "");
+                  S->clock == TIME_BYHAND ? " (the clock is manual)" : "");
   dump_text(L, S);
   lua_concat(L, 2);
   lua_setfield(L, -2, "message");
@@ -260,7 +260,7 @@ static double run_step (lua_State *L, Sched *S, double budget) {
   sched_wake_all(S, &S->frame, WHY_DONE);
   sched_look(S, L, 0);
   close_dropped(L, S); /* those that the host has collected */
-  if (!sched_busy(S) && S->clock == CLOCK_VIRTUAL) wait(S, L);
+  if (!sched_busy(S) && S->clock == TIME_VIRTUAL) wait(S, L);
   while (sched_busy(S)) {
     if (!sched_round(S, L, until)) break;
     if (budget == NEVER || sched_real() >= until) break;

@@ -52,7 +52,7 @@ double sched_real (void) {
 
 
 double sched_now (Sched *S) {
-  return S->clock == CLOCK_REAL ? sched_real() : S->time;
+  return S->clock == TIME_REAL ? sched_real() : S->time;
 }
 
 

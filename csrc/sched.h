@@ -172,7 +172,8 @@ struct Task {
   uint8_t flags;
 };
 
-typedef enum Clock { CLOCK_REAL, CLOCK_VIRTUAL, CLOCK_BYHAND } Clock;
+/* (no CLOCK_...: some of these are names of the system's) */
+typedef enum Clock { TIME_REAL, TIME_VIRTUAL, TIME_BYHAND } Clock;
 
 struct Sched {
   lua_State *main;
@@ -327,7 +328,7 @@ static inline void sched_wait (Sched *S, Task *t, Wait wait, Line *line,
   t->line = line;
   if (line != NULL) line_join(line, &t->link);
   if (deadline < NEVER) timer_set(&S->heap, &t->timer, TIMER_TASK, deadline);
-  t->since = (float)((S->clock == CLOCK_REAL ? S->looked : S->time) - S->birth);
+  t->since = (float)((S->clock == TIME_REAL ? S->looked : S->time) - S->birth);
 }
 
 /*

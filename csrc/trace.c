@@ -68,7 +68,7 @@ static int begin_at (Trace *tr, char phase, uint32_t track, int64_t at) {
 
 /* seconds on the scheduler's clock, or -1 if that is the one of the events */
 static double clock_of (Sched *S) {
-  return S->clock == CLOCK_REAL ? -1 : sched_now(S);
+  return S->clock == TIME_REAL ? -1 : sched_now(S);
 }
 
 
