@@ -118,7 +118,21 @@ describe("misuse of sockets", function ()
       refusal(socket.connect, "127.0.0.1", port))
     assert.matches(here .. "'accept' must be called in a task: ",
       refusal(server.accept, server))
+    local named <close> = assert(socket.bind("localhost", 0)) -- does not wait
+    assert.is_string((named:getsockname()))
   end)
+
+
+  it("is refused at the caller's line: where a task cannot wait",
+    task(function ()
+      for _, name in ipairs { "connect", "bind" } do
+        local in_it = coroutine.wrap(function ()
+          return refusal(socket[name], "localhost", 0)
+        end)
+        assert.matches(here .. "'" .. name .. "' cannot wait inside a plain "
+          .. "coroutine", in_it())
+      end
+    end))
 
 end)
 
@@ -302,13 +316,53 @@ describe("a TCP connection", function ()
         }
       end
       local sock <close> = assert(socket.tcp())
+      collectgarbage "stop"
+      finally(function () collectgarbage "restart" end)
+      local before = peers.descriptors()
       assert.equal(1, sock:connect("both", port))
+      assert.equal(before and before + 1, peers.descriptors())
       local client <close> = assert(server:accept())
       assert.equal(4, sock:send "ping")
       assert.equal("ping", client:receive(4))
       local other <close> = assert(socket.connect("both", port))
       assert.equal("127.0.0.1", other:getpeername())
     end))
+
+
+  it("of one family takes no address of the other", task(function ()
+    local internal = require("neap.core").internal
+    local resolve <close> = setmetatable({ internal.resolve }, {
+      __close = function (old) internal.resolve = old[1] end,
+    })
+    assert.is_function(resolve[1])
+    local names = {
+      both = { { family = "inet6", addr = "::1" },
+               { family = "inet", addr = "127.0.0.1" } },
+      six = { { family = "inet6", addr = "::1" } },
+    }
+    function internal.resolve (host) return names[host] end
+    for _, make in ipairs { socket.tcp4, socket.udp4 } do
+      local sock <close> = assert(make())
+      assert.same({ nil, "no inet address" }, { sock:setsockname("six", 0) })
+      assert.equal(1, (sock:setsockname("both", 0)))
+      assert.equal("127.0.0.1", (sock:getsockname()))
+    end
+  end))
+
+
+  it("waits on the descriptor that it is given", task(function ()
+    local a, b = pair()
+    local c, d = pair()
+    local _ <close> = closing(a, b, c, d)
+    local b_fd, d_fd = b:getfd(), d:getfd()
+    b:setfd(d_fd)
+    d:setfd(b_fd)
+    assert.equal(d_fd, b:getfd())
+    local got = neap.async(d.receive, d)
+    settle()
+    a:send "line\n"
+    assert.equal("line", got:await())
+  end))
 
 
   it("tells its addresses and takes options", task(function ()
@@ -411,6 +465,9 @@ describe("a timeout", function ()
       b:settimeout(0, "b")
       assert.equal("timeout", select(2, b:receive(1000)))
       dripping:cancel()
+      b:settimeout(1000, "t")
+      b:settimeout(0.01, "b")
+      repeat local _, word = b:receive(1000) until word == "timeout"
     end))
 
 
@@ -663,6 +720,7 @@ describe("several tasks at one socket", function ()
     settle()
     b:settimeout(0.001)
     assert.same({ nil, "timeout", "" }, { b:receive() })
+    assert.equal("timeout", error_of(b.read, b))
     b:settimeout(nil)
     assert.is_false(neap.move_on_after(0.001, b.receive, b))
     a:send "for the first\nnext\n"
@@ -757,6 +815,7 @@ describe("UDP", function ()
     local b_ip, b_port = b:getsockname()
     local got = neap.async(a.receivefrom, a)
     settle()
+    assert.matches("to be readable", got:waiting_on())
     assert.truthy(b:sendto("hello", a_ip, a_port))
     assert.same({ "hello", b_ip, tonumber(b_port) }, { got:await() })
     assert.truthy(a:setpeername("localhost", b_port))
@@ -796,6 +855,29 @@ describe("Unix sockets", function ()
     settle()
     assert.truthy(b:sendto("datagram", path))
     assert.equal("datagram", got:await())
+    os.remove(path)
+  end))
+
+
+  it("hold up who sends more datagrams than fit", task(function ()
+    local path = os.tmpname()
+    for _, name in ipairs { "send", "sendto" } do
+      os.remove(path)
+      local a <close> = assert(socket.unix.dgram())
+      assert(a:setsockname(path))
+      local b <close> = assert(socket.unix.dgram())
+      if name == "send" then assert(b:setpeername(path)) end
+      local sent = 0
+      neap.spawn(function ()
+        for i = 1, 2000 do
+          assert(b[name](b, tostring(i), name == "sendto" and path or nil))
+          sent = i
+        end
+      end)
+      neap.sleep(0.001)
+      assert.is_true(sent < 2000)
+      for i = 1, 2000 do assert.equal(tostring(i), a:receive()) end
+    end
     os.remove(path)
   end))
 

@@ -222,6 +222,11 @@ describe("starttls", function ()
       assert.is_nil(data)
       assert.matches("unexpected eof", message)
       assert.equal("some", partial)
+      data, message, partial = second:receive() -- again
+      assert.is_nil(data)
+      assert.matches("unexpected eof", message)
+      assert.equal("", partial)
+      assert.is_nil((second:send "x"))
       local third <close> = connect(port)
       assert.equal("some", third:read())
       assert.matches("connection lost", error_of(third.read, third))
@@ -332,6 +337,65 @@ describe("starttls", function ()
         { sock:starttls { cafile = ca() } })
       assert.equal(-1, sock:getfd())
     end)
+  end))
+
+
+  it("asks a function for a key's password", task(function ()
+    assert(os.execute(peers.ALONE .. ("cd '%s' && openssl pkey -in good.key "
+      .. "-aes128 -passout pass:secret -out locked.key"):format(dir)))
+    for _, password in ipairs { "secret", function () return "secret" end } do
+      with_server(function (sock)
+        assert(sock:starttls { mode = "server", key = dir .. "/locked.key",
+          certificate = dir .. "/good.pem", password = password })
+        sock:send "hello\n"
+      end, function (port)
+        local sock <close> = connect(port)
+        assert.equal("hello", sock:receive())
+      end)
+    end
+  end))
+
+
+  it("speaks no TLS that is older than 1.2, unless it is told to",
+    task(function ()
+      local options
+      with_server(function (sock)
+        sock:starttls { mode = "server", certificate = dir .. "/good.pem",
+          key = dir .. "/good.key", ciphers = "ALL:@SECLEVEL=0",
+          options = options }
+      end, function (port)
+        for _, case in ipairs {
+          { "tlsv1_2", true }, { "tlsv1_1", false }, { "tlsv1", false },
+          { "tlsv1_1", true, { "all" } },
+        } do
+          options = case[3]
+          local sock <close> = assert(socket.connect("localhost", port))
+          local ok = sock:starttls { protocol = case[1], cafile = ca(),
+            ciphers = "ALL:@SECLEVEL=0", options = { "all" } }
+          assert.equal(case[2], ok ~= nil)
+        end
+      end)
+    end))
+
+
+  it("is refused while another task receives or sends", task(function ()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    local near <close> = assert(socket.connect("127.0.0.1",
+      (select(2, server:getsockname()))))
+    local far <close> = assert(server:accept())
+    for _, busy in ipairs {
+      function () near:receive() end,
+      function () near:send(("x"):rep(1e7)) end,
+    } do
+      local other = neap.async(busy)
+      for _ = 1, 3 do neap.sleep(0) end
+      assert.equal("waiting", other:status())
+      assert.matches("^spec/tls_spec.lua:%d+: 'starttls' while another task",
+        error_of(function () near:starttls { verify = false } end))
+      other:cancel()
+      other:pawait()
+    end
+    assert.is_string(far:receive(1)) -- nothing was closed
   end))
 
 

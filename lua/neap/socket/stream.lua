@@ -160,8 +160,7 @@ end
 -- keep what was received for the next one, for this one raises
 local function unreceive (self, data)
   if data == "" then return end
-  if self.ahead then data = data .. sub(self.ahead, self.pos) end
-  self.ahead, self.pos = data, 1
+  self.ahead, self.pos = data, 1 -- nothing is ahead of what it waited for
   base.refresh(self)
 end
 
