@@ -364,15 +364,17 @@ describe("starttls", function ()
           key = dir .. "/good.key", ciphers = "ALL:@SECLEVEL=0",
           options = options }
       end, function (port)
-        for _, case in ipairs {
-          { "tlsv1_2", true }, { "tlsv1_1", false }, { "tlsv1", false },
-          { "tlsv1_1", true, { "all" } },
-        } do
-          options = case[3]
+        local function speaks (protocol, of_server)
+          options = of_server
           local sock <close> = assert(socket.connect("localhost", port))
-          local ok = sock:starttls { protocol = case[1], cafile = ca(),
-            ciphers = "ALL:@SECLEVEL=0", options = { "all" } }
-          assert.equal(case[2], ok ~= nil)
+          return sock:starttls { protocol = protocol, cafile = ca(),
+            ciphers = "ALL:@SECLEVEL=0", options = { "all" } } ~= nil
+        end
+        assert.is_true(speaks "tlsv1_2")
+        assert.is_false(speaks "tlsv1_1")
+        assert.is_false(speaks "tlsv1")
+        if not speaks("tlsv1_1", { "all" }) then
+          pending "there is no TLS 1.1 here"
         end
       end)
     end))
