@@ -249,6 +249,29 @@ describe("a response", function ()
     end)
 
 
+  it("may have as many bytes as are allowed, no more", function ()
+    local function head (n) -- of so many bytes
+      return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: "
+        .. ("b"):rep(n - 43) .. "\r\n\r\n", "the headers"
+    end
+    local function size (n) -- a line of so many
+      return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;"
+        .. ("x"):rep(n - 4) .. "\r\na\r\n0\r\n\r\n", "a chunk's size"
+    end
+    local function trailers (n)
+      return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: "
+        .. ("b"):rep(n - 7) .. "\r\n\r\n", "the trailers"
+    end
+    for make, most in pairs { [head] = 65536, [size] = 4096,
+        [trailers] = 65536 } do
+      read(source_of((make(most))))
+      local text, where = make(most + 1)
+      assert.matches("too many bytes in " .. where,
+        error_of(read, source_of(text)).message)
+    end
+  end)
+
+
   it("with a chunk's size that does not end is refused", function ()
     local n = 0
     local err = error_of(read, { read = function ()

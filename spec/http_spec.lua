@@ -21,7 +21,9 @@ local function read_request (sock)
   for text in function () return sock:receive() end do
     if text == "" then break end
     local name, value = text:match "^([^:]+): (.*)$"
-    req.headers[name:lower()] = value
+    name = name:lower()
+    assert.is_nil(req.headers[name], name .. " was sent twice")
+    req.headers[name] = value
   end
   local length = tonumber(req.headers["content-length"])
   if length then
@@ -137,10 +139,13 @@ describe("fetch", function ()
         end
         sock:send("HTTP/1.0 200 OK\r\n\r\n" .. table.concat(lines, "|"))
       end, function (url)
-        assert.equal("POST / HTTP/1.1|host: other|a: 0|B: 1|B: 2|c: 3|D: 4|"
+        local values = {}
+        for i = 1, 20 do values[i] = i end
+        assert.equal("POST / HTTP/1.1|host: other|a: 0|B: "
+          .. table.concat(values, "|B: ") .. "|c: 3|D: 4|"
           .. "User-Agent: neap|Accept: */*|Content-Length: 0", http.fetch(url, {
           method = "POST", headers = { D = 4, a = 0, c = 3, host = "other",
-            B = { 1, 2 } },
+            B = values },
         }):text())
       end)
     end))
@@ -504,6 +509,20 @@ describe("a connection", function ()
         http.fetch(url, { method = i == 4 and "HEAD" or "GET" }):text()
       end
       assert.equal(7, #server.requests)
+      assert.equal(1, server.connections)
+    end)
+  end))
+
+
+  it("is used again when a body was sent, of whatever kind", task(function ()
+    answering({ OK }, function (url, server)
+      for _, body in ipairs { "text", ("x"):rep(100000), { "a", "b" }, {} } do
+        http.fetch(url, { method = "POST", body = body }):text()
+      end
+      http.fetch(url, { method = "POST", body = { "a", "bc" },
+        headers = { ["Content-Length"] = 3 } }):text()
+      http.fetch(url):text()
+      assert.equal(6, #server.requests)
       assert.equal(1, server.connections)
     end)
   end))
