@@ -101,6 +101,8 @@ describe("fetch", function ()
         assert.equal("Not Here", response.status_text)
         assert.is_false(response.ok)
         assert.equal(url .. "q?r", response.url)
+        assert.equal("neap.http.response: 404 " .. url .. "q?r",
+          tostring(response))
         assert.is_false(response.redirected)
         assert.equal("b", response.headers:get "x-a")
         assert.is_false(response.body_used)
@@ -304,6 +306,11 @@ describe("fetch", function ()
       } do
         assert.matches(case[1], error_of(http.fetch, case[2], case[3]))
       end
+      assert.equal("its own", error_of(http.fetch, url, {
+        headers = setmetatable({}, { __pairs = function ()
+          error("its own", 0)
+        end }),
+      }))
       http.fetch(url):close()
       assert.equal(1, #server.requests)
     end)
@@ -787,13 +794,18 @@ describe("a redirect", function ()
           or "xyz")))
       end, OK }, function (url, server)
         http.fetch(url, { method = method, body = body, headers = {
-          ["Content-Type"] = "text/x", ["X-A"] = "b",
+          ["Content-Type"] = "text/x", ["Content-Encoding"] = "x",
+          ["Content-Language"] = "en", ["Content-Location"] = "/y",
+          ["X-A"] = "b",
         } }):close()
         local req = server.requests[2]
         assert.equal(expected .. " /x HTTP/1.1", req.line)
         local same = expected == method
         assert.equal(same and body or "", req.body)
-        assert.equal(same and "text/x" or nil, req.headers["content-type"])
+        for name, value in pairs { type = "text/x", encoding = "x",
+            language = "en", location = "/y" } do
+          assert.equal(same and value or nil, req.headers["content-" .. name])
+        end
         assert.equal("b", req.headers["x-a"])
       end)
     end
@@ -803,13 +815,18 @@ describe("a redirect", function ()
   it("to another origin takes no secrets along", task(function ()
     answering({ OK }, function (other, there)
       answering({ to(302, "/here"), to(302, other) }, function (url, server)
-        http.fetch(url, { headers = { Authorization = "a", Cookie = "b",
-          ["X-A"] = "c" } }):close()
-        assert.equal("a", server.requests[2].headers.authorization)
-        assert.equal("b", server.requests[2].headers.cookie)
-        assert.is_nil(there.requests[1].headers.authorization)
-        assert.is_nil(there.requests[1].headers.cookie)
-        assert.equal("c", there.requests[1].headers["x-a"])
+        local secrets = { authorization = "a", cookie = "b", host = "mine",
+          ["proxy-authorization"] = "c" }
+        local given = { ["X-A"] = "d" }
+        for name, value in pairs(secrets) do given[name] = value end
+        http.fetch(url, { headers = given }):close()
+        local near, far = server.requests[2].headers, there.requests[1].headers
+        for name, value in pairs(secrets) do
+          assert.equal(value, near[name])
+          assert.equal(name == "host" and other:match "//(.*)/" or nil,
+            far[name])
+        end
+        assert.equal("d", far["x-a"])
       end)
     end)
   end))
