@@ -1274,15 +1274,45 @@ describe("request", function ()
     assert.not_equal(blocking.request, http.request)
     assert.equal(blocking, require "socket".http)
     assert.is_nil(blocking.fetch)
-    assert.equal("table", type(require "socket.url"))
     assert.not_equal(require "socket", socket)
     assert.equal(60, http.TIMEOUT)
+  end)
+
+
+  it("leaves it as it is whichever of the two is loaded first", function ()
+    assert.equal("true\ttrue\ttrue\ttrue\n", support.printed_by [[
+      local http = require "neap.http"
+      local socket = require "socket"
+      print(require "socket.url" == socket.url,
+        require "socket.headers" == socket.headers,
+        require "socket.http" == socket.http, http ~= socket.http)
+    ]])
+    local blocking, loaded = require "socket.http", package.loaded["neap.http"]
+    local request = blocking.request
+    package.loaded["neap.http"] = nil
+    local ok, again = pcall(require, "neap.http")
+    package.loaded["neap.http"] = loaded
+    assert(ok, again)
+    assert.not_equal(blocking, again)
+    assert.equal(request, blocking.request)
+    assert.is_nil(blocking.fetch)
+  end)
+
+
+  it("is made in a task only", function ()
+    assert.matches("^spec/http_spec.lua:%d+: 'request' must be called in a "
+      .. "task", error_of(function ()
+        local body = http.request "http://127.0.0.1:1/"
+        return body
+      end))
   end)
 
 
   it("resolves links", function ()
     assert.equal("http://h/b", http.resolve("http://h/a", "b#c"))
     assert.is_nil((http.resolve("http://h/a", "mailto:x")))
+    assert.matches("bad argument #2 to 'resolve' %(link must be a string, ",
+      error_of(http.resolve, "http://h/", 5))
   end)
 
 end)

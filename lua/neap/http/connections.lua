@@ -145,7 +145,6 @@ function connections.give_back (conn, seconds)
     return connections.close(conn)
   end
   conn.expires = expires
-  conn.reused = true
   idle[origin] = idle[origin] or {}
   table.insert(idle[origin], conn)
   idle_count = idle_count + 1
@@ -184,7 +183,6 @@ function connections.open (url, tls)
     reader = message.reader(sock),
     origin = url.origin,
     tls = tls,
-    reused = false,
     expires = nil, -- while it is idle
   }
   open[conn] = true
