@@ -190,6 +190,7 @@ describe("bin/neap", function ()
       assert.matches("^neap: AggregateError: ", text)
       assert.matches("\n%[1%] a failed\n", text)
       assert.matches("\n%[2%] c failed\n", text)
+      assert.equal(2, select(2, text:gsub("\n%[%d", "")))
     end)
 
     it("is also a deadlock", function ()
@@ -327,6 +328,13 @@ describe("bin/neap", function ()
       assert.equal(("neap: cannot open '%s.trace.json': Is a directory\n")
         :format(name), text)
       assert.equal(1, code)
+      name = script "os.exit(3)"
+      os.execute("mkdir " .. name .. ".trace.html")
+      text, _, code = finish(start("trace", name))
+      os.execute("rmdir " .. name .. ".trace.html")
+      os.remove(name .. ".trace.json")
+      assert.equal(("neap: %s.trace.html: Is a directory\n"):format(name), text)
+      assert.equal(1, code)
     end)
 
   end)
@@ -375,6 +383,11 @@ describe("bin/neap", function ()
       assert.equal(folder .. "/bin/../build/neap/core.so\n",
         (without_paths(folder .. "/bin/neap", name)))
       assert.equal(core .. "\n", (finish(start(name))))
+      local file <close> = assert(io.open(folder .. "/x.json", "w"))
+      file:write "[\n]\n"
+      file:close()
+      assert.same({ "", 0 }, { without_paths(folder .. "/bin/neap", "trace "
+        .. folder .. "/x.json") })
     end)
 
     it("and elsewhere it says which library is not there", function ()
