@@ -584,6 +584,8 @@ describe("chunk", function ()
         complaint { signal = 1 })
       assert.matches("bad option 'wieght' to 'chunk' %(did you mean 'weight'",
         complaint { wieght = print })
+      assert.matches("bad argument #1 to 'chunk' %(items must be a table, an ",
+        error_of(neap.chunk, 5, 1))
       assert.matches("bad argument #3 to 'chunk' %(options must be a table",
         complaint(1))
     end)

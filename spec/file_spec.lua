@@ -366,7 +366,7 @@ describe("files", function ()
     end)
 
     it("mode gives the rights, whatever the umask is", function ()
-      for _, mode in ipairs { "600", "666", "777" } do
+      for _, mode in ipairs { "600", "666", "777", "0" } do
         run(function ()
           neap.file.write(path, "x", { mode = tonumber(mode, 8) })
         end)

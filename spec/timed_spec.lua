@@ -335,6 +335,13 @@ describe("ticker", function ()
     local s = neap.ticker(1)
     assert.matches("'next' must be called in a task", error_of(s))
     run(function () assert.equal(1, s()) end)
+    for _, name in ipairs { "timeout", "debounce", "throttle" } do
+      local other = neap.stream { 1 }
+      other = other[name](other, 1)
+      assert.matches("^spec/timed_spec.lua:%d+: 'next' must be called in a "
+        .. "task", error_of(function () other() end))
+      run(function () assert.equal(1, other()) end)
+    end
   end)
 
 end)
