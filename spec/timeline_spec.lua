@@ -172,6 +172,52 @@ describe("timeline #slow", function ()
     assert.is_true(found.hidden)
   end)
 
+  it("tells who spawned a task, if that was not its parent", function ()
+    local path = trace(function ()
+      neap.scope(function (scope)
+        neap.spawn(function ()
+          scope:spawn(neap.sleep, 1).name = "adopted"
+        end).name = "spawner"
+        neap.sleep(0)
+      end)
+    end)
+    local found = browse(path, [[
+      const found = {};
+      for (const task of trace.tasks.values()) {
+        select(task);
+        found[task.label] = $("details").textContent;
+      }
+      return found;
+    ]])
+    assert.matches("byspawner #%d+", found.adopted)
+    assert.not_matches("by%a* #", found.spawner)
+  end)
+
+  it("says times as people do, and finds what is under the mouse",
+    function ()
+      local found = browse(trace(a_program), [[
+        const span = (t0, t1) => ({ t0, t1 });
+        const task = { runs: [span(1, 1), span(2, 2)],
+          waits: [span(1, 2), span(2, 4)] };
+        return {
+          times: [0, 5e-9, 1.25e-5, 1e-3, 0.999, 1, 1.25, 119, 120, 7199, 7200,
+            172799, 172800].map(say),
+          spans: [0.9, 0.5, 1.05, 1.2, 1.95, 2.05, 3, 4, 4.05].map(t => {
+            const found = spanAt(task, t, 0.1);
+            return found === null ? "" : (task.runs.includes(found) ? "step "
+              : "wait ") + found.t0;
+          }),
+          forward: [...trace.tasks.values()].every(task =>
+            task.runs.every(run => run.end[0] >= run.start[0])),
+        };
+      ]])
+      assert.same({ "0", "5 ns", "12.5 µs", "1 ms", "999 ms", "1 s", "1.25 s",
+        "119 s", "2 min", "120 min", "2 h", "48 h", "2 d" }, found.times)
+      assert.same({ "step 1", "", "step 1", "wait 1", "step 2", "step 2",
+        "wait 2", "wait 2", "" }, found.spans)
+      assert.is_true(found.forward)
+    end)
+
   it("zooms by the wheel, moves by the mouse, folds, searches", function ()
     local found = browse(trace(a_program), [[
       const x = view.gutter + 300, at = tOf(x), result = {};
