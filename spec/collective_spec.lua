@@ -224,6 +224,12 @@ describe("any", function ()
     end))
 
 
+  it("ALL-08 a list of one is a list, too", task(function ()
+    local err = error_of(neap.any, { after(1, false, "no") })
+    assert.same({ n = 1, "no" }, err.errors)
+  end))
+
+
   it("ALL-03 of nothing raises an AggregateError with n = 0",
     task(function ()
       local err = error_of(neap.any, {})
