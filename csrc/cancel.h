@@ -86,7 +86,8 @@ void scope_cancel (lua_State *L, Scope *s, Cancel kind, int idx);
    Clean-up can open new ones. */
 void scope_pierce (Scope *s);
 
-/* cancel one task; the same for the reason; 'self' is the task on L */
+/* cancel one task, whose handle is at 'self', with the reason at 'idx' (0: none).
+   Never fails; does nothing to one that has ended or was cancelled before. */
 void task_cancel (lua_State *L, Task *t, int self, int idx);
 
 /* push the error that cancels the task, and note that it was felt */
