@@ -74,7 +74,6 @@ struct Loop {
   int told;           /* the next poll tells the kernel of something new */
   int refusal;        /* the error with which it refused one; 0: not known */
   int mirror;         /* what neap.fd gave away (mirror.h), or -1 */
-  int own;            /* the descriptor in which libev waits; -1: not known */
   int forked;         /* the next poll makes it anew */
   volatile int *mark; /* 0 after a fork (fork.h), or NULL */
 };
@@ -105,9 +104,27 @@ static void note_change (Io *io) {
 }
 
 
+/* The descriptor in which libev waits: what a loop watches that embeds it. libev
+   may take another one at each poll, when it is not sure what the kernel
+   watches; so it is asked each time. */
+static int own_fd (struct ev_loop *ev) {
+#if EV_EMBED_ENABLE
+  ev_embed w;
+  if (ev_backend(ev) & ev_embeddable_backends()) {
+    ev_embed_init(&w, NULL, ev);
+    ev_embed_start(ev, &w);
+    ev_embed_stop(ev, &w);
+    return w.io.fd;
+  }
+#endif
+  (void)ev;
+  return -1;
+}
+
+
 int loop_is_open (const Sched *S, int fd) {
-  if (S->loop != NULL && S->loop->own == fd) return 0;
-  return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
+  if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) return 0;
+  return S->loop == NULL || own_fd(S->loop->ev) != fd;
 }
 
 
@@ -279,22 +296,6 @@ static int fill_mirror (Sched *S, int mirror) {
 }
 
 
-/* the descriptor in which libev waits: what a loop watches that embeds it */
-static int find_own (struct ev_loop *ev) {
-#if EV_EMBED_ENABLE
-  ev_embed w;
-  if (ev_backend(ev) & ev_embeddable_backends()) {
-    ev_embed_init(&w, NULL, ev);
-    ev_embed_start(ev, &w);
-    ev_embed_stop(ev, &w);
-    return w.io.fd;
-  }
-#endif
-  (void)ev;
-  return -1;
-}
-
-
 /* could libev get another one? It closes that which it has before. */
 static int can_renew (void) {
   int fd = mirror_open();
@@ -363,7 +364,6 @@ void loop_poll (Sched *S, double wait) {
     }
     ev_run(loop->ev, w > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
     ev_timer_stop(loop->ev, &loop->timer);
-    if (loop->forked) loop->own = find_own(loop->ev);
     loop->forked = 0;
     if (w == wait || sched_busy(S) || S->interrupts > 0) return;
     if (watch_again(S)) return; /* others may have posted something */
@@ -398,7 +398,6 @@ void loop_open (lua_State *L, Sched *S) {
   }
   ev_timer_init(&loop->timer, on_time, 0., 0.);
   loop->mirror = -1;
-  loop->own = find_own(loop->ev);
   loop->mark = fork_mark();
   if (loop->mark != NULL && S->pid != (int)getpid())
     *loop->mark = 0; /* there was a fork before: others are yet to notice it */

@@ -239,6 +239,36 @@ describe("readable", function ()
     end)
 
 
+  -- libev does that when it hears of a descriptor that it does not watch; here
+  -- of one that was closed while another process had it, too
+  it("takes every other one, also when the loop has begun to wait in another",
+    function ()
+      local output = support.printed_by [[
+        local socket = require "socket"
+        neap.run(function ()
+          local server = assert(socket.bind("127.0.0.1", 0))
+          local _, port = server:getsockname()
+          local peer = assert(socket.connect("127.0.0.1", port))
+          local conn = assert(server:accept())
+          local reader = neap.spawn(pcall, neap.readable, conn)
+          neap.sleep(0.001)
+          local heir = io.popen("read line", "w")
+          conn:close()
+          reader:await()
+          peer:send "x"
+          for _ = 1, 3 do neap.sleep(0.001) end
+          local files = {}
+          for i = 1, 10 do
+            files[i] = assert(io.open "/dev/null")
+            neap.readable(files[i])
+          end
+          heir:close()
+          print "open"
+        end)]]
+      assert.equal("open\n", output)
+    end)
+
+
   it("rejects what is no open descriptor", function ()
     run(function ()
       for _, bad in ipairs { -1, 1.5, "1", 999, {} } do
