@@ -132,8 +132,7 @@ static void serve (Limiter *l);
 static void left_slot (Scope *s) {
   Limiter *l = (Limiter *)s->resource;
   s->resource = NULL;
-  if (s->waits > 0) l->stuck--; /* its owner was killed */
-  s->waits = 0;
+  if (s->waits > 0) l->stuck--; /* it was torn down around those who wait */
   l->running--;
   serve(l);
 }

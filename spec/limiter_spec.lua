@@ -221,9 +221,9 @@ describe("limiter", function ()
   it("LIM-10 a call that is torn down gives its slot back", task(function ()
     local limiter = neap.limiter { concurrency = 1 }
     local co = neap.coroutine.create(function ()
-      limiter(neap.coroutine.yield) -- leaves the call, which is not allowed
+      limiter(coroutine.yield) -- leaves the call, which is not allowed
     end)
-    assert.is_false(neap.coroutine.resume(co))
+    assert.matches("out of a scope", error_of(neap.coroutine.resume, co))
     assert.equal(0, limiter.running)
     assert.equal("free", limiter(function () return "free" end))
   end))
@@ -413,6 +413,25 @@ describe("limiter", function ()
       end))
       assert.equal(0, limiter.waiting)
       other:await()
+    end))
+
+
+  it("LIM-14 a call that is torn down while another one waits in it is over",
+    task(function ()
+      local limiter = neap.limiter { concurrency = 2 }
+      local blocker = neap.async(limiter, neap.sleep, 5)
+      local co = neap.coroutine.create(function ()
+        limiter(function ()
+          neap.spawn(limiter, print)
+          neap.sleep(0) -- it waits
+          coroutine.yield() -- leaves the call, which is not allowed
+        end)
+      end)
+      assert.matches("out of a scope", error_of(neap.coroutine.resume, co))
+      assert.equal(0, limiter.waiting)
+      local first = neap.async(limiter, limiter, neap.now)
+      assert.equal(5, first:await()) -- its own slot is the only one it keeps
+      blocker:await()
     end))
 
 
