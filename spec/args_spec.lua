@@ -515,6 +515,33 @@ describe("objects and arguments", function ()
   end))
 
 
+  it("so are values behind an error or a reason", support.task(function ()
+    local channel, sem = neap.channel(), neap.semaphore(1)
+    local future, _, reject = neap.future()
+    local controller, t = neap.abort_controller(), neap.async(print)
+    channel:close("why", "more")
+    assert.equal("why", error_of(channel.recv, channel))
+    sem:close("why", "more")
+    assert.equal("why", error_of(sem.acquire, sem))
+    reject("why", "more")
+    assert.equal("why", error_of(future.await, future))
+    controller:abort("why", "more")
+    assert.equal("why", controller.signal.reason.reason)
+    assert.equal("why", neap.abort_signal.abort("why", "more").reason.reason)
+    t:cancel("why", "more")
+    assert.equal("why", error_of(t.await, t).reason)
+    local _, cause
+    neap.scope(function (scope)
+      scope:cancel("why", "more")
+      _, cause = pcall(neap.checkpoint)
+    end)
+    assert.equal("why", cause.reason)
+    local without, _, reject_it = neap.future()
+    reject_it()
+    assert.same({ n = 2, false, nil }, table.pack(without:pawait()))
+  end))
+
+
   local more = {
     generator = function ()
       return neap.generator(function (yield) yield(1) end)()
@@ -523,6 +550,52 @@ describe("objects and arguments", function ()
     permit = function () return neap.semaphore(1):permit() end,
     stream = function () return neap.stream {} end,
   }
+
+  it("what returns nothing does so the second time, too",
+    support.task(function ()
+      local function count (...) return select("#", ...) end
+      local channel, event = neap.channel(2), neap.event()
+      local limiter, sem = neap.limiter {}, neap.semaphore(1)
+      local controller, permit = neap.abort_controller(), sem:permit()
+      local generator, stream = more.generator(), neap.stream {}
+      local remove = controller.signal:on_abort(print)
+      local scope = neap.scope(function (s) return s end)
+      local _, resolve, reject = neap.future()
+      local ended = neap.async(print)
+      for time = 1, 2 do
+        for name, n in pairs {
+          cancel = count(ended:cancel()),
+          cancel_limiter = count(limiter:cancel()),
+          cancel_scope = count(scope:cancel()),
+          checkpoint = count(neap.checkpoint()),
+          clear = count(event:clear()),
+          close_generator = count(generator:close()),
+          close_semaphore = count(sem:close()),
+          close_stream = count(stream:close()),
+          hooks = count(neap.hooks {}),
+          idle = count(limiter:idle()),
+          release = count(permit:release()),
+          remove = count(remove()),
+          resize = count(sem:resize(time)),
+          resize_limiter = count(limiter:resize(time)),
+          resolve = count(resolve(1)),
+          reject = count(reject(1)),
+          send = count(channel:send(1)),
+          set = count(event:set()),
+          sleep = count(neap.sleep(time)),
+          sleep_until = count(neap.sleep_until(2)),
+          throw_if_aborted = count(controller.signal:throw_if_aborted()),
+          wait = count(event:wait()),
+        } do
+          assert.equal(0, n, name .. ", time " .. time)
+        end
+      end
+      for _ = 1, 2 do
+        assert.equal(0, count(channel:close()))
+        assert.equal(0, count(controller:abort()))
+      end
+    end))
+
 
   for kind, maker in pairs(make) do more[kind] = maker end
 
