@@ -151,6 +151,16 @@ describe("timeout", function ()
   end))
 
 
+  it("TMO-08 the message of one that was kept is not that of a later one",
+    task(function ()
+      for _, message in ipairs { "too slow", { "too slow" }, 42 } do
+        neap.timeout(neap.sleep, 5, message, 1)
+        assert.is_true(is_timeout(error_of(neap.timeout, neap.sleep, 1, nil,
+          2)))
+      end
+    end))
+
+
   it("TMO-09 of nested ones the earlier fires; the outer one goes on",
     task(function ()
       assert.equal("went on", neap.timeout(function ()
