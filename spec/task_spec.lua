@@ -344,6 +344,25 @@ describe("task:cancel", function ()
   end))
 
 
+  it("SCP-05 a cancelled task gets its error again when it has spawned, too",
+    task(function ()
+      local mine, seen, ran = {}, {}, false
+      local t = neap.async(function ()
+        for i = 1, 3 do
+          seen[i] = select(2, pcall(neap.sleep, 10))
+          neap.spawn(function () ran = true end)
+        end
+        neap.checkpoint()
+      end)
+      neap.sleep(0)
+      t:cancel(mine)
+      assert.equal(mine, error_of(t.await, t))
+      assert.equal("cancelled", t:status())
+      for i = 1, 3 do assert.equal(mine, seen[i]) end
+      assert.is_false(ran)
+    end))
+
+
   it("a cancelled task keeps its error, whatever is cancelled around it",
     task(function ()
       for _, spawns in ipairs { false, true } do
