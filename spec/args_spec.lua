@@ -53,6 +53,15 @@ local kinds = {
     bad = and_no_numbers(-1, "%-1", 1.5, "1.5", 0 / 0, "%-?nan",
       -huge, "%-inf"),
   },
+  limit = {
+    must = "a whole number >= 1 or math.huge",
+    bad = and_no_numbers(0, "0", -1, "%-1", 1.5, "1.5", 0 / 0, "%-?nan",
+      -huge, "%-inf"),
+  },
+  items = {
+    must = "a table, an iterator or a stream",
+    bad = bad("x", "'x'", 5, "5", true, "true", thread, "a thread"),
+  },
   callable = {
     must = "a function or callable",
     bad = bad("x", "'x'", 5, "5", {}, "a table", true, "true",
@@ -115,6 +124,16 @@ local functions = {
     { "fn", "callable", effect } },
   { "semaphore", { "permits", "whole", 1, least = 0 } },
   { "generator", { "fn", "callable", effect } },
+  { "pool", { "items", "items", {} }, { "concurrency", "limit", 1 },
+    { "fn", "callable", effect },
+    { "options", "table", {}, optional = true } },
+  { "parallel", { "items", "items", {} }, { "fn", "callable", effect },
+    { "options", "table", {}, optional = true } },
+  { "sequential", { "items", "items", {} }, { "fn", "callable", effect },
+    { "options", "table", {}, optional = true } },
+  { "batched", { "items", "items", {} }, { "size", "limit", 1 },
+    { "fn", "callable", effect },
+    { "options", "table", {}, optional = true } },
 }
 
 local methods = {

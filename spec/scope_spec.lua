@@ -399,8 +399,9 @@ describe("scope", function ()
 
   it("SCP-13 bad deadlines and fields are told of", task(function ()
     neap.scope(function (s)
-      for _, bad in ipairs { "x", "5", 0 / 0, {} } do
-        assert.matches("deadline must be a number, got",
+      for shown, bad in pairs { ["'x'"] = "x", ["'5'"] = "5",
+        ["%-?nan"] = 0 / 0, ["a table"] = {} } do
+        assert.matches("deadline must be a number, got " .. shown .. "%)$",
           error_of(function () s.deadline = bad end))
       end
       assert.equal(math.huge, s.deadline)
