@@ -185,6 +185,15 @@ describe("the real clock", function ()
   end)
 
 
+  it("takes no time of the processor while all wait", function ()
+    assert.equal("true\n", support.printed_by [[
+      local before = os.clock()
+      neap.run(neap.sleep, 0.2)
+      print(os.clock() - before < 0.01)
+    ]])
+  end)
+
+
   it("can be chosen while nothing is pending", function ()
     assert.equal("manual", neap.clock "manual")
     neap.spawn(neap.sleep, 1)
