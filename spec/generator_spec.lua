@@ -1200,6 +1200,34 @@ describe("generator", function ()
         g:close()
       end))
 
+    it("a long chain is closed whole, though many were ended by force",
+      task(function ()
+        local closed = 0
+        local function chain (n)
+          return neap.generator(function (yield)
+            local _ <close> = setmetatable({}, { __close = function ()
+              closed = closed + 1
+            end })
+            if n == 1 then yield(1) return end
+            for v in chain(n - 1) do yield(v) end
+          end)()
+        end
+        local never_ends = neap.generator(function (yield)
+          while true do pcall(yield, 1) end
+        end)
+        local long = chain(300)
+        long()
+        ;("x"):gsub("x", function ()
+          for _ = 1, 200 do
+            local g = never_ends()
+            g()
+            g:close()
+          end
+          long:close()
+        end)
+        assert.equal(300, closed)
+      end))
+
   end)
 
 
