@@ -478,6 +478,26 @@ static void test_limits (void) {
   CHECK(strstr(out.text, "without waiting") != NULL);
   CHECK(other.status == NEAP_OK && strcmp(other.text, "lives") == 0);
 
+  memset(&out, 0, sizeof out); /* in its body, too */
+  spawn(&w, "for i = 1, 1e9 do end", done, &out);
+  lua_settop(w.L, 0);
+  while (w.neap->step(w.L, 0) == 0) continue;
+  CHECK(out.status == NEAP_ERROR);
+  CHECK(strstr(out.text, "without waiting") != NULL);
+
+  memset(&out, 0, sizeof out); /* time counts from the step's beginning */
+  o.watchdog = 10;
+  CHECK(w.neap->configure(w.L, &o) == NEAP_OK);
+  spawn(&w,
+        "return require 'neap'.coroutine.wrap(function ()\n"
+        "  for i = 1, 1e6 do end\n"
+        "  return 'done'\n"
+        "end)()",
+        done, &out);
+  lua_settop(w.L, 0);
+  while (w.neap->step(w.L, 0) == 0) continue;
+  CHECK(out.status == NEAP_OK && strcmp(out.text, "done") == 0);
+
   memset(&out, 0, sizeof out); /* a hook of somebody else's stays */
   spawn(&w,
         "local function mine () end\n"
