@@ -187,6 +187,10 @@ static int l_pool (lua_State *L) {
                                        "item_timeout", "on_progress", NULL };
   Setup o = { 0 };
   o.source = source_of(L, 1, 1, "pool", &o.total);
+  if (lua_isfunction(L, 2))
+    luaL_error(L, "bad argument #2 to 'pool' (concurrency must be a whole "
+                  "number >= 1 or math.huge, got a function; it is "
+                  "neap.pool(items, concurrency, fn))");
   o.limit = arg_limit(L, 2, 2, "pool", "concurrency", 1);
   arg_callable(L, 3, 3, "pool", "fn");
   lua_settop(L, 4);

@@ -8,6 +8,8 @@
 
 #include "run.h"
 
+#include <string.h>
+
 #include "abort.h"
 #include "args.h"
 #include "dump.h"
@@ -30,10 +32,12 @@ static int is_running (const Sched *S) {
 static void enter_loop (lua_State *L, Sched *S, const char *fname) {
   if (S->closed) luaL_error(L, "'%s': the Lua state is being closed", fname);
   if (is_running(S))
-    luaL_error(L,
-               "'%s' inside a task: the scheduler is running already; call "
-               "the function directly, or use neap.scope",
-               fname);
+    luaL_error(L, "'%s' inside a task: the scheduler is running already; %s",
+               fname,
+               strcmp(fname, "step") == 0
+                   ? "a loop that calls neap.step runs outside of neap.run and "
+                     "of the command neap"
+                   : "call the function directly, or use neap.scope");
   luaL_checkstack(L, 40, NULL);
   S->from = L;
 }

@@ -314,10 +314,20 @@ static void force (lua_State *L, Task *t) {
 }
 
 
+/* the error of a task, whose coroutine is given, that yields; where it did, is
+   asked without what could raise there, out of any protected call */
 static int yielded_error (lua_State *L) {
+  lua_State *co = (lua_State *)lua_touserdata(L, 1);
+  lua_Debug ar;
+  if (lua_getstack(co, 1, &ar) && lua_getinfo(co, "Sl", &ar) &&
+      ar.currentline > 0)
+    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+  else
+    lua_pushliteral(L, "");
   lua_pushliteral(L,
                   "coroutine.yield outside of a generator: a task lets others "
                   "run by neap.checkpoint()");
+  lua_concat(L, 2);
   return 1;
 }
 
@@ -327,7 +337,8 @@ void task_ended (lua_State *L, Task *t, int status) {
     finish(L, t, (Status)t->why);
   else if (status == LUA_YIELD) {
     lua_pushcfunction(L, yielded_error);
-    lua_pcall(L, 0, 1, 0);
+    lua_pushlightuserdata(L, t->at.co);
+    lua_pcall(L, 1, 1, 0);
     force(L, t);
   }
   else { /* out of memory outside of the protected call */

@@ -215,6 +215,13 @@ describe("pool", function ()
     end))
 
 
+  it("says which comes first when concurrency and fn are swapped",
+    task(function ()
+      assert.matches("it is neap.pool%(items, concurrency, fn%)",
+        error_of(neap.pool, { 1 }, print, { concurrency = 2 }))
+    end))
+
+
   it("POOL-10 an earlier item that fails after STOP raises, a later one not",
     task(function ()
       neap.hooks { on_suppressed = function () end }

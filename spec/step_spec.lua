@@ -170,6 +170,7 @@ describe("step", function ()
       assert.equal(3, #errors)
       for _, err in ipairs(errors) do
         assert.matches("'step' inside a task: the scheduler is running", err)
+        assert.matches("runs outside of neap.run", err)
       end
     end)
 

@@ -249,6 +249,8 @@ describe("a task", function ()
   it("raises where it is told to yield outside of a generator", function ()
     assert.matches("coroutine.yield outside of a generator",
       error_of(run, coroutine.yield))
+    assert.matches("^[^:]*task_spec.lua:%d+: coroutine.yield outside",
+      error_of(run, function () coroutine.yield(1) end))
   end)
 
 
