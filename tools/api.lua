@@ -28,7 +28,7 @@ local rooms = {
   { "Channel", "csrc/channel.c" },
   { "Events and futures", "csrc/event.c" },
   { "Cancellable", "lua/neap/cancellable.lua" },
-  { "Generator", "csrc/generator.c" },
+  { "Generator", "csrc/generatorlib.c", "csrc/generator.c" },
   { "Streams", "csrc/streamlib.c", "csrc/reader.c", "lua/neap/stream.lua",
     "lua/neap/map.lua", "lua/neap/flat_map.lua", "lua/neap/chunk.lua",
     "lua/neap/buffer.lua", "lua/neap/merge.lua", "lua/neap/timed.lua",
