@@ -4,11 +4,11 @@
 -- A block that calls neap.run is a program, any other the body of a task;
 -- `neap` is there. What it prints must be the `-->` comments in it, in their
 -- order, if it has any; `...` in one stands for anything. A fence that says
--- "lua noexec" is only compiled. Global functions for the blocks below it can
--- be defined in a comment that readers of the page do not see:
+-- "lua noexec" is only compiled, one that says "lua shared" is run before each
+-- block below it, too; so is a comment, which readers of the page do not see:
 --
 --   <!-- lua
---   function fetch (url) return "page of " .. url end
+--   url = "http://127.0.0.1:8080/"
 --   -->
 
 local assert = require "luassert"
@@ -33,20 +33,23 @@ end
 -- the Lua blocks of a page: where, code, hidden code before it, runs or not
 local function blocks_of (page)
   local blocks, hidden, block, number = {}, {}, nil, 0
+  local is_shared = false
   for line in read(page):gmatch "([^\n]*)\n" do
     number = number + 1
     local fence = line:match "^%s*```lua%s*(.-)%s*$"
     if block then
       if line:find(block.stop) then
-        block = nil
+        block, is_shared = nil, false
       else
         block.code[#block.code + 1] = line
+        if is_shared then hidden[#hidden + 1] = line end
       end
     elseif fence then
-      assert(fence == "" or fence == "noexec",
+      assert(fence == "" or fence == "noexec" or fence == "shared",
         page .. ":" .. number .. ": unknown word after lua: " .. fence)
+      is_shared = fence == "shared"
       block = { code = {}, stop = "^%s*```", line = number,
-        hidden = table.concat(hidden, "\n"), runs = fence == "" }
+        hidden = table.concat(hidden, "\n"), runs = fence ~= "noexec" }
       blocks[#blocks + 1] = block
     elseif line:find "^%s*```" then
       block = { code = {}, stop = "^%s*```" } -- of another language
