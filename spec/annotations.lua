@@ -1,7 +1,7 @@
 --- Reads the types for editors: Lua files with LuaCATS annotations.
 --
 --   annotations.read(paths) -> { [class] = {
---     fields = { [name] = optional }, parent = class or nil,
+--     fields = { [name] = { type =, optional = } }, parent = class or nil,
 --     functions = { [name] = { params = { { name =, optional =, type = } },
 --       overloaded =, async =, object =, where = } } } }
 --
@@ -19,7 +19,8 @@ end
 
 
 -- ------------------------------------------------------------------------
--- Types. A reader has its text, where it is in it, and the names it has seen
+-- Types. A reader has its text, where it is in it, the names it has seen, and
+-- how deep in lists it is
 
 
 local Reader = {}
@@ -27,7 +28,7 @@ Reader.__index = Reader
 
 
 local function reader (text)
-  return setmetatable({ text = text, at = 1, names = {} }, Reader)
+  return setmetatable({ text = text, at = 1, names = {}, depth = 0 }, Reader)
 end
 
 
@@ -49,7 +50,9 @@ end
 -- a list of what `item` reads, to the end mark
 function Reader:list (stop, item)
   if self:take(stop) then return end
+  self.depth = self.depth + 1
   repeat item(self) until not self:take ","
+  self.depth = self.depth - 1
   self:need(stop, "the end of a list")
 end
 
@@ -61,13 +64,19 @@ function Reader:parameter ()
 end
 
 
+-- Results end where no comma follows: within a list, the comma would be taken
+-- for theirs.
 function Reader:fun ()
   self:need("%(", "(")
   self:list("%)", Reader.parameter)
   if not self:take ":" then return end
   repeat
     if not self:take "%.%.%." then self:type() end
-  until not self:take ","
+    local more = self:take ","
+    if more and self.depth > 0 then
+      error("results that end at no parenthesis", 0)
+    end
+  until not more
 end
 
 
@@ -85,7 +94,10 @@ end
 
 function Reader:unit ()
   if self:take "%(" then
+    local depth = self.depth
+    self.depth = 0
     self:type()
+    self.depth = depth
     self:need("%)", ")")
   elseif self:take "{" then
     self:list("}", Reader.field)
@@ -96,12 +108,24 @@ function Reader:unit ()
       self:take "file%*" or self:need("[%a_][%w_.]*", "a type")
     if self:take "<" then self:list(">", Reader.type) end
   end
-  repeat until not (self:take "%[%]" or self:take "%?")
+  repeat until not self:take "%[%]"
 end
 
 
+-- a '?' is about all of it, and nothing comes behind it
 function Reader:type ()
   repeat self:unit() until not self:take "|"
+  self:take "%?"
+end
+
+
+-- a type, and perhaps words about it
+function Reader:whole ()
+  self:type()
+  if self.text:find("^%S", self.at) or self.text:find("^%s*[|?<%[,]", self.at)
+  then
+    error("what is '" .. self.text:sub(self.at) .. "'", 0)
+  end
 end
 
 
@@ -154,7 +178,7 @@ end
 
 function tags.type (block, text)
   local r = reader(text)
-  r:type()
+  r:whole()
   block.types[#block.types + 1] = r
   return r
 end
@@ -167,13 +191,14 @@ function tags.field (block, text)
     r:type()
     r:need("%]", "]")
     block.types[#block.types + 1] = r
-    return r:type()
+    return r:whole()
   end
   local name, optional, rest = text:match "^([%a_][%w_]*)(%??)%s+(.+)$"
   if not name then error("a field without a name or a type", 0) end
   local kind = tags.type(block, rest)
-  block.fields[name] = { optional = optional == "?"
-    or kind.text:sub(1, kind.at - 1):find "%?$" ~= nil }
+  local described = kind.text:sub(1, kind.at - 1)
+  block.fields[name] = { type = described,
+    optional = optional == "?" or described:find "%?$" ~= nil }
 end
 
 
@@ -256,12 +281,17 @@ local function declare (all, file, block, code, where)
       object = object .. mark, async = block.async or false,
       overloaded = block.overloaded }
   end
+  local said = {}
   for _, r in ipairs(block.types) do
     for _, name in ipairs(r.names) do
       if not (block.generics[name] or own[name]) then
         table.insert(all.used, { name = name, where = where })
       end
+      said[name] = true
     end
+  end
+  for name in pairs(block.generics) do
+    if not (block.class or said[name]) then error(name .. " is nowhere", 0) end
   end
 end
 

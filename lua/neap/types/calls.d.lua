@@ -114,7 +114,7 @@ function neap.limiter(options) end
 ---@class neap.Limiter
 ---@field running integer calls that run
 ---@field waiting integer calls that wait
----@overload async fun(fn: async fun(...): ..., ...): ...
+---@overload async fun(fn: (async fun(...): ...), ...): ...
 local limiter = {}
 
 

@@ -23,7 +23,7 @@ local neap = {}
 --- Call `fn(item, index)` for every item, at most `concurrency` at a time.
 ---@async
 ---@generic T, R
----@param items T[]|neap.Source|fun(): T?
+---@param items T[]|neap.Stream<T>|neap.Channel<T>|neap.Source|fun(): T?
 ---@param concurrency number at least 1, or `math.huge`
 ---@param fn async fun(item: T, index: integer): R
 ---@param options? neap.PoolOptions
@@ -34,7 +34,7 @@ function neap.pool(items, concurrency, fn, options) end
 --- Call `fn(item, index)` for all items at once.
 ---@async
 ---@generic T, R
----@param items T[]|neap.Source|fun(): T?
+---@param items T[]|neap.Stream<T>|neap.Channel<T>|neap.Source|fun(): T?
 ---@param fn async fun(item: T, index: integer): R
 ---@param options? neap.SignalOption
 ---@return R[]|{ n: integer } results in the order of the items
@@ -44,7 +44,7 @@ function neap.parallel(items, fn, options) end
 --- The same in groups of `size` items, one group after the other.
 ---@async
 ---@generic T, R
----@param items T[]|neap.Source|fun(): T?
+---@param items T[]|neap.Stream<T>|neap.Channel<T>|neap.Source|fun(): T?
 ---@param size number at least 1, or `math.huge`
 ---@param fn async fun(item: T, index: integer): R
 ---@param options? neap.SignalOption
@@ -55,7 +55,7 @@ function neap.batched(items, size, fn, options) end
 --- Call `fn(item, index)` for one item after the other.
 ---@async
 ---@generic T, R
----@param items T[]|neap.Source|fun(): T?
+---@param items T[]|neap.Stream<T>|neap.Channel<T>|neap.Source|fun(): T?
 ---@param fn async fun(item: T, index: integer): R
 ---@param options? neap.SignalOption
 ---@return R[]|{ n: integer } results in the order of the items

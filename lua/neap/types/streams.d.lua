@@ -9,12 +9,13 @@ local neap = {}
 
 --- Make a generator function; its body gives values by `yield`.
 ---@nodiscard
----@param fn async fun(yield: async fun(...): ..., ...)
+---@param fn async fun(yield: (async fun(...): ...), ...)
 ---@return fun(...): neap.Generator
 function neap.generator(fn) end
 
 
 ---@class neap.Generator<T>: neap.Stream<T>
+---@overload async fun(): T?, ...
 local gen = {}
 
 
@@ -31,7 +32,7 @@ function gen:close() end
 
 
 ---@class neap.Stream<T>
----@overload async fun(): T?
+---@overload async fun(): T?, ...
 local stream = {}
 
 
