@@ -1,5 +1,6 @@
 --- The types for editors (lua/neap/types) have what neap has, no less and no
--- more: names, methods, fields, options, parameters, and what suspends.
+-- more: names, methods, fields, options, parameters, what these must be, and
+-- what suspends.
 --
 -- Lua cannot list what an __index function knows, nor the options of a
 -- function; so every word of the sources and of the reference is tried.
@@ -132,6 +133,64 @@ end
 
 
 -- ------------------------------------------------------------------------
+-- What the messages say
+
+
+-- what the type has of that which, by its message, must be so
+local meanings = {
+  { "or math%.huge", "^number" }, -- which is no integer
+  { "^a whole number", "^integer" },
+  { "^a number or a string", "string" },
+  { "^a number", "^number" },
+  { "^a boolean", "^boolean" },
+  { "^a string", "^string" },
+  { "^a table", "table", "Options?$", "%[%]", "^neap%.Hooks" },
+  { "^an abort signal", "^neap%.Signal" },
+  { "^a function", "fun%(" },
+  { "^'.*'$", '^"', "^neap%.Clock" },
+}
+
+
+-- does the type of a parameter or an option fit what the function says when it
+-- gets something else? nil: it says nothing that is known here
+local function fits (described, name, fn, ...)
+  local ok, err = pcall(fn, ...)
+  local must = not ok and type(err) == "string"
+    and (err:match("%(" .. name .. " must be (.-), got ")
+      or err:match("option '" .. name .. "' to .-%(must be (.-), got "))
+  for _, meaning in ipairs(must and meanings or {}) do
+    if must:find(meaning[1]) then
+      for i = 2, #meaning do
+        if described:find(meaning[i]) then return true end
+      end
+      return false, must
+    end
+  end
+end
+
+
+-- Give each parameter in turn what it cannot be: none that may be anything, nor
+-- one behind it, for the call would succeed. Says how many were known.
+local function check_parameters (entry, name, fn)
+  local arguments, tried = { n = #entry.params }, 0
+  for i, param in ipairs(entry.params) do
+    if param.type:find "^any%f[^%w]" or param.type == "T"
+      or param.type == "thread" then
+      break
+    end
+    arguments[i] = probe
+    local fit, must =
+      fits(param.type, param.name, fn, table.unpack(arguments, 1, #arguments))
+    assert(fit ~= false, ("%s: %s is %s, and must be %s"):format(name,
+      param.name, param.type, must))
+    tried = tried + (fit and 1 or 0)
+    arguments[i] = fitting(param)
+  end
+  return tried
+end
+
+
+-- ------------------------------------------------------------------------
 -- The reference
 
 
@@ -257,6 +316,44 @@ describe("types for editors", function ()
         assert(known[heading], "no type of " .. heading)
       end
     end
+  end)
+
+
+  it("TYPE-08 say of an option what its function says", function ()
+    local tried = 0
+    each_with_options(function (name, fn, entry, class, at)
+      for option, field in pairs(class.fields) do
+        local arguments = { n = #entry.params }
+        for i, p in ipairs(entry.params) do arguments[i] = fitting(p) end
+        arguments[at] = { [option] = probe }
+        local fit, must =
+          fits(field.type, option, fn, table.unpack(arguments, 1, arguments.n))
+        assert(fit ~= false, ("%s: %s is %s, and must be %s"):format(name,
+          option, field.type, must))
+        tried = tried + (fit and 1 or 0)
+      end
+    end)
+    assert(tried > 50)
+  end)
+
+
+  it("TYPE-09 say of a parameter what its function says", function ()
+    local tried = 0
+    for path, module in pairs(modules) do
+      for name, entry in pairs(types[path].functions) do
+        tried = tried + check_parameters(entry, name, module.is[name])
+      end
+    end
+    neap.run(function ()
+      for name, object in pairs(exports.objects()) do
+        for method, entry in pairs(types["neap." .. name].functions) do
+          tried = tried + check_parameters(entry, method, function (...)
+            return object[method](object, ...)
+          end)
+        end
+      end
+    end)
+    assert(tried > 100)
   end)
 
 end)

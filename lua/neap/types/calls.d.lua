@@ -98,10 +98,10 @@ function d:flush() end
 
 ---@class neap.LimiterOptions
 ---@field concurrency? number so many calls run at a time
----@field rate? integer no more calls start in any `per` seconds
+---@field rate? number no more calls start in any `per` seconds
 ---@field per? number seconds, default 1
 ---@field spread? boolean evenly spaced starts, default false
----@field max_queue? integer so many calls may wait
+---@field max_queue? number so many calls may wait
 ---@field signal? neap.Signal what waits or runs gets its reason
 
 --- A callable that makes calls wait until they may run.

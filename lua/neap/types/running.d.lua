@@ -22,7 +22,7 @@ function neap.simulate(seed, fn, ...) end
 
 
 ---@class neap.ExploreOptions
----@field runs? integer at most so many; default 1000, with `every` 100000
+---@field runs? number at most so many; default 1000, with `every` 100000
 ---@field seed? integer the first seed; default 1
 ---@field every? boolean all orders instead of seeds
 

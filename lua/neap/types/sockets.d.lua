@@ -161,7 +161,7 @@ function sock:receive(pattern, prefix) end
 
 --- What has come, at least one byte; nil at the end.
 ---@async
----@param max? integer
+---@param max? number
 ---@return string?
 function sock:read(max) end
 

@@ -22,7 +22,7 @@ function neap.writable(fd) end
 
 
 --- Tell that a descriptor is being closed.
----@param fd neap.Descriptor
+---@param fd integer
 ---@return boolean waited did anybody wait for it?
 function neap.forget(fd) end
 
