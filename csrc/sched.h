@@ -251,8 +251,9 @@ struct Sched {
   int last_trace;  /* ... its traceback, ... */
   uint64_t traced; /* ... and the step in which it was noted */
   int pid;         /* to notice a fork */
-  Line signals;    /* who listens to signals (signals.h) */
-  int interrupts;  /* Ctrl-C seen and not yet acted on */
+  struct Inbox *inbox; /* what sockets read into (wire.c), or NULL */
+  Line signals;        /* who listens to signals (signals.h) */
+  int interrupts;      /* Ctrl-C seen and not yet acted on */
   int closed;
   int attended; /* what a step does is looked at: by a watchdog, or a trace */
   struct Trace *trace;  /* where it is written, or NULL */

@@ -9,6 +9,9 @@
 ** No function raises when it is cancelled or its descriptor is closed under
 ** it. It says so by its results, so that its caller can put back what it
 ** holds (bytes of half a line) before it raises.
+**
+** Nothing that the system has given is lost, also when there is no memory for
+** its string: it lies in an inbox until Lua has it.
 */
 
 #include <errno.h>
@@ -20,20 +23,33 @@
 #include "io.h"
 #include "rooms.h"
 
-/* bytes received at a time; they lie on the C stack until Lua has them */
+/* bytes received at a time */
 #define PIECE 16384
 
 #if !defined(MSG_NOSIGNAL) /* there LuaSocket sets SO_NOSIGPIPE */
 #define MSG_NOSIGNAL 0
 #endif
 
+/*
+** All wires read into the same inbox, one after the other. One that could not
+** have its string keeps the inbox until it asks again, and whoever comes next
+** makes another one for all.
+*/
+typedef struct Inbox {
+  const struct Wire *owner; /* who read into it last */
+  size_t n;                 /* bytes of which there is no string yet */
+  char bytes[PIECE];
+} Inbox;
+
 typedef struct Wire {
   Object object;
-  int fd;      /* -1: closed */
-  int drained; /* the last receive took all there was */
+  int fd;       /* -1: closed */
+  int drained;  /* the last receive took all there was */
+  Inbox *inbox; /* its user value: what it read into last, or NULL */
 } Wire;
 
 static const char wire_mark = 0; /* its address stands for the class */
+static const char inbox_key = 0; /* its address is that of the inbox */
 
 
 static Wire *check_wire (lua_State *L) {
@@ -120,20 +136,59 @@ static const char *objection (const Wire *w, const Task *t, double deadline) {
 static int on_readable (lua_State *L, int status, lua_KContext t);
 
 
-/* one system call; 1: the bytes are pushed, 0: there are none yet, -1: there
-   will be none, and errno says why, 0 at the end */
-static int take (lua_State *L, Wire *w) {
-  char bytes[PIECE];
-  ssize_t n = io_read(w->fd, bytes, PIECE);
-  w->drained = n != PIECE;
+/* bytes that the wire has read, and Lua has not */
+static size_t held (const Wire *w) {
+  return w->inbox != NULL && w->inbox->owner == w ? w->inbox->n : 0;
+}
+
+
+/* an inbox for the wire at 'idx'; may raise, then nothing has changed */
+static Inbox *empty_inbox (lua_State *L, Wire *w, int idx) {
+  Sched *S = w->object.S;
+  if (S->inbox == NULL || S->inbox->n > 0) {
+    Inbox *in = (Inbox *)lua_newuserdatauv(L, sizeof(Inbox), 0);
+    in->owner = NULL;
+    in->n = 0;
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &inbox_key);
+    S->inbox = in;
+  }
+  if (w->inbox != S->inbox) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &inbox_key);
+    lua_setiuservalue(L, idx, 1);
+    w->inbox = S->inbox;
+  }
+  return w->inbox;
+}
+
+
+/* have bytes in the inbox of the wire at 'idx', by one system call at most; 1:
+   they are there, 0: there are none yet, -1: there will be none, and errno says
+   why, 0 at the end */
+static int fetch (lua_State *L, Wire *w, int idx) {
+  Inbox *in;
+  ssize_t n;
+  if (held(w) > 0) return 1;
+  in = empty_inbox(L, w, idx);
+  n = io_read(w->fd, in->bytes, PIECE);
+  w->drained = n <= 0;
   if (n > 0) {
     io_charge(w->object.S, n);
-    lua_pushlstring(L, bytes, (size_t)n);
+    in->owner = w;
+    in->n = (size_t)n;
     return 1;
   }
   if (n < 0 && io_would_block(errno)) return 0;
   if (n == 0) errno = 0;
   return -1;
+}
+
+
+/* push what is in the inbox, which is empty then */
+static void hand_over (lua_State *L, Wire *w) {
+  Inbox *in = w->inbox;
+  lua_pushlstring(L, in->bytes, in->n);
+  w->drained = in->n != PIECE;
+  in->n = 0;
 }
 
 
@@ -148,8 +203,8 @@ static int at_end (lua_State *L) {
 
 static int receive (lua_State *L, Wire *w, Task *t) {
   double deadline = deadline_at(L, 2);
-  switch (take(L, w)) {
-    case 1: return 1;
+  switch (fetch(L, w, 1)) {
+    case 1: hand_over(L, w); return 1;
     case -1: return at_end(L);
     default:
       if (has_passed(w->object.S, deadline)) return refuse(L, "timeout");
@@ -294,8 +349,10 @@ static int l_wait (lua_State *L) {
 ** Most messages come and go as a whole, on a socket without a timeout and
 ** without TLS that no other task is at. Then 'sock:receive' and 'sock:send'
 ** need nothing of what they are written for in Lua. Such a socket, a table, has
-** its wire at SLOT_IN, or at SLOT_OUT, and while we are at it, true; at
+** its wire at SLOT_IN, or at SLOT_OUT, and while we wait there, true; at
 ** anything else there, the functions in Lua do the work, or what is left of it.
+** What was read is left to them in the inbox: so it is not lost if there is no
+** memory to call them.
 */
 enum { SLOT_IN = 1, SLOT_OUT = 2 };
 
@@ -325,28 +382,12 @@ static int pass_on (lua_State *L, int upvalue) {
 }
 
 
-/* say that we are at it; it needs no memory */
-static void occupy (lua_State *L) {
-  lua_pushboolean(L, 1);
-  lua_rawseti(L, 1, SLOT_IN);
-}
-
-
-/* the socket, the number of bytes, the wire, and above these what was got:
-   bytes, or nil and a word */
-static int received (lua_State *L) {
-  int waited = lua_rawgeti(L, 1, SLOT_IN) == LUA_TBOOLEAN;
-  int at_once = lua_touserdata(L, -1) == lua_touserdata(L, 3);
-  lua_pop(L, 1);
-  if ((waited || at_once) &&
-      lua_rawlen(L, 4) == (lua_Unsigned)lua_tointeger(L, 2)) {
-    lua_pushvalue(L, 3);
-    lua_rawseti(L, 1, SLOT_IN);
-    lua_settop(L, 4);
-    return 1;
-  }
-  if (at_once) occupy(L);
-  lua_remove(L, 3);
+/* let the functions in Lua go on, or tell them the word on top */
+static int leave_rest (lua_State *L) {
+  if (lua_gettop(L) == 3)
+    lua_pop(L, 1);
+  else
+    lua_replace(L, 3);
   return pass_on(L, 2);
 }
 
@@ -354,19 +395,41 @@ static int received (lua_State *L) {
 static int quick_wake (lua_State *L, int status, lua_KContext t);
 
 
+/* the socket, the number of bytes and the wire are on the stack, and nobody is
+   at it */
+static int quick_try (lua_State *L, Wire *w, Task *t) {
+  switch (w->drained ? 0 : fetch(L, w, 3)) {
+    case 0:
+      loop_line(L, w->object.S, w->fd, IO_READ); /* which may raise, while */
+      lua_pushboolean(L, 1);                     /* nothing has changed */
+      lua_rawseti(L, 1, SLOT_IN);                /* this needs no memory */
+      return io_wait(L, t, w->fd, IO_READ, NEVER, quick_wake);
+    case -1:
+      at_end(L);
+      lua_settop(L, 5);
+      return leave_rest(L);
+  }
+  if (held(w) != (size_t)lua_tointeger(L, 2)) return leave_rest(L);
+  hand_over(L, w);
+  return 1;
+}
+
+
 static int quick_wake (lua_State *L, int status, lua_KContext ctx) {
   Wire *w = (Wire *)lua_touserdata(L, 3);
   Task *t = (Task *)ctx;
   const char *word = hindrance(w, t);
+  int alone = lua_rawgeti(L, 1, SLOT_IN) == LUA_TBOOLEAN;
   (void)status;
-  if (word != NULL)
-    refuse(L, word);
-  else
-    switch (take(L, w)) {
-      case 0: return io_wait(L, t, w->fd, IO_READ, NEVER, quick_wake);
-      case -1: at_end(L);
-    }
-  return received(L);
+  lua_pop(L, 1);
+  if (alone) {
+    lua_pushvalue(L, 3);
+    lua_rawseti(L, 1, SLOT_IN);
+  }
+  if (word != NULL) lua_pushstring(L, word);
+  if (word != NULL || !alone) return leave_rest(L);
+  w->drained = 0;
+  return quick_try(L, w, t);
 }
 
 
@@ -384,14 +447,7 @@ static int quick_receive (lua_State *L) {
     lua_settop(L, 2);
     return sched_detour(L, S, S->current, quick_receive);
   }
-  switch (w->drained ? 0 : take(L, w)) {
-    case 0:
-      loop_line(L, S, w->fd, IO_READ); /* which may raise, while nothing has */
-      occupy(L);                       /* changed */
-      return io_wait(L, S->current, w->fd, IO_READ, NEVER, quick_wake);
-    case -1: at_end(L);
-  }
-  return received(L);
+  return quick_try(L, w, S->current);
 }
 
 
@@ -422,7 +478,8 @@ static int quick_send (lua_State *L) {
 
 
 /* internal.wire_quick(receive, rest, send) -> receive, send: the short ways.
-   'rest(sock, n, data, word)' goes on with a receive that has begun. */
+   'rest(sock, n [, word])' goes on with a receive that has begun, or that was
+   stopped. */
 static int l_quick (lua_State *L) {
   lua_settop(L, 3);
   lua_pushcclosure(L, quick_send, 1);
@@ -445,6 +502,7 @@ static int l_close (lua_State *L) {
                   lua_toboolean(L, 2) && w->fd >= 0 && is_ready(w, IO_WRITE));
   if (w->fd >= 0) loop_forget(w->object.S, w->fd);
   w->fd = -1;
+  if (held(w) > 0) w->inbox->n = 0;
   return 1;
 }
 
@@ -467,11 +525,12 @@ static int l_wire (lua_State *L) {
   lua_Number fd = luaL_checknumber(L, 1); /* LuaSocket's are floats */
   Wire *w;
   luaL_argcheck(L, fd >= -1 && fd <= 0x0fffffff, 1, "no descriptor");
-  w = (Wire *)lua_newuserdatauv(L, sizeof(Wire), 0);
+  w = (Wire *)lua_newuserdatauv(L, sizeof(Wire), 1);
   w->object.mark = &wire_mark;
   w->object.S = sched_of(L);
   w->fd = (int)fd;
   w->drained = 0;
+  w->inbox = NULL;
   if (w->fd >= 0) loop_anew(w->object.S, w->fd);
   return 1;
 }

@@ -53,6 +53,48 @@ local function refusal (fn, ...)
 end
 
 
+describe("a socket whose task has no memory", function ()
+
+  -- `sock[name]`, which moves bytes, raises at its nth call
+  local function failing (sock, name, nth)
+    local own, n = sock[name], 0
+    sock[name] = function (...)
+      n = n + 1
+      if n == nth then error("not enough memory", 0) end
+      return own(...)
+    end
+  end
+
+  it("loses nothing of what it had got, and lets the next one in",
+    task(function ()
+      local near, far = pair()
+      local _ <close> = closing(near, far)
+      for _, pattern in ipairs { 5, "*l", "*a" } do
+        near:send "12"
+        failing(far, "pull", 2)
+        assert.equal("not enough memory", error_of(far.receive, far, pattern))
+        far.pull = nil
+        near:send "345\n67"
+        assert.equal("12345", far:receive())
+        assert.equal("67", far:receive(2))
+      end
+    end))
+
+  it("lets the next one in to read, and to send", task(function ()
+    local near, far = pair()
+    local _ <close> = closing(near, far)
+    near:settimeout(60)
+    failing(near, "push", 1)
+    assert.equal("not enough memory", error_of(near.send, near, "1"))
+    assert.equal(1, near:send "2")
+    failing(far, "pull", 1)
+    assert.equal("not enough memory", error_of(far.read, far))
+    assert.equal("2", far:read())
+  end))
+
+end)
+
+
 describe("misuse of sockets", function ()
 
   it("is refused at the caller's line: arguments", task(function ()

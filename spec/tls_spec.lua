@@ -418,6 +418,53 @@ describe("starttls", function ()
     end)
   end))
 
+
+  -- a socket whose LuaSec object raises at the next call of `name`
+  local function failing (sock, name)
+    local object = sock.ssl
+    sock.ssl = setmetatable({}, { __index = function (_, key)
+      return function (_, ...)
+        if key == name then error("not enough memory", 0) end
+        return object[key](object, ...)
+      end
+    end })
+  end
+
+  for name, how in pairs {
+    receive = function (sock) return sock:receive() end,
+    send = function (sock) return sock:send "x" end,
+  } do
+    it("goes no further when a call raised: " .. name, task(function ()
+      local server <close>, port = serve_with "good"
+      local sock <close> = connect(port)
+      failing(sock, name)
+      assert.equal("not enough memory", error_of(how, sock))
+      for _, method in ipairs { "receive", "send" } do
+        local ok, message = sock[method](sock, "5")
+        assert.is_nil(ok)
+        assert.equal("nobody knows what was sent and received", message)
+      end
+      assert.is_truthy(server)
+    end))
+  end
+
+  it("closes the socket when the handshake raises", task(function ()
+    local server <close>, port = serve_with "good"
+    local sock <close> = assert(socket.connect("localhost", port))
+    local ssl = require "ssl"
+    local wrap = ssl.wrap
+    ssl.wrap = function (...)
+      wrap(...)
+      error("not enough memory", 0)
+    end
+    local ok, message = pcall(sock.starttls, sock, { cafile = ca() })
+    ssl.wrap = wrap
+    assert.is_false(ok)
+    assert.equal("not enough memory", message)
+    assert.equal("closed", select(2, sock:send "x"))
+    assert.is_truthy(server)
+  end))
+
 end)
 
 

@@ -31,7 +31,8 @@ local IN <const>, OUT <const> = 1, 2 -- the sides of a socket
 
 
 local function at_rest (self, side)
-  local in_the_way = self.limit or self.ssl or side == IN and self.ahead
+  local in_the_way = self.limit or self.ssl
+    or side == IN and (self.ahead or self.parts)
   return not in_the_way and self.wire
 end
 
@@ -43,7 +44,7 @@ end
 
 
 -- the semaphore of a side that somebody is at
-local function turns (self, side)
+local function semaphore_of (self, side)
   local turn = self[side]
   if turn == true then
     turn = semaphore(1)
@@ -73,7 +74,7 @@ end
 function base.refresh (self)
   for side = IN, OUT do
     if is_busy(self, side) then
-      turns(self, side) -- so that this is looked at again
+      semaphore_of(self, side) -- so that this is looked at again
     else
       self[side] = at_rest(self, side)
     end
@@ -101,7 +102,9 @@ function base.new (class, raw)
     [IN] = false, [OUT] = false,
     raw = raw, fd = nil, wire = nil, -- of the descriptor
     block = false, total = false, limit = false, each = false, -- seconds
-    ahead = false, pos = 1, -- bytes that were received but not asked for
+    -- bytes that were received but not handed out: see neap.socket.stream
+    parts = false, ahead = false, pos = 1,
+    turns = false, -- what ends a turn at either side, once somebody had one
     ssl = false, -- LuaSec's object
     closed = false,
   }, class)
@@ -187,30 +190,57 @@ end
 -- Turns
 
 
--- Begin at a side, in one's turn; false when the deadline has passed. Suspends.
-function base.begin (self, side, deadline)
-  if not is_busy(self, side) then
-    self[side] = true
-    return true
-  end
-  local turn, closed = turns(self, side), self.closed
-  local wait = deadline and max(0, deadline - now()) or math.huge
-  local ok = move_on_after(wait, turn.acquire, turn)
-  if ok and self.closed and not closed then
-    base.finish(self, side)
-    base.stopped("forgotten")
-  end
-  return ok
-end
-
-
-function base.finish (self, side)
-  local turn = self[side]
-  if turn ~= true and turn:waiting() > 0 then
-    turn:release()
+-- needs no memory
+local function finish (self, side)
+  local sem = self[side]
+  if sem ~= true and sem:waiting() > 0 then
+    sem:release()
   else
     self[side] = at_rest(self, side)
   end
+end
+
+
+-- What ends a turn at the end of a block: also the error of somebody for whom
+-- there is no memory must let the next one in.
+local Turn = { __close = function (turn) finish(turn.sock, turn.side) end }
+
+
+local function turn_of (self, side)
+  if not self.turns then
+    self.turns = {
+      [IN] = setmetatable({ sock = self, side = IN }, Turn),
+      [OUT] = setmetatable({ sock = self, side = OUT }, Turn),
+    }
+  end
+  return self.turns[side]
+end
+
+
+-- Begin at a side, in one's turn, which a variable `<close>` ends; false when
+-- the deadline has passed. Suspends.
+function base.begin (self, side, deadline)
+  local turn = turn_of(self, side)
+  if not is_busy(self, side) then
+    self[side] = true
+    return turn
+  end
+  local sem, closed = semaphore_of(self, side), self.closed
+  local wait = deadline and max(0, deadline - now()) or math.huge
+  if not move_on_after(wait, sem.acquire, sem) then return false end
+  if self.closed and not closed then
+    finish(self, side)
+    base.stopped("forgotten")
+  end
+  return turn
+end
+
+
+-- Go on with what the core has begun: it is at that side, or nobody is.
+function base.go_on (self, side)
+  local turn = turn_of(self, side)
+  if not is_busy(self, side) then self[side] = true end
+  return turn
 end
 
 

@@ -1,9 +1,11 @@
 --- Sockets that carry a stream of bytes: TCP and Unix, clients and servers.
 --
--- Bytes are received in pieces as large as they come. What is there beyond what
--- was asked for stays in `ahead`, from `pos` on; and when a receive is
--- cancelled, so does all that it had got. `pull` and `push` move the bytes;
--- TLS has its own (neap.socket.tls).
+-- Bytes are received in pieces as large as they come. What was received stays
+-- with the socket until all that was asked for can be handed out, so that
+-- nothing is lost when a receive is cancelled, or has no memory for its result:
+-- in `parts`, pieces that were not enough, `n` of them, and behind these in
+-- `ahead`, from `pos` on. `pull` and `push` move the bytes; TLS has its own
+-- (neap.socket.tls).
 --
 -- @module neap.socket.stream
 
@@ -15,7 +17,7 @@ local luasocket = require "socket"
 local tls = require "neap.socket.tls"
 
 local internal = core.internal
-local attempt, begin, finish = base.attempt, base.begin, base.finish
+local attempt, begin, go_on = base.attempt, base.begin, base.go_on
 local breathe = internal.breathe
 local check = base.check
 local deadline_of, rewire, stopped = base.deadline, base.rewire, base.stopped
@@ -57,79 +59,102 @@ function methods:pull (deadline)
 end
 
 
--- exactly n bytes, or nil, a word, and what there was
-local function receive_bytes (self, n, deadline)
-  local ahead, pos = self.ahead, self.pos
-  if not ahead then
-    local data, word = self:pull(deadline)
-    if data == nil then return nil, word, "" end
-    if #data == n then return data end
-    ahead, pos = data, 1
+-- have something ahead; true, or nil and why not
+local function fill (self, deadline)
+  if self.ahead then return true end
+  local data, word, broken = self:pull(deadline)
+  if data == nil then return nil, word, broken end
+  self.ahead, self.pos = data, 1
+  return true
+end
+
+
+-- what is ahead becomes one of the parts
+local function keep (self)
+  local parts = self.parts
+  if not parts then
+    parts = { n = 0 }
+    self.parts = parts
   end
-  local left = #ahead - pos + 1 -- what there is
-  if left > n then
-    self.ahead, self.pos = ahead, pos + n
-    return sub(ahead, pos, pos + n - 1)
-  end
-  local parts, count = { sub(ahead, pos) }, 1
+  parts[parts.n + 1] = sub(self.ahead, self.pos)
+  parts.n = parts.n + 1
   self.ahead = false
-  while left < n do
-    local data, word = self:pull(deadline)
-    if data == nil then return nil, word, concat(parts) end
-    count = count + 1
-    parts[count] = data
-    left = left + #data
-  end
-  if left > n then
-    local last = parts[count]
-    local pieces_end = #last - (left - n)
-    self.ahead, self.pos = last, pieces_end + 1
-    parts[count] = sub(last, 1, pieces_end)
-  end
-  return concat(parts)
 end
 
 
--- a line and its end, or nil, a word, and what there was
-local function receive_line (self, deadline)
-  local parts, count = {}, 0
-  while true do
-    local ahead, pos = self.ahead, self.pos
-    if not ahead then
-      local word
-      ahead, word = self:pull(deadline)
-      if ahead == nil then return nil, word, concat(parts) end
-      pos = 1
-    end
-    local stop = find(ahead, "\n", pos, true)
-    count = count + 1
-    parts[count] = sub(ahead, pos, stop)
-    if stop == nil or stop == #ahead then
-      self.ahead = false
-    else
-      self.ahead, self.pos = ahead, stop + 1
-    end
-    if stop then return count == 1 and parts[1] or concat(parts) end
-  end
+-- the parts, and a last one
+local function joined (self, last)
+  local parts = self.parts
+  if not parts then return last end
+  parts[parts.n + 1] = last
+  return concat(parts, "", 1, parts.n + 1)
 end
 
 
--- all until the end, or nil, a word, and what there was
-local function receive_all (self, deadline)
-  local parts, count = {}, 0
-  if self.ahead then
-    parts[1], count = sub(self.ahead, self.pos), 1
+-- make what an earlier receive has left one piece again
+local function join (self)
+  local ahead = self.ahead
+  ahead = joined(self, ahead and sub(ahead, self.pos) or "")
+  self.parts, self.ahead, self.pos = false, ahead, 1
+end
+
+
+-- what was received is handed out; `pos`: but for what is ahead from there on
+local function hand_out (self, pos)
+  self.parts = false
+  if self.ahead and pos <= #self.ahead then
+    self.pos = pos
+  else
     self.ahead = false
   end
+end
+
+
+-- Each of these gives what was asked for, and from where on `ahead` is left of
+-- it; or nil and a word.
+
+
+-- exactly n bytes
+local function receive_bytes (self, n, deadline)
   while true do
-    local data, word, broken = self:pull(deadline)
-    if data == nil then
-      data = concat(parts)
-      if word == "closed" and not broken and count > 0 then return data end
-      return nil, word, data
+    local ok, word = fill(self, deadline)
+    if not ok then return nil, word end
+    local ahead, pos = self.ahead, self.pos
+    local left = #ahead - pos + 1
+    if left >= n then
+      if left == n and pos == 1 then return joined(self, ahead), n + 1 end
+      return joined(self, sub(ahead, pos, pos + n - 1)), pos + n
     end
-    count = count + 1
-    parts[count] = data
+    keep(self)
+    n = n - left
+  end
+end
+
+
+-- a line and its end
+local function receive_line (self, deadline)
+  while true do
+    local ok, word = fill(self, deadline)
+    if not ok then return nil, word end
+    local ahead, pos = self.ahead, self.pos
+    local stop = find(ahead, "\n", pos, true)
+    if stop then return joined(self, sub(ahead, pos, stop)), stop + 1 end
+    keep(self)
+  end
+end
+
+
+-- all until the end
+local function receive_all (self, deadline)
+  while true do
+    local ok, word, broken = fill(self, deadline)
+    if not ok then
+      if word == "closed" and not broken and self.parts then
+        return joined(self, ""), 1
+      end
+      return nil, word
+    end
+    keep(self)
   end
 end
 
@@ -157,22 +182,18 @@ local function pattern_of (pattern)
 end
 
 
--- keep what was received for the next one, for this one raises
-local function unreceive (self, data)
-  if data == "" then return end
-  self.ahead, self.pos = data, 1 -- nothing is ahead of what it waited for
-  base.refresh(self)
-end
-
-
--- what a receive that got nothing raises or returns
-local function received_nothing (self, word, partial, prefix, is_line)
+-- what a receive raises, which leaves what it had got to the next one, or
+-- returns
+local function received_nothing (self, word, prefix, is_line)
   if word == "cancelled" or word == "forgotten" or word == "outside" then
-    unreceive(self, partial)
     stopped(word, "receive")
   end
+  if self.parts then join(self) end
+  local partial = self.ahead and sub(self.ahead, self.pos) or ""
   if is_line then partial = bare(partial) end
-  return nil, word, prefix .. partial
+  partial = prefix .. partial
+  self.ahead = false
+  return nil, word, partial
 end
 
 
@@ -186,33 +207,33 @@ local function receive (self, pattern, prefix)
   end
   local deadline = deadline_of(self)
   if self.ahead then breathe() end -- else the core sees to it
-  if not begin(self, IN, deadline) then return nil, "timeout", prefix end
-  local data, word, partial
+  local turn <close> = begin(self, IN, deadline)
+  if not turn then return nil, "timeout", prefix end
+  if self.parts then join(self) end
+  local data, pos
   if n then
-    data, word, partial = take(self, n, deadline)
+    data, pos = take(self, n, deadline)
   else
-    data, word, partial = take(self, deadline)
+    data, pos = take(self, deadline)
   end
-  finish(self, IN)
   local is_line = take == receive_line
-  if not data then
-    return received_nothing(self, word, partial, prefix, is_line)
-  end
+  if not data then return received_nothing(self, pos, prefix, is_line) end
   if is_line then data = bare(data) end
-  return prefix == "" and data or prefix .. data
+  if prefix ~= "" then data = prefix .. data end
+  hand_out(self, pos)
+  return data
 end
 
 
--- the rest of a receive of n bytes that the core has begun
-local function receive_rest (self, n, data, word)
-  local partial = ""
-  if data and #data ~= n then
-    self.ahead, self.pos = data, 1
-    data, word, partial = receive_bytes(self, n)
-  end
-  finish(self, IN)
-  if data then return data end
-  return received_nothing(self, word, partial, "")
+-- the rest of a receive of n bytes that the core has begun; `word`: it was
+-- stopped
+local function receive_rest (self, n, word)
+  local _ <close> = go_on(self, IN)
+  if word then return received_nothing(self, word, "") end
+  local data, pos = receive_bytes(self, n)
+  if not data then return received_nothing(self, pos, "") end
+  hand_out(self, pos)
+  return data
 end
 
 
@@ -229,9 +250,9 @@ local function send (self, data, i, j)
   if i < 0 then i = math.max(size + i + 1, 1) elseif i == 0 then i = 1 end
   if j < 0 then j = size + j + 1 elseif j > size then j = size end
   local deadline = deadline_of(self)
-  if not begin(self, OUT, deadline) then return nil, "timeout", i - 1 end
+  local turn <close> = begin(self, OUT, deadline)
+  if not turn then return nil, "timeout", i - 1 end
   local last, word, partial = self:push(data, i, j, deadline)
-  finish(self, OUT)
   if last then return last end
   stopped(word, "send")
   return nil, word, partial or i - 1
@@ -266,22 +287,18 @@ function methods:read (max)
   check(self, "read")
   if max ~= nil then args.limit(max, 1, "read", "max", 1) end
   local deadline = deadline_of(self)
-  if not begin(self, IN, deadline) then error("timeout", 0) end
-  local data, word, broken, pos = self.ahead, nil, nil, self.pos
-  if data then
-    self.ahead = false
-  else
-    data, word, broken = self:pull(deadline)
-    pos = 1
+  local turn <close> = begin(self, IN, deadline)
+  if not turn then error("timeout", 0) end
+  if self.parts then join(self) end
+  local ok, word, broken = fill(self, deadline)
+  if ok then
+    local data, pos = self.ahead, self.pos
+    if pos > 1 or max and #data > max then
+      data = sub(data, pos, max and #data - pos >= max and pos + max - 1 or -1)
+    end
+    hand_out(self, pos + #data)
+    return data
   end
-  if data and max and #data - pos >= max then
-    self.ahead, self.pos = data, pos + max
-    data = sub(data, pos, pos + max - 1)
-  elseif data and pos > 1 then
-    data = sub(data, pos)
-  end
-  finish(self, IN)
-  if data then return data end
   stopped(word, "read")
   if word == "closed" and not broken then return nil end
   error(broken and "connection lost" or word, 0)
@@ -289,7 +306,8 @@ end
 
 
 function methods:dirty ()
-  return check(self, "dirty").ahead ~= false or (self.ssl or self.raw):dirty()
+  check(self, "dirty")
+  return (self.ahead or self.parts) and true or (self.ssl or self.raw):dirty()
 end
 
 

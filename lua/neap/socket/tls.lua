@@ -21,6 +21,8 @@ local IN <const>, OUT <const> = 1, 2 -- see base.begin
 
 local PIECE = 16384 -- bytes received at a time: what a record can hold
 
+local UNKNOWN = "nobody knows what was sent and received"
+
 -- contexts that are kept to be used again, at most: to make one, a file with
 -- all the certificates that the system trusts has to be read
 local CONTEXTS = 16
@@ -123,6 +125,10 @@ end
 
 -- ------------------------------------------------------------------------
 -- Bytes; as in neap.socket.stream
+--
+-- LuaSec's object has bytes of its own. When a call of it raises, for memory,
+-- these may be lost, and no more can be said on this connection: so before each
+-- call `lost` is set.
 
 
 -- Wait for what LuaSec wants; nil and a word if that is not it. After an error
@@ -154,7 +160,9 @@ local wants = { wantread = true, wantwrite = true, timeout = true }
 local function pull (self, deadline)
   local ok, word, broken = enter(self, deadline)
   while ok do
+    self.lost = UNKNOWN
     local data, message, partial = self.ssl:receive(PIECE)
+    self.lost = false
     if data then return data end
     if partial ~= "" then
       if not wants[message] and message ~= "closed" then self.lost = message end
@@ -171,7 +179,9 @@ end
 local function push (self, data, i, j, deadline)
   local ok, word = enter(self, deadline)
   while ok do
+    self.lost = UNKNOWN
     local last, message, sent = self.ssl:send(data, i, j)
+    self.lost = false
     if last then
       if not wire_wait(self.wire, true, 0) then
         wire_wait(self.wire, true, deadline)
@@ -197,6 +207,23 @@ local function shake_hands (self, deadline)
     ok, word = wait(self, message, deadline)
   end
   return nil, word
+end
+
+
+-- Let LuaSec have the descriptor, and agree with the other side, whose name
+-- may be `whom`; true, or nil and a word. If it raises, half of it may be done.
+local function agree (self, ssl, context, whom, deadline)
+  local object, word = ssl.wrap(self.raw, context)
+  if object == nil then return nil, word end
+  self.ssl = object
+  object:settimeout(0)
+  self.pull, self.push = pull, push
+  if whom and not address.is_numeric(whom) then
+    object:sni((whom:gsub("%.$", "")))
+  end
+  local _ <close> = base.begin(self, IN)
+  local _ <close> = base.begin(self, OUT)
+  return shake_hands(self, deadline)
 end
 
 
@@ -252,32 +279,22 @@ function tls.starttls (self, options)
   local deadline = base.deadline(self)
   local ok, word = wire_enter(self.wire, deadline)
   if not ok then return base.stopped(word, "starttls") end
-  if self.ahead then
+  if self.ahead or self.parts then
     self:close()
     return nil, "there are bytes before TLS began"
   end
   local context
   context, word = context_of(ssl, params)
   if context == nil then return nil, word end
-  local object
-  object, word = ssl.wrap(self.raw, context)
-  if object == nil then return nil, word end
-  self.ssl = object
-  self.ssl:settimeout(0)
-  self.pull, self.push = pull, push
-  if params.mode == "client" and name and not address.is_numeric(name) then
-    self.ssl:sni((name:gsub("%.$", "")))
+  local whom = params.mode == "client" and name
+  local done
+  ok, done, word = pcall(agree, self, ssl, context, whom, deadline)
+  if ok and done and whom and params.verify ~= "none" then
+    ok, done, word = pcall(check_name, self, whom)
   end
-  base.begin(self, IN)
-  base.begin(self, OUT)
-  ok, word = shake_hands(self, deadline)
-  base.finish(self, IN)
-  base.finish(self, OUT)
-  if ok and params.mode == "client" and params.verify ~= "none" and name then
-    ok, word = check_name(self, name)
-  end
-  if ok then return self end
+  if ok and done then return self end
   self:close()
+  if not ok then error(done, 0) end
   return base.stopped(word, "starttls")
 end
 
