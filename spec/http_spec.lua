@@ -757,6 +757,35 @@ describe("a connection", function ()
     end)
   end))
 
+
+  -- the upvalue of that name, and its place
+  local function upvalue (fn, wanted)
+    for i = 1, math.huge do
+      local name, value = debug.getupvalue(fn, i)
+      if name == wanted then return value, i end
+      assert(name, wanted)
+    end
+  end
+
+
+  it("in use is not closed when there is no memory to look after idle ones",
+    task(function ()
+      local open = require "neap.http.connections".open
+      local keep = upvalue(upvalue(open, "employ_keeper"), "keep")
+      local wait, place = upvalue(keep, "move_on_after")
+      debug.setupvalue(keep, place, function ()
+        error("not enough memory", 0)
+      end)
+      neap.hooks { on_unhandled = function () end }
+      local ok, err = pcall(answering, { OK, OK }, function (url, server)
+        assert.equal("ok", http.fetch(url):text())
+        assert.equal("ok", http.fetch(url):text())
+        assert.equal(2, server.connections)
+      end)
+      debug.setupvalue(keep, place, wait)
+      assert(ok, err)
+    end))
+
 end)
 
 

@@ -13,7 +13,8 @@ local core = require "neap.core"
 local message = require "neap.http.message"
 local socket = require "neap.socket"
 
-local background, move_on_after = core.internal.background, core.move_on_after
+local background, cancelled = core.internal.background, core.cancelled
+local move_on_after = core.move_on_after
 local now, new_event = core.now, core.event
 local huge, max, min = math.huge, math.max, math.min
 
@@ -83,10 +84,14 @@ local function expire (time)
 end
 
 
+-- When it ends for lack of memory, those in use are not concerned: they are
+-- closed by whoever uses them, or by the next keeper.
 local at_end = setmetatable({}, { __close = function ()
-  expire(huge)
-  for conn in pairs(open) do connections.close(conn) end
   keeper, changed = nil, nil
+  expire(huge)
+  if cancelled() then
+    for conn in pairs(open) do connections.close(conn) end
+  end
 end })
 
 
@@ -100,8 +105,13 @@ local function keep ()
 end
 
 
+local function has_keeper ()
+  return keeper ~= nil and not ended[keeper:status()]
+end
+
+
 local function employ_keeper ()
-  if keeper == nil or ended[keeper:status()] then
+  if not has_keeper() then
     changed = new_event()
     keeper, keeper_looks = background(keep), -huge
     keeper.name = "http connections"
@@ -141,7 +151,7 @@ end
 -- @tparam number seconds for how long the server keeps it
 function connections.give_back (conn, seconds)
   local origin, expires = conn.origin, now() + min(IDLE, seconds)
-  if not open[conn] or idle_count >= KEPT or keeper == nil then
+  if not open[conn] or idle_count >= KEPT or not has_keeper() then
     return connections.close(conn)
   end
   conn.expires = expires
