@@ -456,3 +456,20 @@ describe("a URL", function ()
   end)
 
 end)
+
+
+describe("a source of a response that raises", function ()
+
+  for _, case in ipairs {
+    { "connection lost", "NetworkError", "GET http://h/p: connection lost" },
+    { "not enough memory", nil, "not enough memory" },
+  } do
+    it(("'%s' is %s"):format(case[1], case[2] or "no NetworkError"),
+      function ()
+        local err = error_of(read, { read = function () error(case[1], 0) end })
+        assert.equal(case[2], type(err) == "table" and err.name or nil)
+        assert.equal(case[3], case[2] and err.message or err)
+      end)
+  end
+
+end)

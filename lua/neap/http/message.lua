@@ -20,6 +20,8 @@ local byte, find, lower, match = string.byte, string.find, string.lower,
 local sub = string.sub
 
 local HEAD = 65536    -- bytes of a response's headers, or of its trailers
+local NO_MEMORY = "not enough memory" -- Lua's own words, no connection's
+
 local SIZE_LINE = 4096 -- bytes of a chunk's size and what else stands there
 
 local message = {}
@@ -89,8 +91,10 @@ local function pull (reader)
     reader.began = reader.began or piece ~= nil
     return piece
   end
-  if type(piece) == "string" then lost(reader, piece) end
-  error(piece, 0) -- a cancellation
+  if type(piece) == "string" and piece ~= NO_MEMORY then
+    lost(reader, piece)
+  end
+  error(piece, 0) -- also a cancellation
 end
 
 
