@@ -21,7 +21,7 @@
 #include "scenes.h"
 
 /* no scene takes that long; a lost wake-up does */
-#define SECONDS 120
+#define SECONDS 300
 
 /* more than any scene allocates: it does not end by itself */
 #define TOO_MANY 100000

@@ -14,13 +14,14 @@ function stage.scene (name, make)
 end
 
 
--- a scene with the core, on the virtual clock, and perhaps with a file of
--- patterns
-function stage.play (name, make, file)
+-- a scene with the core, on the virtual clock, and with these modules
+function stage.play (name, make, ...)
+  local names = { ... }
   stage.scene(name, function ()
-    local neap = require "neap.core"
+    local neap, modules = require "neap.core", {}
+    for i, module in ipairs(names) do modules[i] = require(module) end
     neap.clock "virtual"
-    return make(neap, file and require(file))
+    return make(neap, table.unpack(modules))
   end)
 end
 

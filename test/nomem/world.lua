@@ -138,6 +138,14 @@ play("processes", function (neap, file)
         process { "sleep", "60" }
         s:cancel()
       end)
+      local p = process { "cat" }
+      p.stdin:write "one\ntwo\n"
+      for text in p.stdout do
+        assert(text == "one\ntwo\n")
+        assert(p:kill "TERM")
+      end
+      for _ in p.stderr do error "nothing was expected" end
+      assert(select(2, p:wait()) == "TERM")
       local ok, message = pcall(process, { "no-such-program" })
       assert(not ok)
       expect(message, "cannot run")
