@@ -123,6 +123,26 @@ describe("simulate", function ()
     end, { every = true })
   end)
 
+  it("lets an earlier deadline pass before a later one, of whatever kind",
+    function ()
+      for seed = 1, 20 do
+        assert.equal("1 2 2.5 3", neap.simulate(seed, function ()
+          local log = {}
+          neap.scope(function (s)
+            for _, time in ipairs { 3, 2, 1 } do
+              s:spawn(function ()
+                neap.sleep(time)
+                log[#log + 1] = time
+              end)
+            end
+            neap.move_on_after(2.5, neap.sleep, 9)
+            log[#log + 1] = neap.now()
+          end)
+          return table.concat(log, " ")
+        end))
+      end
+    end)
+
   it("lets equal deadlines pass in any order", function ()
     local seen = {}
     local n, all = neap.explore(function ()
