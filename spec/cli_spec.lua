@@ -390,6 +390,16 @@ describe("bin/neap", function ()
         .. folder .. "/x.json") })
     end)
 
+    it("or, below a PREFIX that no path knows, what was installed", function ()
+      os.remove(folder .. "/csrc/neap.h")
+      os.execute(("mkdir -p %s/share/lua %s/lib/lua/5.4/neap && "
+        .. "ln -s %s/lua %s/share/lua/5.4 && "
+        .. "ln -s %s %s/lib/lua/5.4/neap/core.so")
+        :format(folder, folder, folder, folder, quoted(core), folder))
+      assert.equal(folder .. "/bin/../lib/lua/5.4/neap/core.so\n",
+        (without_paths(folder .. "/bin/neap", name)))
+    end)
+
     it("and elsewhere it says which library is not there", function ()
       os.remove(folder .. "/csrc/neap.h")
       for _, word in ipairs { "--version", name } do
