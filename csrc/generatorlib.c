@@ -126,12 +126,9 @@ int generator_is_function (lua_State *L, int idx) {
 
 
 /*** neap.generator(fn) -> function: a generator function. Calling it with any
-arguments returns what a 'for' takes, the generator object first; its body is
-fn(yield, ...), which begins when the first value is asked for:
-
-  for page in fetch_pages("/items") do ... end
-
-yield(...), or coroutine.yield(...), hands values to the loop; the first must
+arguments returns what stands behind the 'in' of a 'for', the generator object
+first. Its body is fn(yield, ...), which begins when the first value is asked
+for. yield(...), or coroutine.yield(...), hands values to the loop; the first must
 not be nil, which is the end. Between them the body may wait for anything: it
 runs in the task of its consumer. When the loop is left early, yield raises in
 the body, so that its <close> variables run. Emitting inside a scope or timeout
