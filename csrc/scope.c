@@ -172,9 +172,14 @@ static int suppress (lua_State *L) {
 }
 
 
-/* the error on top lost against an earlier one; pops it. At 'object' is what
-   Lua has of the scope, if not 0. */
-static void suppressed (lua_State *L, Scope *s, int object) {
+/* The error on top lost against the earlier one at 'first'; pops it. It is not
+   told of if it is the same, as when a body awaits a child that fails. At
+   'object' is what Lua has of the scope, if not 0. */
+static void suppressed (lua_State *L, Scope *s, int object, int first) {
+  if (lua_rawequal(L, -1, first)) {
+    lua_pop(L, 1);
+    return;
+  }
   lua_pushcfunction(L, suppress);
   lua_insert(L, -2);
   lua_pushlightuserdata(L, s);
@@ -212,12 +217,12 @@ static int settle_errors (lua_State *L, Scope *s, int object) {
     error_arrives(L, "child of a scope of");
     if (failed) {
       lua_insert(L, -2);
-      suppressed(L, s, object); /* the body's */
+      suppressed(L, s, object, s->base + 1); /* the body's */
     }
   }
   while (s->zombies.first != NULL) {
     take_error(L, s, owner_of(s->zombies.first, Task, sib));
-    suppressed(L, s, object);
+    suppressed(L, s, object, s->base + 1);
   }
   return 1;
 }

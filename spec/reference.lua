@@ -183,7 +183,7 @@ return function (on_suppressed)
 
   -- has the scope failed, and by what? The first failure counts, of the body
   -- or of a child that must succeed, else of a child that nobody has asked;
-  -- the others are suppressed.
+  -- the others are suppressed, unless they are the same error once more.
   local function failure (scope, err)
     local body_failed = scope.ended == "failed"
     local first = scope.first or not body_failed and scope.failed[1]
@@ -192,12 +192,14 @@ return function (on_suppressed)
     local others = {}
     if first and body_failed then others[1] = err end
     for _, task in ipairs(scope.failed) do others[#others + 1] = task.value end
+    if first then err = first.value end
     for _, e in ipairs(others) do
-      table.insert(scope.suppressed, e)
-      on_suppressed(e)
+      if not rawequal(e, err) then
+        table.insert(scope.suppressed, e)
+        on_suppressed(e)
+      end
     end
-    if first then return true, first.value end
-    return body_failed, err
+    return first ~= nil or body_failed, err
   end
 
 

@@ -114,6 +114,30 @@ describe("scope", function ()
     end))
 
 
+  it("SCP-03 the same error once more is told of to nobody", task(function ()
+    local scope
+    for _, value in ipairs { "broken", {} } do
+      local list = suppressed_by(function ()
+        assert.equal(value, error_of(neap.scope, function (s)
+          scope = s
+          local child = s:spawn(function ()
+            neap.sleep(1)
+            error(value, 0)
+          end)
+          for _ = 1, 2 do s:spawn(function () child:await() end) end
+          s:spawn(function ()
+            pcall(neap.sleep, 2)
+            error("other", 0)
+          end)
+          child:await()
+        end))
+      end)
+      assert.same({ "other" }, list)
+      assert.same({ "other" }, scope.suppressed)
+    end
+  end))
+
+
   it("SCP-03 also when the body's own error came first", task(function ()
     local list = suppressed_by(function ()
       assert.equal("body", error_of(neap.scope, function (s)
