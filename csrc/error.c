@@ -16,14 +16,82 @@ static const char error_meta[] = "neap.error";
 static const char closing_key = 0; /* its address is a key in the registry */
 
 
+/* a value as text, where that says anything: nil for a table without a
+   '__tostring', whose address would */
+static int text_of (lua_State *L) {
+  int kind = lua_type(L, 1);
+  if (kind != LUA_TSTRING && kind != LUA_TNUMBER && kind != LUA_TBOOLEAN &&
+      luaL_getmetafield(L, 1, "__tostring") == LUA_TNIL)
+    return 0;
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+
+/* the value on top becomes its text, or nil if there is none */
+static void to_text (lua_State *L) {
+  lua_pushcfunction(L, text_of);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
+
+/* Push how the text of the AggregateError at 1 ends, or nil: with the first of
+   its errors, or with one of them and its key. */
+static void push_first (lua_State *L) {
+  int top = lua_gettop(L);
+  const char *head = "; the first error: ";
+  if (lua_getfield(L, 1, "errors") != LUA_TTABLE) {
+    lua_settop(L, top);
+    lua_pushnil(L);
+    return;
+  }
+  lua_getfield(L, -1, "n");
+  lua_rawgeti(L, -2, 1);
+  if (lua_isnil(L, -1) && lua_isnil(L, -2) && lua_next(L, top + 1)) {
+    lua_pushvalue(L, -2);
+    to_text(L);
+    head =
+        lua_isnil(L, -1)
+            ? "; one error: "
+            : lua_pushfstring(L, "; the error of '%s': ", lua_tostring(L, -1));
+    lua_pushvalue(L, top + 4);
+  }
+  to_text(L);
+  if (!lua_isnil(L, -1)) lua_pushfstring(L, "%s%s", head, lua_tostring(L, -1));
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+
+/* push the same for any other error, of which the message may not say why */
+static void push_reason (lua_State *L, const char *message) {
+  lua_getfield(L, 1, "reason");
+  to_text(L);
+  if (!lua_isnil(L, -1) && strstr(message, lua_tostring(L, -1)) == NULL)
+    lua_pushfstring(L, " (reason: %s)", lua_tostring(L, -1));
+  else
+    lua_pushnil(L);
+  lua_remove(L, -2);
+}
+
+
+/* Who sees no more than this text, as under plain 'lua', is to see why. */
 static int e_tostring (lua_State *L) {
-  const char *name, *message;
+  const char *name, *message, *why;
   lua_settop(L, 1);
   lua_getfield(L, 1, "name");
   lua_getfield(L, 1, "message");
   name = luaL_tolstring(L, 2, NULL);
   message = luaL_tolstring(L, 3, NULL);
-  lua_pushfstring(L, "%s: %s", name, message);
+  if (strcmp(name, "AggregateError") == 0)
+    push_first(L);
+  else
+    push_reason(L, message);
+  why = lua_isnil(L, -1) ? "" : lua_tostring(L, -1);
+  lua_pushfstring(L, "%s: %s%s", name, message, why);
   return 1;
 }
 

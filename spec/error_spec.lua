@@ -54,6 +54,50 @@ describe("errors", function ()
   end)
 
 
+  it("says why, as text: with a reason that its message does not have",
+    function ()
+      local function text (reason)
+        return tostring(neap.error("AbortError", "stopped by 7", {
+          reason = reason,
+        }))
+      end
+      assert.equal("AbortError: stopped by 7 (reason: the user)",
+        text "the user")
+      assert.equal("AbortError: stopped by 7 (reason: false)", text(false))
+      assert.equal("AbortError: stopped by 7 (reason: E: m)",
+        text(neap.error("E", "m")))
+      assert.equal("AbortError: stopped by 7", text(7))
+      assert.equal("AbortError: stopped by 7", text {})
+      assert.equal("AbortError: stopped by 7", text(print))
+      assert.equal("AbortError: stopped by 7",
+        text(setmetatable({}, { __tostring = error })))
+    end)
+
+
+  it("says why, as text: with the first of several, or one and its key",
+    function ()
+      local function text (errors)
+        return tostring(neap.error("AggregateError", "all failed", {
+          errors = errors,
+        }))
+      end
+      assert.equal("AggregateError: all failed; the first error: E: m",
+        text { neap.error("E", "m"), "other", n = 2 })
+      assert.equal("AggregateError: all failed; the error of 'left': x",
+        text { left = "x" })
+      assert.equal("AggregateError: all failed; one error: x",
+        text { [print] = "x" })
+      assert.equal("AggregateError: all failed", text { nil, "second", n = 2 })
+      assert.equal("AggregateError: all failed", text { {}, n = 1 })
+      assert.equal("AggregateError: all failed", text { n = 0 })
+      assert.equal("AggregateError: all failed", text())
+      local err = neap.error("AggregateError", "m", { errors = {} })
+      err.errors[1] = err -- of itself
+      assert.matches("^AggregateError: m; the first error: Aggr",
+        tostring(err))
+    end)
+
+
   it("is_abort and is_timeout know them by name", function ()
     assert.is_true(neap.is_abort(neap.error("AbortError", "x")))
     assert.is_true(neap.is_timeout(neap.error("TimeoutError", "x")))
