@@ -33,6 +33,17 @@ describe("debounce", function ()
     end))
 
 
+  it("DEB-02 the rejection says what to do", task(function ()
+    local d = neap.debounce(function () end, 2)
+    local err
+    neap.spawn(function () err = support.error_of(d) end)
+    neap.sleep(0)
+    d()
+    assert.matches("^AbortError: Debounced %(reason: a later call took its "
+      .. "place; .*superseded = 'share'", tostring(err))
+  end))
+
+
   it("DEB-02 the rejection is an ordinary AbortError", task(function ()
     local d = neap.debounce(function () end, 2)
     local ok, err

@@ -26,6 +26,11 @@ local function begin (object, ...)
 end
 
 
+-- what the AbortError of an earlier call says beside its message
+local superseded = { reason = "a later call took its place; with superseded = "
+  .. "'share' both get the same result" }
+
+
 -- the run that is due then: the pending one, or one in its place
 local function later (object, due, run, ...)
   local runs = object.runs
@@ -35,7 +40,7 @@ local function later (object, due, run, ...)
     runs:put_off(due)
     return run
   end
-  local err = make_error("AbortError", "Debounced")
+  local err = make_error("AbortError", "Debounced", superseded)
   local successor = runs:defer(due, begin, object, ...)
   run:cancel(err)
   return successor
