@@ -192,11 +192,12 @@ describe("chunk", function ()
         assert.equal(1, source.closed)
         assert.is_nil(s())
         for _, bad in ipairs { -1, 0 / 0, "1", false } do
+          local as = bad == "1" and "'1'%)$" or ""
           s = neap.chunk({ 1 }, 5, with(options, {
             weight = function () return bad end,
           }))
           assert.matches("bad result of 'weight' of 'chunk' %(must be a "
-            .. "number >= 0, got ", error_of(s))
+            .. "number >= 0, got " .. as, error_of(s))
         end
       end))
 

@@ -174,13 +174,13 @@ describe("flat_map", function ()
     end))
 
     it("a bad result raises in its place: " .. way, task(function ()
-      for _, bad in ipairs { 1, "text", true } do
+      for bad, shown in pairs { [1] = "1", text = "'text'", [true] = "true" } do
         local s = neap.flat_map({ 1, 2 }, function (x)
           return x == 1 and { 1 } or bad
         end, options)
         assert.equal(1, s())
         assert.matches("^bad result of the function of 'flat_map' %(must be a "
-          .. "table, an iterator or a stream, got " .. tostring(bad),
+          .. "table, an iterator or a stream, got " .. shown .. "%)$",
           error_of(s))
       end
       assert.matches("got nil", error_of(neap.flat_map({ 1 }, function ()

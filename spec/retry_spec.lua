@@ -262,9 +262,13 @@ describe("retry", function ()
       end))
 
     it("a bad number from rng raises", task(function ()
-      for _, bad in ipairs { 0 / 0, -1, 1.5, "0.5" } do
+      for _, case in ipairs {
+        { -1, "%-1" }, { 1, "1" }, { 0 / 0, "%-?nan" }, { "0.5", "'0.5'" },
+      } do
+        local bad, shown = table.unpack(case)
         assert.matches("^bad result of 'rng' of 'retry' %(must be a number in "
-          .. "%[0, 1%), got ", error_of(neap.retry, failing "no", {
+          .. "%[0, 1%), got " .. shown .. "%)$",
+          error_of(neap.retry, failing "no", {
             jitter = "full", rng = function () return bad end,
           }))
       end
@@ -381,7 +385,8 @@ describe("retry", function ()
       for _, bad in ipairs { 0 / 0, -1, "5", false } do
         local fn, times = failing "no"
         assert.matches("^bad result of 'delay_from' of 'retry' %(must be a "
-          .. "number >= 0 or nil, got ", error_of(neap.retry, fn,
+          .. "number >= 0 or nil, got "
+          .. (bad == "5" and "'5'%)$" or ""), error_of(neap.retry, fn,
             { delay_from = function () return bad end }))
         assert.same({ 0 }, times)
       end

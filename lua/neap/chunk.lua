@@ -33,7 +33,7 @@ local function weigh (work, item)
   local weight = work.weight(item)
   if not (type(weight) == "number" and weight >= 0) then
     error("bad result of 'weight' of 'chunk' (must be a number >= 0, got "
-      .. tostring(weight) .. ")", 0)
+      .. args.shown(weight) .. ")", 0)
   end
   return weight
 end

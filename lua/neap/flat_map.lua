@@ -29,7 +29,7 @@ local valid = {
 local function stream_over (result, kind)
   if not args.are_items(result) then
     error("bad result of the function of 'flat_map' (must be a table, an "
-      .. "iterator or a stream, got " .. tostring(result) .. ")", 0)
+      .. "iterator or a stream, got " .. args.shown(result) .. ")", 0)
   end
   return take_over(result, "flat_map", kind)
 end

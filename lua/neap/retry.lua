@@ -59,9 +59,9 @@ local default_policy = policy_of {}
 local function between (policy, low, high)
   if high == huge then return high end
   local r = (policy.rng or math.random)()
-  if not (type(r) == "number" and r >= 0 and r <= 1) then
+  if not (type(r) == "number" and r >= 0 and r < 1) then
     error("bad result of 'rng' of 'retry' (must be a number in [0, 1), got "
-      .. tostring(r) .. ")", 0)
+      .. args.shown(r) .. ")", 0)
   end
   return low + r * (high - low)
 end
@@ -88,7 +88,7 @@ local function next_wait (call, err, attempt)
     if wait ~= nil then
       if not (type(wait) == "number" and wait >= 0) then
         error("bad result of 'delay_from' of 'retry' (must be a number >= 0 "
-          .. "or nil, got " .. tostring(wait) .. ")", 0)
+          .. "or nil, got " .. args.shown(wait) .. ")", 0)
       end
       return wait
     end
