@@ -4,6 +4,7 @@
 ** A scope object (scope.h) is a window on a scope.
 */
 
+#include <float.h>
 #include <string.h>
 
 #include "abort.h"
@@ -231,6 +232,11 @@ static int timed (lua_State *L, Scope *s, int base, double seconds,
 }
 
 
+/* Whoever calls a function with 0 seconds gets to its first point. But what is
+   only waited for, and is done already, has won: it has this time at least. */
+#define LEAST DBL_MIN
+
+
 /* The argument 'i' is what a timeout is about: 1 if that is waited for, 0 if it
    is called. */
 static int check_awaitable (lua_State *L, int i, const char *fname) {
@@ -263,6 +269,7 @@ static int l_timeout (lua_State *L) {
     return timed(L, s, 3, seconds, scope_return);
   }
   if (awaitable) { /* its 'await', called on itself */
+    seconds = fmax(seconds, LEAST);
     lua_settop(L, 3);
     lua_pushvalue(L, 1);
     luaL_getmetafield(L, 1, "__neap_await");
@@ -290,6 +297,7 @@ static int l_move_on_after (lua_State *L) {
   t = sched_enter(L, "move_on_after");
   if (task_cancelled(t)) return sched_raise_later(L, t);
   if (awaitable) { /* its 'await', called on itself */
+    seconds = fmax(seconds, LEAST);
     lua_settop(L, 2);
     luaL_getmetafield(L, 2, "__neap_await");
     lua_insert(L, 2);

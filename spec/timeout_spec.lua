@@ -272,6 +272,28 @@ describe("timeout", function ()
   end))
 
 
+  it("TMO-13 what is done already has won, also with 0 seconds",
+    task(function ()
+      local t = neap.async(function () return "done", nil end)
+      local op = neap.cancellable(function () return "op" end)
+      local future, resolve = neap.future()
+      assert.is_true(is_timeout(error_of(neap.timeout, future, 0)))
+      assert.is_false(neap.move_on_after(0, future))
+      neap.sleep(0)
+      resolve "settled"
+      assert.same({ n = 2, "done", nil }, table.pack(neap.timeout(t, 0)))
+      assert.equal("settled", neap.timeout(future, 0))
+      assert.equal("op", neap.timeout(op, 0))
+      assert.same({ n = 2, true, "settled" },
+        table.pack(neap.move_on_after(0, future)))
+      neap.scope(function (s)
+        s:cancel()
+        neap.timeout(t, 0)
+        error "went on"
+      end)
+    end))
+
+
   it("TMO-14 a loop over ready operations is interrupted by its deadline",
     function ()
       neap.clock "real"
