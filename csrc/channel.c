@@ -168,7 +168,9 @@ static int c_send (lua_State *L) {
 }
 
 
-/*** ch:try_send(value) -> true, or false, "full": does not suspend. */
+/*** ch:try_send(value) -> true, or false, "full": sends if a receiver waits or
+there is room. nil raises, and so does a channel that is closed, as in 'send'.
+Does not suspend. */
 static int c_try_send (lua_State *L) {
   Channel *c = check_channel(L, "try_send");
   check_value(L, "try_send");
@@ -237,8 +239,9 @@ static int c_recv (lua_State *L) {
 }
 
 
-/*** ch:try_recv() -> true, value, or false, "empty" or "closed": does not
-suspend. */
+/*** ch:try_recv() -> true, value, or false, "empty" or "closed": receives if
+something is there. "closed" is said also when 'close' was given an error. Does
+not suspend. */
 static int c_try_recv (lua_State *L) {
   Channel *c = check_channel(L, "try_recv");
   lua_settop(L, 1);

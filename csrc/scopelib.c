@@ -91,8 +91,8 @@ static int s_newindex (lua_State *L) {
 
 /*** neap.scope([opts,] fn) -> ...: calls fn(scope), waits for everything
 spawned inside and returns fn's results. The first failure, of fn or of a
-child, cancels the rest and is raised when all have unwound; the errors that
-come after it are in scope.suppressed. Options: name (for dumps; scope.name),
+child, cancels the rest and is raised when all have unwound; other errors, that
+come after it, are in scope.suppressed. Options: name (for dumps; scope.name),
 signal, timeout (seconds). scope.deadline, as neap.now() or math.huge, can be
 moved; scope.cancelled tells whether it was cancelled by scope:cancel(), its
 signal or its deadline. Suspends, unless nothing was spawned. */
@@ -252,8 +252,9 @@ static int check_awaitable (lua_State *L, int i, const char *fname) {
 deadline. When it passes, the work is cancelled and unwound, then a
 TimeoutError with 'message' is raised (a string, or any error value to raise
 as it is; default "Timeout"). 0 runs to the first suspension point; math.huge
-is no deadline. Given a Task, a future or a cancellable
-operation instead of fn, it stops waiting and leaves it running. Suspends. */
+is no deadline. Given a Task, a future or a cancellable operation instead of
+fn, it stops waiting and leaves it running; one that is done already is asked
+for its outcome, also with 0. Suspends. */
 static int l_timeout (lua_State *L) {
   double seconds;
   Scope *s;

@@ -148,8 +148,9 @@ static int acquired (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/*** sem:acquire([n]): takes n permits (default 1), waiting in line for them.
-Raises what 'close' was given when the semaphore is closed. Suspends. */
+/*** sem:acquire([n]): takes n permits (default 1), waiting in line for them; 0
+are there at once. Raises what 'close' was given when the semaphore is closed,
+and, at once, if n is above the largest size that it ever had. Suspends. */
 static int s_acquire (lua_State *L) {
   Sem *s = check_sem(L, "acquire");
   Sched *S = s->object.S;
@@ -164,7 +165,7 @@ static int s_acquire (lua_State *L) {
 
 
 /*** sem:try_acquire([n]) -> boolean: takes n permits if they are free and
-nobody is in line. Does not suspend. */
+nobody is in line. Raises as 'acquire' does. Does not suspend. */
 static int s_try_acquire (lua_State *L) {
   Sem *s = check_sem(L, "try_acquire");
   lua_Integer n = check_wanted(L, s, "try_acquire");
@@ -225,7 +226,7 @@ static int got_permit (lua_State *L, int status, lua_KContext ctx) {
 
 
 /*** sem:with_permit(fn, ...) -> ...: calls fn(...) with one permit, released
-when it returns, fails or is cancelled. Suspends. */
+when it returns, fails or is cancelled. Raises as 'acquire' does. Suspends. */
 static int s_with_permit (lua_State *L) {
   Sched *S = sched_of(L);
   Sem *s = check_sem(L, "with_permit");
@@ -270,7 +271,7 @@ static int got_object (lua_State *L, int status, lua_KContext ctx) {
 
 /*** sem:permit([n]) -> permit: acquires n permits (default 1) as an object
 that gives them back once: by permit:release(), or as a <close> variable.
-Suspends. */
+Raises as 'acquire' does. Suspends. */
 static int s_permit (lua_State *L) {
   Sem *s = check_sem(L, "permit");
   Sched *S = s->object.S;

@@ -108,7 +108,7 @@ static int t_waiting_on (lua_State *L) {
 
 
 /*** task:traceback() -> string: where the task is now, or where its error was
-raised. */
+raised; empty if it has ended without one. */
 static int t_traceback (lua_State *L) {
   Sched *S = sched_of(L);
   Handle *h = check_task(L, "traceback");

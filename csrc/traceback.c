@@ -161,8 +161,10 @@ void error_arrives (lua_State *L, const char *how) {
 
 /*** neap.traceback(err_or_task) -> string or nil: where an error was raised,
 across the tasks that it travelled through; for a task, where it is now, or
-where its error was raised. For errors that are not tables only that of the
-last one is known. Does not suspend. */
+where its error was raised. It is known when the error leaves a task, a scope,
+a timeout or a pattern: nil for one that 'pcall' caught before that, and for
+mere cancellation. For errors that are not tables only that of the last one is
+known. Does not suspend. */
 static int l_traceback (lua_State *L) {
   if (lua_isnone(L, 1))
     arg_error(L, 1, "traceback", "err_or_task", "an error or a task", 1);
