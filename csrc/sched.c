@@ -164,6 +164,15 @@ static void push_class (lua_State *L, const char *name) {
 }
 
 
+/* objects have no fields to set, but for those whose class says which */
+static int no_field (lua_State *L) {
+  lua_settop(L, 2);
+  return luaL_error(L, "field '%s' of a %s cannot be set",
+                    luaL_tolstring(L, 2, NULL),
+                    lua_tostring(L, lua_upvalueindex(1)));
+}
+
+
 void sched_class (lua_State *L, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *meta) {
   int top;
@@ -179,7 +188,12 @@ void sched_class (lua_State *L, const char *name, const luaL_Reg *methods,
       lua_pushvalue(L, -2);
       lua_setfield(L, top, "__index");
     }
-    lua_pop(L, 1);
+    if (lua_getfield(L, top, "__newindex") == LUA_TNIL) {
+      lua_pushstring(L, name);
+      lua_pushcclosure(L, no_field, 1);
+      lua_setfield(L, top, "__newindex");
+    }
+    lua_pop(L, 2);
     lua_pushstring(L, name);
     lua_setfield(L, top, "__name");
     lua_setfield(L, top, "methods"); /* last: from now on it is whole */

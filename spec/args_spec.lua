@@ -471,6 +471,9 @@ describe("options", function ()
       { "pool", "stoponerror", "stop_on_error" },
       { "retry", "jiter", "jitter" },
       { "debounce", "leeding", "leading" },
+      { "scope", "time", "timeout" },
+      { "retry", "shouldRetry", "retry_if" },
+      { "retry", "sig", "signal" },
     } do
       assert.matches(("bad option '%s' to '%s' (did you mean '%s'?)"):format(
         try[2], try[1], try[3]), refusal(calls[try[1]], { [try[2]] = 1 }), 1,
@@ -480,6 +483,21 @@ describe("options", function ()
       assert.matches("bad option '" .. far .. "' to 'scope' %(its options: "
         .. "name, signal, timeout%)$",
         refusal(calls.scope, { [far] = 1 }))
+    end
+  end))
+
+
+  it("CNV-02 fields that cannot be set are named", support.task(function ()
+    local others = {
+      stream = neap.stream {}, generator = neap.generator(print)(),
+      limiter = neap.limiter {},
+      permit = neap.semaphore(1):permit(),
+    }
+    for kind, create in pairs(make) do others[kind] = create() end
+    for _, other in pairs(others) do
+      assert.matches(here .. ".*field 'closed'.* set", refusal(function ()
+        other.closed = true
+      end))
     end
   end))
 
