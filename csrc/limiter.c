@@ -263,7 +263,10 @@ static int wait_first (lua_State *L) {
   if (task_cancelled(t)) return cause_raise(L, t); /* by a finalizer */
   if (l->waiting >= l->max_queue) {
     error_new(L, "FullError",
-              lua_pushfstring(L, "%I calls wait already", l->waiting));
+              lua_pushfstring(L,
+                              "the limiter is full: %I call(s) wait, and "
+                              "max_queue is %I",
+                              l->waiting, l->max_queue));
     return lua_error(L);
   }
   around = note_waiting(l, t, 1);

@@ -194,8 +194,8 @@ describe("race", function ()
 
 
   it("ALL-03 of nothing raises at once", task(function ()
-    assert.matches("#1 to 'race' %(list must be a list with at least one",
-      error_of(neap.race, {}))
+    assert.matches("#1 to 'race' %(list must be a list with at least one "
+      .. "entry, got an empty table%)$", error_of(neap.race, {}))
   end))
 
 end)

@@ -165,6 +165,8 @@ describe("limiter", function ()
       neap.sleep(0)
       local err = error_of(limiter, error, "called")
       assert.equal("FullError", err.name)
+      assert.equal("the limiter is full: 1 call(s) wait, and max_queue is 1",
+        err.message)
       waiting:cancel()
       waiting:pawait()
       assert.is_true(limiter(function () return true end)) -- its place is free

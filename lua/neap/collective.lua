@@ -165,7 +165,8 @@ end
 -- @raise the error of the first one
 local function race (list)
   if check(list, "race") == 0 then
-    args.fail(1, "race", "list", "a list with at least one entry", list)
+    args.blame("bad argument #1 to 'race' (list must be a list with at least "
+      .. "one entry, got an empty table)")
   end
   args.enter "race"
   local first
