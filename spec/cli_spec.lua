@@ -193,6 +193,26 @@ describe("bin/neap", function ()
       assert.equal(2, select(2, text:gsub("\n%[%d", "")))
     end)
 
+    it("made of several shows each with its key, if they have keys", function ()
+      local text, code = neap [[
+        require "neap".any { left = function () error("no", 0) end }
+      ]]
+      assert.equal(1, code)
+      assert.matches("^neap: AggregateError: none of 1 succeeded; the error of "
+        .. "'left': no\n", text)
+      assert.matches("\n%[left%] no\n", text)
+      text = neap [[
+        require "neap".pool({ 1, 2 }, 2, function (x)
+          error(x == 2 and "second" or nil, 0)
+        end, { stop_on_error = false })
+      ]]
+      assert.matches("\n%[1%] %(error object is a nil value%)\n", text)
+      assert.matches("\n%[2%] second\n", text)
+      text, code = neap "error { name = 'AggregateError' }"
+      assert.equal(1, code)
+      assert.matches("^neap: %(error object is a table value%)\n", text)
+    end)
+
     it("is also a deadlock", function ()
       local text, code = neap [[
         local neap = require "neap"
