@@ -183,6 +183,18 @@ end)
 
 describe("a TCP connection", function ()
 
+  it("takes all carriage returns out of lines", task(function ()
+    local a, b = pair()
+    local _ <close> = closing(a, b)
+    a:send "\r\n\na\rb\r\r\n\rc\nd\r"
+    a:shutdown "send"
+    for _, line in ipairs { "", "", "ab", "c" } do
+      assert.equal(line, b:receive())
+    end
+    assert.same({ nil, "closed", "d" }, { b:receive() })
+  end))
+
+
   it("carries lines, numbers of bytes and all until its end", task(function ()
     local a, b = pair()
     local _ <close> = closing(a, b)
