@@ -497,7 +497,7 @@ describe("map", function ()
     local function leave ()
       for _ in neap.map(numbers(), function (x)
         local _ <close> = setmetatable({}, { __close = function ()
-          if neap.cancelled() then error("clean-up", 0) end
+          if neap.cancelled() then error("clean-up " .. x, 0) end
         end })
         neap.sleep(x)
         return x
@@ -507,9 +507,9 @@ describe("map", function ()
       end
     end
     local told = suppressed(function ()
-      assert.equal("clean-up", error_of(leave))
+      assert.equal("clean-up 3", error_of(leave))
     end)
-    assert.same({ "clean-up" }, told) -- there are two that run
+    assert.same({ "clean-up 2" }, told) -- there are two that run
     local source = setmetatable({}, {
       __call = function () return 1 end,
       __neap_close = function () error("closing", 0) end,
