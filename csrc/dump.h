@@ -20,9 +20,13 @@ void dump_seconds (lua_State *L, double seconds);
 
 void dump_openlib (lua_State *L);
 
+/* is this a function of neap's own Lua files? */
+int dump_is_own (const Sched *S, const lua_Debug *ar);
+
 /* the innermost Lua function that runs in a coroutine, or waits in that of a
-   task, and where it is (Sl); 0 if there is none */
-int dump_line (lua_State *co, lua_Debug *ar);
+   task, and where it is (Sl); one of neap's own only if there is no other, 0 if
+   there is none */
+int dump_line (const Sched *S, lua_State *co, lua_Debug *ar);
 int dump_where (Task *t, lua_Debug *ar);
 
 HIDDEN_END

@@ -255,6 +255,7 @@ struct Sched {
   Line signals;        /* who listens to signals (signals.h) */
   int interrupts;      /* Ctrl-C seen and not yet acted on */
   int closed;
+  const char *home; /* what the sources of neap's own Lua files begin with */
   int attended; /* what a step does is looked at: by a watchdog, or a trace */
   struct Trace *trace;  /* where it is written, or NULL */
   const Tracer *tracer; /* ... and by whom */

@@ -220,21 +220,22 @@ static size_t number_name (const Task *t, char *name) {
 
 
 /* What a new task is called, as long as it has no name: the place of its
-   function, which says more than a number, or if that is none of Lua's the one
-   where it was spawned, or where the task is that it belongs to. Nothing is
+   function, which says more than a number, or if that is none of the user's the
+   one where it was spawned, or where the task is that it belongs to. Nothing is
    allocated. */
 static size_t place_name (lua_State *L, const Task *t, int function,
                           char *name) {
+  const Sched *S = t->scope->S;
   Task *owner = t->scope->owner;
   lua_Debug ar;
   if (lua_isfunction(L, function) && lua_checkstack(L, 1)) {
     lua_pushvalue(L, function);
     lua_getinfo(L, ">S", &ar);
-    if (ar.linedefined > 0)
+    if (ar.linedefined > 0 && !dump_is_own(S, &ar))
       return (size_t)snprintf(name, CHROME_TEXT, "%s:%d", ar.short_src,
                               ar.linedefined);
   }
-  if (!dump_line(L, &ar) && (owner == NULL || !dump_where(owner, &ar)))
+  if (!dump_line(S, L, &ar) && (owner == NULL || !dump_where(owner, &ar)))
     return number_name(t, name);
   return (size_t)snprintf(name, CHROME_TEXT, "%s:%d", ar.short_src,
                           ar.currentline);

@@ -47,6 +47,24 @@ describe("tasks", function ()
     end))
 
 
+  it("tells the line of the user, not that of a function of neap's in it",
+    task(function ()
+      local line = debug.getinfo(1, "l").currentline + 2
+      local t = neap.spawn(function ()
+        neap.retry(error, { attempts = 2, delay = 1 })
+      end)
+      neap.sleep(0)
+      assert.matches("dump_spec.lua:" .. line .. "$",
+        neap.tasks()[1].children[1].where)
+      t:cancel()
+      local own = neap.spawn(neap.retry, error, { attempts = 2, delay = 1 })
+      neap.sleep(0)
+      assert.matches("neap/retry.lua:%d+$",
+        neap.tasks()[1].children[1].where)
+      own:cancel()
+    end))
+
+
   it("shows host tasks beside the root, and those that have not started",
     function ()
       neap.clock "virtual"

@@ -11,6 +11,8 @@ local core = require "neap.core"
 ---@class neap
 local neap = {}
 
+core.internal.home()
+
 for name, value in pairs(core) do
   if name ~= "internal" then neap[name] = value end -- for neap's own files only
 end

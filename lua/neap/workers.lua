@@ -87,6 +87,7 @@ function bear (work)
   work.idle = work.idle + 1
   work.workers[#work.workers + 1] = worker
   worker.task = work.scope:spawn(labour, work, worker)
+  worker.task.name = work.name .. " worker"
 end
 
 
