@@ -239,10 +239,19 @@ describe("bin/neap", function ()
       assert.same({ "exit", 1 }, { how, code })
     end)
 
-    it("is a wrong call of it, with the usage", function ()
-      for _, words in ipairs { {}, { "--" }, { "--verbose", "x" } } do
+    it("is a call without a script, with the usage", function ()
+      for _, words in ipairs { {}, { "--" } } do
         local text, how, code = finish(start(table.unpack(words)))
         assert.matches("^neap: [^\n]+\nUsage: neap SCRIPT", text)
+        assert.same({ "exit", 1 }, { how, code })
+      end
+    end)
+
+    it("is an option that there is not", function ()
+      for _, words in ipairs { { "--verbose", "x" }, { "trace", "-V", "x" } } do
+        local text, how, code = finish(start(table.unpack(words)))
+        assert.equal(("neap: unknown option '%s' (see 'neap --help')\n")
+          :format(words[#words - 1]), text)
         assert.same({ "exit", 1 }, { how, code })
       end
     end)
@@ -334,10 +343,6 @@ describe("bin/neap", function ()
     it("says what is wrong", function ()
       local text, _, code = finish(start "trace")
       assert.matches("^neap: no script\nUsage: ", text)
-      assert.equal(1, code)
-      text, _, code = finish(start("trace", "--no-such"))
-      assert.equal("neap: unknown option '--no-such' (see 'neap --help')\n",
-        text)
       assert.equal(1, code)
       text, _, code = finish(start("trace", "/no/such.json"))
       assert.equal("neap: /no/such.json: No such file or directory\n", text)
