@@ -240,6 +240,20 @@ static void tie_all (lua_State *L, Signal *d, int roots) {
 }
 
 
+/* has the table at 'idx' a key but 'n'? */
+static int has_keys (lua_State *L, int idx) {
+  int n = 0;
+  lua_pushnil(L);
+  while (lua_next(L, idx)) {
+    lua_pop(L, 1);
+    n++;
+  }
+  if (lua_getfield(L, idx, "n") != LUA_TNIL) n--;
+  lua_pop(L, 1);
+  return n > 0;
+}
+
+
 /*** neap.abort_signal.any(signals) -> signal: aborted as soon as one of the
 list is, with the same reason; at once if one is already. It leaves nothing
 behind on the others when it is dropped. Does not suspend. */
@@ -253,6 +267,8 @@ static int l_any (lua_State *L) {
   lua_newtable(L); /* the roots */
   lua_pushnil(L);  /* the first that is aborted */
   len = arg_length(L, 1);
+  if (len == 0 && has_keys(L, 1))
+    arg_error(L, 1, fname, "signals", "a list, without keys", 1);
   for (i = 1; i <= len; i++) {
     Signal *s;
     lua_rawgeti(L, 1, i);

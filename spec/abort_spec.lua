@@ -392,6 +392,11 @@ describe("abort", function ()
       assert.error_matches(function () any { signal, nil, n = 2 } end,
         "%(element 2 must be an abort signal, got nil%)")
       assert.equal(0, listeners(signal))
+      assert.has_error(function ()
+        any { a = neap.abort_controller().signal }
+      end, "bad argument #1 to 'abort_signal.any' "
+        .. "(signals must be a list, without keys, got a table)")
+      assert.is_false(any({ n = 0 }).aborted)
     end)
 
   end)
