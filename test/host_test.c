@@ -447,19 +447,26 @@ static void test_suspend (void) {
 /* ---------------------------------------------------------------------- */
 
 
+/* spawn a task that runs the text, and step until nobody is ready */
+static void play (World *w, const char *text, Outcome *out) {
+  memset(out, 0, sizeof *out);
+  spawn(w, text, done, out);
+  lua_settop(w->L, 0);
+  while (w->neap->step(w->L, 0) == 0) continue;
+}
+
+
 static void test_limits (void) {
   World w;
   neap_Options o = manual();
-  Outcome out = { 0 }, other = { 0 };
+  Outcome out, other = { 0 };
   o.max_tasks = 3;
   o.watchdog = 0.02;
   open_world(&w, &o);
-  spawn(&w,
-        "local neap = require 'neap'\n"
-        "for i = 1, 10 do neap.spawn(neap.sleep, 1) end",
-        done, &out);
-  lua_settop(w.L, 0);
-  while (w.neap->step(w.L, 0) == 0) continue;
+  play(&w,
+       "local neap = require 'neap'\n"
+       "for i = 1, 10 do neap.spawn(neap.sleep, 1) end",
+       &out);
   CHECK(out.status == NEAP_ERROR && strstr(out.text, "too many tasks") != NULL);
   CHECK(w.neap->step(w.L, 0) == NEAP_NOTHING);
 
@@ -471,54 +478,39 @@ static void test_limits (void) {
         "end)\n"
         "co()",
         done, &out);
-  spawn(&w, "return 'lives'", done, &other);
-  lua_settop(w.L, 0);
-  while (w.neap->step(w.L, 0) == 0) continue;
+  play(&w, "return 'lives'", &other);
   CHECK(out.status == NEAP_ERROR && strstr(out.text, "spinner") != NULL);
   CHECK(strstr(out.text, "without waiting") != NULL);
   CHECK(other.status == NEAP_OK && strcmp(other.text, "lives") == 0);
 
-  memset(&out, 0, sizeof out); /* in its body, too */
-  spawn(&w, "for i = 1, 1e9 do end", done, &out);
-  lua_settop(w.L, 0);
-  while (w.neap->step(w.L, 0) == 0) continue;
+  play(&w, "for i = 1, 1e9 do end", &out); /* in its body, too */
   CHECK(out.status == NEAP_ERROR);
   CHECK(strstr(out.text, "without waiting") != NULL);
 
-  memset(&out, 0, sizeof out); /* time counts from the step's beginning */
-  o.watchdog = 10;
+  o.watchdog = 10; /* time counts from the step's beginning */
   CHECK(w.neap->configure(w.L, &o) == NEAP_OK);
-  spawn(&w,
-        "return require 'neap'.coroutine.wrap(function ()\n"
-        "  for i = 1, 1e6 do end\n"
-        "  return 'done'\n"
-        "end)()",
-        done, &out);
-  lua_settop(w.L, 0);
-  while (w.neap->step(w.L, 0) == 0) continue;
+  play(&w,
+       "return require 'neap'.coroutine.wrap(function ()\n"
+       "  for i = 1, 1e6 do end\n"
+       "  return 'done'\n"
+       "end)()",
+       &out);
   CHECK(out.status == NEAP_OK && strcmp(out.text, "done") == 0);
 
-  memset(&out, 0, sizeof out); /* a hook of somebody else's stays */
-  spawn(&w,
-        "local function mine () end\n"
-        "debug.sethook(mine, '', 1000000)\n"
-        "require 'neap'.checkpoint()\n"
-        "local hook = debug.gethook()\n"
-        "debug.sethook()\n"
-        "return hook == mine and 'mine' or 'lost'",
-        done, &out);
-  lua_settop(w.L, 0);
-  while (w.neap->step(w.L, 0) == 0) continue;
+  play(&w, /* a hook of somebody else's stays */
+       "local function mine () end\n"
+       "debug.sethook(mine, '', 1000000)\n"
+       "require 'neap'.checkpoint()\n"
+       "local hook = debug.gethook()\n"
+       "debug.sethook()\n"
+       "return hook == mine and 'mine' or 'lost'",
+       &out);
   CHECK(out.status == NEAP_OK && strcmp(out.text, "mine") == 0);
 
   o.watchdog = 0; /* no longer */
   o.max_tasks = 0;
   CHECK(w.neap->configure(w.L, &o) == NEAP_OK);
-  memset(&out, 0, sizeof out);
-  spawn(&w, "local t = os.clock() while os.clock() < t + 0.05 do end", done,
-        &out);
-  lua_settop(w.L, 0);
-  while (w.neap->step(w.L, 0) == 0) continue;
+  play(&w, "local t = os.clock() while os.clock() < t + 0.05 do end", &out);
   CHECK(out.status == NEAP_OK);
   close_world(&w);
 }
