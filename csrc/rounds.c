@@ -36,13 +36,20 @@ static void attend (Sched *S, Task *t) {
 }
 
 
-/* run the task until it waits or ends */
-static void step (Sched *S, lua_State *L, Task *t) {
-  lua_State *outside = S->co; /* that 'run' was called in */
-  lua_State *co = task_co(t);
+/*
+** Run the task until it waits or ends. What is said of the running task is left
+** as it is if it waits, for the next one says it anew: 'outside', the coroutine
+** that was running before, is put back by 'run_ready'.
+*/
+static inline void step (Sched *S, lua_State *L, Task *t, lua_State *outside) {
+  lua_State *co = t->at.co;
   int nargs = 0, n = 0, status;
-  if (t->flags & (T_FRESH | T_ARG)) {
-    nargs = t->flags & T_FRESH ? lua_gettop(co) - 1 : 1;
+  if (t->flags & (T_FRESH | T_ARG | T_NESTED)) {
+    co = task_co(t);
+    if (t->flags & T_FRESH)
+      nargs = lua_gettop(co) - 1;
+    else if (t->flags & T_ARG)
+      nargs = 1;
     t->flags = (uint8_t)(t->flags & ~(T_FRESH | T_ARG));
   }
   t->status = TASK_RUNNING;
@@ -55,10 +62,12 @@ static void step (Sched *S, lua_State *L, Task *t) {
   if (S->attended) attend(S, t);
   status = lua_resume(co, L, nargs, &n);
   status = strand_settle(L, S, t, NULL, status, &n);
-  S->current = NULL;
-  S->co = outside;
   if (S->trace != NULL) S->tracer->leaves(L, t);
-  if (status >= 0) task_ended(L, t, status);
+  if (status >= 0) {
+    S->current = NULL;
+    S->co = outside;
+    task_ended(L, t, status);
+  }
 }
 
 
@@ -88,22 +97,26 @@ static void look_around (Sched *S, lua_State *L) {
 
 /* one round without a look at the world, or go on until there must be one */
 static int run_ready (Sched *S, lua_State *L, double until, int on) {
+  lua_State *outside = S->co; /* that 'run' was called in */
+  int is_whole = 1;
   do {
     if (S->now.first == NULL) {
       S->now = S->next;
       S->next.first = NULL;
       if (S->chance != NULL) chance_shuffle(S, &S->now);
     }
-    while (S->now.first != NULL) {
+    while (S->now.first != NULL && is_whole) {
       Task *t = owner_of(S->now.first, Task, link);
       line_leave(&S->now, &t->link);
-      step(S, L, t);
+      step(S, L, t, outside);
       S->patience--;
-      if (until < NEVER && S->now.first != NULL && sched_real() >= until)
-        return 0;
+      if (until < NEVER && S->now.first != NULL)
+        is_whole = sched_real() < until;
     }
-  } while (--S->patience > 0 && on && S->next.first != NULL);
-  return 1;
+  } while (is_whole && --S->patience > 0 && on && S->next.first != NULL);
+  S->current = NULL;
+  S->co = outside;
+  return is_whole;
 }
 
 

@@ -121,12 +121,11 @@ static inline int strand_settle (lua_State *L, Sched *S, Task *t, Strand *last,
                                  int status, int *n) {
   for (;;) {
     int nargs;
-    if (status == LUA_YIELD && S->descend) {
+    if (status == LUA_YIELD && t->status != TASK_RUNNING) return -1;
+    if (status == LUA_YIELD && S->descend) { /* it does not wait */
       S->descend = 0;
       nargs = S->descend_nargs;
     }
-    else if (status == LUA_YIELD && t->status != TASK_RUNNING)
-      return -1;
     else if (!(t->flags & T_NESTED) || t->at.strand == last)
       return status;
     else
