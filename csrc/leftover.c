@@ -47,20 +47,7 @@ void generator_put_off (Sched *S, Generator *g) {
 
 Generator *generator_push (lua_State *L, lua_State *co) {
   lua_Debug ar;
-  int low = -1, high = 0; /* 'low' is a level, 'high' is none */
-  while (lua_getstack(co, high, &ar)) {
-    low = high;
-    high = 2 * high + 1;
-  }
-  while (high - low > 1) {
-    int middle = low + (high - low) / 2;
-    if (lua_getstack(co, middle, &ar))
-      low = middle;
-    else
-      high = middle;
-  }
-  if (!lua_getstack(co, low, &ar) || lua_getlocal(co, &ar, 1) == NULL)
-    return NULL;
+  if (!bottom_find(co, &ar) || lua_getlocal(co, &ar, 1) == NULL) return NULL;
   if (co != L) lua_xmove(co, L, 1);
   return (Generator *)lua_touserdata(L, -1);
 }

@@ -25,13 +25,13 @@ static lua_State *base_of (const Task *t) {
 }
 
 
-/* find the function at the bottom of a coroutine; 0 if it has not begun */
-static int find_bottom (lua_State *co, lua_Debug *ar) {
+int bottom_find (lua_State *co, lua_Debug *ar) {
   int low = 0, high = 1;
   if (!lua_getstack(co, 0, ar)) return 0;
-  while (lua_getstack(co, high, ar)) {
+  /* what fails leaves 'ar' at the lowest that was found */
+  while (lua_getstack(co, high, ar)) { /* nearly always a few steps */
     low = high;
-    high *= 2;
+    high += high < 8 ? 1 : high;
   }
   while (high - low > 1) {
     int middle = (low + high) / 2;
@@ -40,7 +40,7 @@ static int find_bottom (lua_State *co, lua_Debug *ar) {
     else
       high = middle;
   }
-  return lua_getstack(co, low, ar);
+  return 1;
 }
 
 
@@ -55,7 +55,7 @@ void task_push (lua_State *L, Task *t) {
   if (!lua_checkstack(co, 1)) luaL_error(L, "not enough memory");
   if (t->status >= TASK_DONE)
     lua_pushvalue(co, BASE_HANDLE);
-  else if (!find_bottom(co, &ar))
+  else if (!bottom_find(co, &ar))
     lua_pushvalue(co, 1 + BASE_HANDLE); /* above the function */
   else
     lua_getlocal(co, &ar, BASE_HANDLE);
