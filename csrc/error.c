@@ -96,8 +96,10 @@ static int e_tostring (lua_State *L) {
 }
 
 
-void error_new (lua_State *L, const char *name, const char *message) {
-  lua_createtable(L, 0, 3);
+/* with room for so many fields */
+static void new_error (lua_State *L, const char *name, const char *message,
+                       int nfields) {
+  lua_createtable(L, 0, nfields);
   lua_pushstring(L, name);
   lua_setfield(L, -2, "name");
   lua_pushstring(L, message != NULL ? message : "This operation was aborted");
@@ -106,11 +108,20 @@ void error_new (lua_State *L, const char *name, const char *message) {
 }
 
 
+void error_new (lua_State *L, const char *name, const char *message) {
+  new_error(L, name, message, 3);
+}
+
+
 void error_abort (lua_State *L) {
-  const char *message = NULL;
-  if (lua_istable(L, -1)) return;
-  if (lua_type(L, -1) == LUA_TSTRING) message = lua_tostring(L, -1);
-  error_new(L, "AbortError", message);
+  int kind = lua_type(L, -1);
+  if (kind == LUA_TTABLE) return;
+  if (kind == LUA_TNIL) { /* the one that there may be thousands of is small */
+    lua_pop(L, 1);
+    new_error(L, "AbortError", NULL, 2);
+    return;
+  }
+  error_new(L, "AbortError", kind == LUA_TSTRING ? lua_tostring(L, -1) : NULL);
   lua_insert(L, -2);
   lua_setfield(L, -2, "reason");
 }
