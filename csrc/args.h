@@ -21,8 +21,10 @@ int arg_error (lua_State *L, int arg, const char *fname, const char *what,
    like a number is none here. */
 static inline double arg_seconds (lua_State *L, int idx, int arg,
                                   const char *fname, const char *what) {
-  double s = lua_type(L, idx) == LUA_TNUMBER ? lua_tonumber(L, idx) : -1;
-  if (!(s >= 0)) arg_error(L, arg, fname, what, "a number >= 0", idx);
+  double s =
+      likely(lua_type(L, idx) == LUA_TNUMBER) ? lua_tonumber(L, idx) : -1;
+  if (likely(s >= 0)) return s;
+  arg_error(L, arg, fname, what, "a number >= 0", idx);
   return s;
 }
 
