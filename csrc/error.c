@@ -38,11 +38,35 @@ static void to_text (lua_State *L) {
 }
 
 
+/* the key on top becomes what a text calls it, 3 or 'b', or nil if there is
+   nothing to call it */
+static void to_name (lua_State *L) {
+  int quoted = lua_type(L, -1) == LUA_TSTRING;
+  to_text(L);
+  if (!quoted) return;
+  lua_pushfstring(L, "'%s'", lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+
+/* push the beginning of what is said of the first error in a list, which may
+   have 'keys' */
+static const char *push_head (lua_State *L) {
+  if (lua_getfield(L, 1, "keys") == LUA_TTABLE && lua_rawgeti(L, -1, 1)) {
+    to_name(L);
+    if (!lua_isnil(L, -1))
+      return lua_pushfstring(
+          L, "; the first error, of item %s: ", lua_tostring(L, -1));
+  }
+  return "; the first error: ";
+}
+
+
 /* Push how the text of the AggregateError at 1 ends, or nil: with the first of
-   its errors, or with one of them and its key. */
+   its errors and the item that it is of, or with one of those with keys. */
 static void push_first (lua_State *L) {
-  int top = lua_gettop(L);
-  const char *head = "; the first error: ";
+  int top = lua_gettop(L), error = top + 3;
+  const char *head;
   if (lua_getfield(L, 1, "errors") != LUA_TTABLE) {
     lua_settop(L, top);
     lua_pushnil(L);
@@ -51,14 +75,16 @@ static void push_first (lua_State *L) {
   lua_getfield(L, -1, "n");
   lua_rawgeti(L, -2, 1);
   if (lua_isnil(L, -1) && lua_isnil(L, -2) && lua_next(L, top + 1)) {
-    lua_pushvalue(L, -2);
-    to_text(L);
-    head =
-        lua_isnil(L, -1)
-            ? "; one error: "
-            : lua_pushfstring(L, "; the error of '%s': ", lua_tostring(L, -1));
-    lua_pushvalue(L, top + 4);
+    error = top + 4;
+    lua_pushvalue(L, top + 3);
+    to_name(L);
+    head = lua_isnil(L, -1)
+               ? "; one error: "
+               : lua_pushfstring(L, "; the error of %s: ", lua_tostring(L, -1));
   }
+  else
+    head = push_head(L);
+  lua_pushvalue(L, error);
   to_text(L);
   if (!lua_isnil(L, -1)) lua_pushfstring(L, "%s%s", head, lua_tostring(L, -1));
   lua_replace(L, top + 1);

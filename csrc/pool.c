@@ -29,7 +29,8 @@ static int go_on (lua_State *L, Worker *w);
 /* errors that are kept */
 
 
-/* the error is on top, kept for the AggregateError; pops it */
+/* the error is on top, kept for the AggregateError; pops it. The item's key, if
+   it has one, is kept at its negative index */
 static void keep_error (lua_State *L, Pool *p, lua_Integer index) {
   if (lua_getiuservalue(L, AT_POOL, POOL_ERRORS) != LUA_TTABLE) {
     lua_pop(L, 1);
@@ -43,6 +44,10 @@ static void keep_error (lua_State *L, Pool *p, lua_Integer index) {
     push_mark(L, pool_nil);
   }
   lua_rawseti(L, -2, index);
+  if (p->source == SOURCE_KEYS) {
+    lua_pushvalue(L, AT_KEY);
+    lua_rawseti(L, -2, -index);
+  }
   lua_pop(L, 1);
   p->nerrors++;
 }
@@ -204,8 +209,14 @@ static void item_ended (lua_State *L, Worker *w, int ending) {
       lua_pushnil(L);
       error_hook(L, S, "on_suppressed");
     }
-    else if (p->stop_on_error)
+    else if (p->stop_on_error) {
+      if (p->source != SOURCE_KEYS) {
+        lua_pushinteger(L, index);
+        lua_replace(L, AT_KEY);
+      }
+      error_of_item(L, S, AT_KEY);
       lua_error(L);
+    }
     else
       keep_error(L, p, index);
   }

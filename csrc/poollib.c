@@ -19,20 +19,30 @@
 
 /* the error for those that were kept, in the order of the input */
 static int raise_errors (lua_State *L, Pool *p) {
+  int kept, err;
   lua_Integer i, n = 0;
   lua_getiuservalue(L, AT_POOL, POOL_ERRORS);
+  kept = lua_gettop(L);
   error_new(L, "AggregateError",
             lua_pushfstring(L, "%I of %I items failed", p->nerrors, p->done));
-  lua_remove(L, -2);
+  err = lua_gettop(L);
   lua_createtable(L, 0, 1);
+  lua_newtable(L);
   for (i = 1; i <= p->next; i++) {
-    if (pool_kept(L, -3, i)) lua_rawseti(L, -2, ++n);
+    if (!pool_kept(L, kept, i)) continue;
+    lua_rawseti(L, err + 1, ++n);
+    if (p->source == SOURCE_KEYS)
+      lua_rawgeti(L, kept, -i);
+    else
+      lua_pushinteger(L, i);
+    lua_rawseti(L, err + 2, n);
   }
+  lua_setfield(L, err, "keys");
   lua_pushinteger(L, n);
   lua_setfield(L, -2, "n");
-  lua_setfield(L, -2, "errors");
+  lua_setfield(L, err, "errors");
   lua_pushinteger(L, n);
-  lua_setfield(L, -2, "n");
+  lua_setfield(L, err, "n");
   return lua_error(L);
 }
 
@@ -178,8 +188,9 @@ read one item when there is room for it. fn may return neap.SKIP (leave this
 item out) or neap.STOP (take no further items, drop the later ones, with their
 errors).
 Options: stop_on_error (default true; false runs all, then raises one
-AggregateError), signal, item_timeout (seconds), on_progress(done, total or
-nil).
+AggregateError, with 'errors' in the order of the input, and 'keys', the index
+or key of the item that each of them is of), signal, item_timeout (seconds),
+on_progress(done, total or nil).
 The first error is raised when all have unwound; the hook on_suppressed is told
 of those that are not raised. Suspends. */
 static int l_pool (lua_State *L) {

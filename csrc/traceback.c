@@ -159,6 +159,32 @@ void error_arrives (lua_State *L, const char *how) {
 }
 
 
+/* protected: error, scheduler, key: adds the item to its traceback */
+static int add_item (lua_State *L) {
+  Sched *S = (Sched *)lua_touserdata(L, 2);
+  const char *quote = lua_type(L, 3) == LUA_TSTRING ? "'" : "";
+  const char *key = luaL_tolstring(L, 3, NULL);
+  error_pushtrace(L, S, 1);
+  if (lua_isnil(L, -1) || lua_rawlen(L, -1) > LONG_TRACE) return 0;
+  lua_pushfstring(L, "\n[item %s%s%s]", quote, key, quote);
+  lua_concat(L, 2);
+  note(L, S, 1);
+  return 0;
+}
+
+
+void error_of_item (lua_State *L, Sched *S, int key) {
+  int error = lua_gettop(L);
+  if (!lua_checkstack(L, 10)) return;
+  lua_pushcfunction(L, add_item);
+  lua_pushvalue(L, error);
+  lua_pushlightuserdata(L, S);
+  lua_pushvalue(L, key);
+  lua_pcall(L, 3, 0, 0);
+  lua_settop(L, error);
+}
+
+
 /*** neap.traceback(err_or_task) -> string or nil: where an error was raised,
 across the tasks that it travelled through; for a task, where it is now, or
 where its error was raised. It is known when the error leaves a task, a scope,

@@ -18,6 +18,10 @@ int error_handler (lua_State *L);
 /* the error on top came from another task: add where it arrived */
 void error_arrives (lua_State *L, const char *how);
 
+/* the error on top is that of the item with the key at 'key': its traceback
+   says so, too */
+void error_of_item (lua_State *L, Sched *S, int key);
+
 /* push the traceback noted for the value at 'idx', or nil */
 void error_pushtrace (lua_State *L, Sched *S, int idx);
 

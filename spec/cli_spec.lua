@@ -189,7 +189,7 @@ describe("bin/neap", function ()
       assert.equal(1, code)
       assert.matches("^neap: AggregateError: ", text)
       assert.matches("\n%[1%] a failed\n", text)
-      assert.matches("\n%[2%] c failed\n", text)
+      assert.matches("\n%[3%] c failed\n", text)
       assert.equal(2, select(2, text:gsub("\n%[%d", "")))
     end)
 
@@ -200,6 +200,12 @@ describe("bin/neap", function ()
       assert.equal(1, code)
       assert.matches("^neap: AggregateError: none of 1 succeeded; the error of "
         .. "'left': no\n", text)
+      assert.matches("\n%[left%] no\n", text)
+      text = neap [[
+        require "neap".pool({ left = 1 }, 1, function () error("no", 0) end,
+          { stop_on_error = false })
+      ]]
+      assert.matches("; the first error, of item 'left': no\n", text)
       assert.matches("\n%[left%] no\n", text)
       text = neap [[
         require "neap".pool({ 1, 2 }, 2, function (x)

@@ -87,6 +87,8 @@ describe("errors", function ()
         text { left = "x" })
       assert.equal("AggregateError: all failed; one error: x",
         text { [print] = "x" })
+      assert.equal("AggregateError: all failed; the error of 2.5: x",
+        text { [2.5] = "x" })
       assert.equal("AggregateError: all failed", text { nil, "second", n = 2 })
       assert.equal("AggregateError: all failed", text { {}, n = 1 })
       assert.equal("AggregateError: all failed", text { n = 0 })

@@ -291,12 +291,55 @@ describe("pool", function ()
       assert.equal("AggregateError", err.name)
       assert.same({ n = 3, "e2", "e4", "e6" }, err.errors)
       assert.equal(3, err.n)
+      assert.same({ 2, 4, 6 }, err.keys)
+      assert.equal("AggregateError: 3 of 6 items failed; the first error, of "
+        .. "item 2: e2", tostring(err))
       assert.equal(6, ran)
       local one = error_of(neap.pool, { 1 }, 1, error,
         { stop_on_error = false })
       assert.same({ n = 1, 1 }, one.errors)
       assert.same({ n = 2, 1, 2 }, neap.pool({ 1, 2 }, 1,
         function (x) return x end, { stop_on_error = false }))
+    end))
+
+
+  it("POOL-13 of a table with keys it says which of them failed",
+    task(function ()
+      local items = { left = 1, right = 2, up = 3, [4.5] = 4 }
+      local err = error_of(neap.pool, items, 2, function (i, key)
+        neap.sleep(i)
+        if key ~= "right" then error("e" .. i, 0) end
+      end, { stop_on_error = false })
+      assert.same({ 3, 3, 3 }, { err.n, err.errors.n, #err.keys })
+      local by_key = {}
+      for i, key in ipairs(err.keys) do by_key[key] = err.errors[i] end
+      assert.same({ left = "e1", up = "e3", [4.5] = "e4" }, by_key)
+      err = error_of(neap.pool, { left = "e1" }, 2, function (e)
+        error(e, 0)
+      end, { stop_on_error = false })
+      assert.equal("AggregateError: 1 of 1 items failed; the first error, of "
+        .. "item 'left': e1", tostring(err))
+    end))
+
+
+  it("the traceback of the first error says of which item it is",
+    task(function ()
+      for _, case in ipairs {
+        { { 1, 2 }, "2" }, { { left = 2 }, "'left'" },
+        { { [print] = 2 }, tostring(print):gsub("%p", "%%%0") },
+      } do
+        local err = error_of(neap.pool, case[1], 1, function (i)
+          if i == 2 then error "oops" end
+        end)
+        assert.matches("^spec/pool_spec.lua:%d+: oops$", err)
+        assert.matches("\n%[item " .. case[2] .. "%]\n%[child of a scope of ",
+          neap.traceback(err))
+      end
+      local mine = {}
+      assert.equal(mine, error_of(neap.all, {
+        a = function () error(mine) end,
+      }))
+      assert.matches("\n%[item 'a'%]\n", neap.traceback(mine))
     end))
 
 

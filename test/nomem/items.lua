@@ -46,6 +46,11 @@ play("pools", function (neap)
       })
       assert(not ok)
       expect(err, "3 of 4 items failed")
+      ok, err = pcall(neap.pool, { left = 5 }, 1, work, {
+        stop_on_error = false,
+      })
+      assert(not ok)
+      expect(err, "of item 'left'")
       assert(neap.pool({ 4, 7.5, 5, 5 }, 4, function (item)
         neap.sleep(item)
         if item == 5 then error "five" end

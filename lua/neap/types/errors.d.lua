@@ -11,6 +11,7 @@ local neap = {}
 ---@field message string
 ---@field reason any of an AbortError
 ---@field errors any[]? of an AggregateError
+---@field keys any[]? of that of a pool: of which items these are
 ---@field n integer? how many errors
 ---@field tasks neap.TaskInfo[]? of a DeadlockError
 ---@field value any of a ClosedError: what was not delivered
