@@ -195,16 +195,21 @@ static int deliver (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
-  Future *f = (Future *)lua_touserdata(L, 1);
-  Task *t = (Task *)ctx;
-  int n;
-  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
-  n = push_values(L, 1);
+/* the future at index 1 is settled: push whether well, and with what; how many
+   values */
+static int push_result (lua_State *L, const Future *f) {
+  int n = push_values(L, 1);
   luaL_checkstack(L, 1, "too many values");
   lua_pushboolean(L, f->state == RESOLVED);
   lua_insert(L, -n - 1);
   return n + 1;
+}
+
+
+static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
+  return push_result(L, (Future *)lua_touserdata(L, 1));
 }
 
 
@@ -232,6 +237,17 @@ static int f_await (lua_State *L) {
 error. Suspends. */
 static int f_pawait (lua_State *L) {
   return join(L, "pawait", f_pawait, deliver_protected);
+}
+
+
+/*** future:result() -> true, ... or false, err, or nil: what 'pawait' gives, if
+it is settled, else nil. Works outside of tasks, too. Does not suspend. */
+static int f_result (lua_State *L) {
+  const Future *f = check_future(L, "result");
+  lua_settop(L, 1);
+  if (f->state != PENDING) return push_result(L, f);
+  lua_pushnil(L);
+  return 1;
 }
 
 
@@ -266,10 +282,8 @@ static const luaL_Reg event_methods[] = {
 };
 
 static const luaL_Reg future_methods[] = {
-  { "await", f_await },
-  { "is_done", f_is_done },
-  { "pawait", f_pawait },
-  { NULL, NULL },
+  { "await", f_await },   { "is_done", f_is_done }, { "pawait", f_pawait },
+  { "result", f_result }, { NULL, NULL },
 };
 
 static const luaL_Reg future_meta[] = {

@@ -71,8 +71,12 @@ Task *sched_refuse (lua_State *L, Sched *S, const char *fname) {
   if (S->current == NULL)
     luaL_error(L,
                "'%s' must be called in a task: put the program into "
-               "neap.run(function () ... end)",
-               fname);
+               "neap.run(function () ... end)%s",
+               fname,
+               strcmp(fname, "await") == 0 || strcmp(fname, "pawait") == 0
+                   ? "; outside of one, :result() gives the outcome of what "
+                     "has ended"
+                   : "");
   if (S->co == NULL)
     luaL_error(L, "'%s' cannot wait: its task is being ended by force", fname);
   if (S->co != L && lua_isyieldable(L))

@@ -32,14 +32,21 @@ int task_deliver (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
-  Handle *h = (Handle *)ctx;
+/* the task, whose handle is at index 1, has ended: push whether well, and with
+   what; how many values */
+static int push_result (lua_State *L, Handle *h) {
   int done = handle_status(h) == TASK_DONE;
-  if (status == LUA_YIELD && awaiting(h)->why == WHY_CANCEL)
-    return cause_raise(L, awaiting(h));
   if (!done) task_observe(h);
   lua_pushboolean(L, done);
   return 1 + task_outcome(L, h, 1);
+}
+
+
+static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
+  Handle *h = (Handle *)ctx;
+  if (status == LUA_YIELD && awaiting(h)->why == WHY_CANCEL)
+    return cause_raise(L, awaiting(h));
+  return push_result(L, h);
 }
 
 
@@ -67,6 +74,18 @@ static int t_await (lua_State *L) {
 task's error. Suspends; raises only when the caller itself is cancelled. */
 int task_pawait (lua_State *L) {
   return join(L, "pawait", task_pawait, deliver_protected);
+}
+
+
+/*** task:result() -> true, ... or false, err, or nil: what 'pawait' gives, if the
+task has ended, else nil. Works outside of tasks, too. An error that was read
+counts as seen, as one that was awaited does. Does not suspend. */
+static int t_result (lua_State *L) {
+  Handle *h = check_task(L, "result");
+  lua_settop(L, 1);
+  if (handle_status(h) >= TASK_DONE) return push_result(L, h);
+  lua_pushnil(L);
+  return 1;
 }
 
 
@@ -258,13 +277,10 @@ static const WaitKind waits_children = { "its children", NULL,
                                          describe_children, 1 };
 
 static const luaL_Reg methods[] = {
-  { "await", t_await },
-  { "pawait", task_pawait },
-  { "cancel", t_cancel },
-  { "status", t_status },
-  { "waiting_on", t_waiting_on },
-  { "traceback", t_traceback },
-  { NULL, NULL },
+  { "await", t_await },         { "pawait", task_pawait },
+  { "cancel", t_cancel },       { "result", t_result },
+  { "status", t_status },       { "waiting_on", t_waiting_on },
+  { "traceback", t_traceback }, { NULL, NULL },
 };
 
 static const luaL_Reg funcs[] = {

@@ -30,6 +30,26 @@ describe("cancellable", function ()
     assert.equal(mine, error_of(op.await, op))
   end))
 
+  it("op:result gives what await does, without waiting", function ()
+    local fine, failing, cancelled
+    run(function ()
+      fine = neap.cancellable(function () return 1, nil end)
+      failing = neap.cancellable(function () error("no", 0) end)
+      cancelled = neap.cancellable(work, 5)
+      assert.is_nil(fine:result())
+      neap.sleep(1)
+      assert.same({ false, "no" }, { failing:result() })
+      cancelled:cancel "enough"
+    end)
+    assert.same({ n = 3, true, 1, nil }, table.pack(fine:result()))
+    local ok, outcome = cancelled:result()
+    assert.is_true(ok)
+    assert.is_true(outcome.cancelled)
+    assert.equal("enough", outcome.reason.reason)
+    assert.error_matches(function () fine.result(7) end,
+      "calling 'result' on a bad self %(must be a cancellable operation")
+  end)
+
   it("CNC-01 a cancelled one gives a table with the reason", task(function ()
     local seen
     local op = neap.cancellable(function (signal)

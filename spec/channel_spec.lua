@@ -576,6 +576,20 @@ describe("future", function ()
   end))
 
 
+  it("result gives its values or its error, nil before, without waiting",
+    function ()
+      local future, resolve = neap.future()
+      local other, _, reject = neap.future()
+      assert.same({ n = 1 }, table.pack(future:result()))
+      resolve(1, nil)
+      reject "no"
+      assert.same({ n = 3, true, 1, nil }, table.pack(future:result("x")))
+      assert.same({ n = 2, false, "no" }, table.pack(other:result()))
+      assert.error_matches(function () future:await() end, "; outside of one, "
+        .. ":result%(%) gives the outcome of what has ended")
+    end)
+
+
   it("a cancelled awaiter leaves it as it is", task(function ()
     local future, resolve = neap.future()
     local first, second = neap.async(future.await, future),

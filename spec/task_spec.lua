@@ -133,6 +133,19 @@ describe("await", function ()
   end))
 
 
+  it("of what has ended raises outside of tasks, too, and names result",
+    function ()
+      local t = neap.spawn(function () end)
+      assert.is_nil(neap.step())
+      for _, name in ipairs { "await", "pawait" } do
+        assert.equal("'" .. name .. "' must be called in a task: put the "
+          .. "program into neap.run(function () ... end); outside of one, "
+          .. ":result() gives the outcome of what has ended",
+          error_of(t[name], t))
+      end
+    end)
+
+
   it("RUN-03 awaiting oneself raises", task(function ()
     local me = neap.current()
     assert.matches("cannot await itself", error_of(me.await, me))
@@ -187,6 +200,77 @@ describe("await", function ()
       assert.same({ n = 2, false, "seen" }, table.pack(t:pawait()))
     end)
   end))
+
+end)
+
+
+describe("task:result", function ()
+
+  it("gives what pawait gives, outside of tasks, too", function ()
+    local none, one, many, failed, cancelled, mine
+    mine = {}
+    run(function ()
+      none = neap.spawn(function () end)
+      one = neap.spawn(function () return nil end)
+      many = neap.spawn(function () return 1, nil, 3, nil end)
+      failed = neap.async(error, mine)
+      cancelled = neap.spawn(neap.sleep, 5)
+      neap.sleep(1)
+      cancelled:cancel "enough"
+      assert.same({ n = 2, false, mine }, table.pack(failed:result()))
+    end)
+    for _ = 1, 2 do
+      assert.same({ n = 1, true }, table.pack(none:result()))
+      assert.same({ n = 2, true, nil }, table.pack(one:result()))
+      assert.same({ n = 5, true, 1, nil, 3, nil }, table.pack(many:result(1)))
+      assert.same({ n = 2, false, mine }, table.pack(failed:result()))
+      local ok, err = cancelled:result()
+      assert.is_false(ok)
+      assert.equal("enough", err.reason)
+    end
+    assert.equal(mine, select(2, failed:result()))
+  end)
+
+
+  it("is nil while the task has not ended, and waits for nothing",
+    task(function ()
+      local t = neap.spawn(function (me)
+        assert.is_nil(me():result())
+        neap.sleep(1)
+      end, neap.current)
+      assert.same({ n = 1 }, table.pack(t:result()))
+      neap.sleep(0.5)
+      assert.same({ n = 1 }, table.pack(t:result()))
+      t:cancel()
+      assert.same({ n = 1 }, table.pack(t:result()))
+      neap.sleep(0)
+      assert.is_false((t:result()))
+      assert.equal(0.5, neap.now())
+    end))
+
+
+  it("who has read the error has seen it, who has read nil has not", function ()
+    local read, _
+    run(function ()
+      local failing = neap.async(error, "seen", 0)
+      neap.sleep(0)
+      read, _ = failing:result()
+    end)
+    assert.is_false(read)
+    assert.equal("unseen", error_of(run, function ()
+      local failing = neap.async(error, "unseen", 0)
+      read = failing:result()
+    end))
+    assert.is_nil(read)
+  end)
+
+
+  it("of a host's task is there after the step in which it ended", function ()
+    local t = neap.spawn(function () return "value" end)
+    assert.is_nil(t:result())
+    assert.is_nil(neap.step())
+    assert.same({ true, "value" }, { t:result() })
+  end)
 
 end)
 

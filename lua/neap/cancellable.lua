@@ -50,6 +50,16 @@ function Operation:await ()
 end
 
 
+--- What `await` would give, if the operation has ended. Works outside of tasks,
+-- too. Does not suspend.
+-- @function op:result
+-- @return true and what `await` returns, or false and the error that it
+-- raises, or nil while the operation has not ended
+function Operation:result ()
+  return check(self, "result").task:result()
+end
+
+
 --- Cancel the operation: its function raises at its next suspension point. The
 -- first reason stays; after the end this has no effect. Does not suspend.
 -- @function op:cancel
@@ -69,7 +79,8 @@ Operation.__neap_await = Operation.await
 -- @tparam function fn called as `fn(signal, ...)`, where `signal` tells of the
 -- cancellation; it may ignore it
 -- @param[opt] ... further arguments
--- @treturn op the operation, with `op:await()` and `op:cancel([reason])`
+-- @treturn op the operation, with `op:await()`, `op:result()` and
+-- `op:cancel([reason])`
 local function cancellable (fn, ...)
   args.callable(fn, 1, "cancellable", "fn")
   local controller = abort_controller()

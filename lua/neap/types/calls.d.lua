@@ -156,6 +156,14 @@ local op = {}
 function op:await() end
 
 
+--- What `await` would give, if the operation has ended.
+---@nodiscard
+---@return boolean? ok nil while it has not ended
+---@return any result or the error
+---@return any ...
+function op:result() end
+
+
 --- Cancel the operation; the first reason stays.
 ---@param reason? any
 function op:cancel(reason) end

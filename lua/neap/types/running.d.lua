@@ -163,6 +163,14 @@ function task:await() end
 function task:pawait() end
 
 
+--- What `pawait` gives, if the task has ended; works outside of tasks, too.
+---@nodiscard
+---@return boolean? ok nil while it has not ended
+---@return any result or the error
+---@return any ... all that the task returned
+function task:result() end
+
+
 --- It, and all that it spawned, raises where it waits, until its end.
 ---@param reason? any
 function task:cancel(reason) end

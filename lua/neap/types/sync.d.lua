@@ -184,6 +184,14 @@ function future:await() end
 function future:pawait() end
 
 
+--- What `pawait` gives, if it is settled.
+---@nodiscard
+---@return boolean? ok nil while it is not settled
+---@return any value or the error
+---@return any ...
+function future:result() end
+
+
 --- Has it been settled?
 ---@nodiscard
 ---@return boolean
