@@ -66,7 +66,7 @@ end
 
 
 local function download_all (urls, folder)
-  local bar <close> = neap.progress(nil, { label = "bytes" })
+  local bar <close> = neap.progress(nil, { unit = "bytes" })
   local results = neap.pool(urls, AT_ONCE, function (url)
     return download(url, folder .. "/" .. name_of(url), bar)
   end)

@@ -2,6 +2,7 @@ local neap = require "neap"
 local support = require "spec.support"
 
 local task, error_of = support.task, support.error_of
+local huge = math.huge
 
 
 -- a file that keeps what is written to it
@@ -106,14 +107,44 @@ describe("progress", function ()
       assert.equal("\r 50 %  5/10  1.0/s  0:05 left\27[K", written())
     end))
 
-    it("uses every column but the last", task(function ()
-      for width, line in pairs {
-        [18] = "tasks  50 %  5/10", [17] = "tasks  50 %  5/1",
-      } do
-        local bar, written = terminal(10, { width = width, label = "tasks" })
-        bar:update(5)
-        assert.equal("\r" .. line .. "\27[K", written())
+    it("uses every column but the last, for what fits there as a whole",
+      task(function ()
+        for width, line in pairs {
+          [36] = "tasks  50 %  5/10  1.0/s  0:05 left",
+          [35] = "tasks  50 %  5/10  1.0/s", [25] = "tasks  50 %  5/10  1.0/s",
+          [24] = "tasks  50 %  5/10", [18] = "tasks  50 %  5/10",
+          [17] = "tasks  50 %", [12] = "tasks  50 %", [11] = "tasks  50 ",
+        } do
+          local bar, written = terminal(10, { label = "tasks", width = width })
+          neap.sleep(5)
+          bar:update(5)
+          assert.equal("\r" .. line .. "\27[K", written())
+        end
+      end))
+
+    it("makes room for long numbers, and keeps it", task(function ()
+      local bar, written = terminal(9999999, { width = 70 })
+      local function length_of_bar ()
+        return #written():match "%b[]"
       end
+      bar:update(1)
+      assert.equal(33, length_of_bar())
+      neap.sleep(1)
+      bar:update(1000000)
+      --   " 10 %  1000000/9999999  1000000/s  0:09 left"
+      assert.equal(69 - 45, length_of_bar())
+      neap.sleep(1)
+      bar:update(1)
+      assert.equal(69 - 45, length_of_bar())
+    end))
+
+    it("draws bytes in the unit of the whole", task(function ()
+      local bar, written = terminal(25 * 1024 ^ 2, { width = 70,
+        unit = "bytes" })
+      neap.sleep(10)
+      bar:update(15.5 * 1024 ^ 2)
+      assert.equal("\r[###########        ]  62 %  15.5/25.0 MiB  1.6 MiB/s  "
+        .. "0:06 left\27[K", written())
     end))
 
     it("is of plain characters unless the locale is one of UTF-8",
@@ -286,6 +317,37 @@ describe("progress", function ()
       .. "50 %, 2/4, 40.0/min, 0:03 left\n", written())
   end))
 
+  it("bytes are shown in a unit of their size", task(function ()
+    for _, case in ipairs {
+      { 0, "0 B" }, { 1023, "1023 B" }, { 1024, "1.0 KiB" },
+      { 1023.9 * 1024, "1023.9 KiB" }, { 1023.96 * 1024, "1.0 MiB" },
+      { 5 * 1024 ^ 3, "5.0 GiB" }, { 1024 ^ 4, "1.0 TiB" },
+      { 2048 * 1024 ^ 5, "2048.0 PiB" }, { huge, "inf PiB" },
+    } do
+      local bar, written = bar_on(nil, { unit = "bytes" })
+      bar:update(case[1])
+      bar:finish()
+      assert.equal(case[2] .. ", in 0:00\n", written())
+    end
+    local bar, written = bar_on(1000, { unit = "bytes", label = "x" })
+    neap.sleep(60)
+    bar:update(30)
+    assert.equal("x: 3 %, 30/1000 B, 30 B/min, 32:20 left\n", written())
+    bar:update(600 * 1024, 1000 * 1024)
+    assert.equal("x: 60 %, 600.0/1000.0 KiB, 10.0 KiB/s, 0:40 left\n",
+      written())
+  end))
+
+  it("a time without end is shown", task(function ()
+    local bar, written = bar_on(1e300)
+    neap.sleep(10)
+    bar:update(1)
+    assert.matches("^0 %%, 1/%d+, 6.0/min, %d+ d left\n$", written())
+    neap.sleep(10)
+    bar:update(4, huge)
+    assert.equal("4, 12.0/min\n", written())
+  end))
+
   it("of nothing is complete", task(function ()
     local bar, written = bar_on(0)
     bar:finish()
@@ -304,6 +366,8 @@ describe("progress", function ()
       "bad argument #1 to 'progress' %(total must be a number >= 0, got '5'%)")
     assert.error_matches(function () neap.progress(5, { title = "x" }) end,
       "bad option 'title' to 'progress'")
+    assert.error_matches(function () neap.progress(5, { unit = "kB" }) end,
+      "bad option 'unit' to 'progress' %(must be 'items' or 'bytes', got 'kB'")
     assert.error_matches(function () neap.progress(5, { file = "x" }) end,
       "bad option 'file' to 'progress' %(must be a file, or an object with a "
       .. "method 'write', got 'x'%)")

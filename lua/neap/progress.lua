@@ -8,21 +8,26 @@ local core = require "neap.core"
 
 local columns = core.internal.columns
 local now = core.now
-local floor = math.floor
+local floor, huge, max, min = math.floor, math.huge, math.max, math.min
 
 -- seconds between two drawings, and between two plain lines where tenths of
 -- the whole do not come faster
 local REDRAW, LINE = 0.05, 10
 
--- columns: the longest bar, the shortest one, and what is left to the numbers
-local LONGEST, SHORTEST, NUMBERS = 40, 7, 36
+-- columns: the longest bar, the shortest one, and what is left to the numbers,
+-- at least: a bar is not to change its length when they get one digit more
+local LONGEST, SHORTEST = 40, 7
+local NUMBERS = { items = 36, bytes = 48 }
+
+local SIZES = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" }
 
 local Progress = { __name = "neap.progress" }
 Progress.__index = Progress
 
 local valid = {
-  label = "string", file = "file", width = "natural", enabled = "boolean",
-  terminal = "boolean", ascii = "boolean",
+  label = "string", unit = { "items", "bytes" }, file = "file",
+  width = "natural", enabled = "boolean", terminal = "boolean",
+  ascii = "boolean",
 }
 
 
@@ -35,25 +40,65 @@ local function count (n)
 end
 
 
+-- which of SIZES a number of bytes is shown in
+local function size_of (bytes)
+  local i = 1
+  while bytes >= 1023.95 and i < #SIZES do
+    bytes, i = bytes / 1024, i + 1
+  end
+  return i
+end
+
+
+local function in_size (bytes, i)
+  return (i == 1 and "%.0f" or "%.1f"):format(bytes / 1024 ^ (i - 1))
+end
+
+
 local function duration (seconds)
   local s = floor(seconds + 0.5)
   if s < 3600 then return ("%d:%02d"):format(s // 60, s % 60) end
+  if s >= 360000 then return ("%.0f d"):format(s / 86400) end
   return ("%d:%02d:%02d"):format(s // 3600, s // 60 % 60, s % 60)
 end
 
 
-local function rate (per_second)
-  if per_second >= 99.5 then return ("%.0f/s"):format(per_second) end
-  if per_second >= 1 then return ("%.1f/s"):format(per_second) end
-  return ("%.1f/min"):format(per_second * 60)
+-- nil when the whole is not known, or has no end
+local function whole (bar)
+  return bar.total ~= huge and bar.total or nil
+end
+
+
+-- "31/50", "15.5/25.0 MiB"; "31" when the whole is not known
+local function amount (bar)
+  local done, total = bar.done, whole(bar)
+  if bar.unit == "bytes" then
+    local i = size_of(total or done)
+    local text = total and in_size(done, i) .. "/" .. in_size(total, i)
+      or in_size(done, i)
+    return text .. " " .. SIZES[i]
+  end
+  return total and count(done) .. "/" .. count(total) or count(done)
+end
+
+
+local function rate (bar, per_second)
+  local time = "s"
+  if per_second < 1 then per_second, time = per_second * 60, "min" end
+  if bar.unit == "bytes" then
+    local i = size_of(per_second)
+    return ("%s %s/%s"):format(in_size(per_second, i), SIZES[i], time)
+  end
+  local format = per_second >= 99.5 and "%.0f/%s" or "%.1f/%s"
+  return format:format(per_second, time)
 end
 
 
 -- between 0 and 1, nil when the whole is not known
 local function fraction (bar)
-  if bar.total == nil then return nil end
-  if bar.total <= 0 then return 1 end
-  return math.max(0, math.min(bar.done / bar.total, 1))
+  local total = whole(bar)
+  if total == nil then return nil end
+  return total <= 0 and 1 or min(bar.done / total, 1)
 end
 
 
@@ -62,15 +107,11 @@ local function facts (bar)
   local list = {}
   local elapsed = now() - bar.start
   local part = fraction(bar)
-  if part == nil then
-    list[1] = count(bar.done)
-  else
-    list[1] = ("%3d %%"):format(floor(part * 100))
-    list[2] = count(bar.done) .. "/" .. count(bar.total)
-  end
+  if part ~= nil then list[1] = ("%3d %%"):format(floor(part * 100)) end
+  list[#list + 1] = amount(bar)
   if elapsed > 0 and bar.done > 0 then
     local speed = bar.done / elapsed
-    list[#list + 1] = rate(speed)
+    list[#list + 1] = rate(bar, speed)
     if part ~= nil and part < 1 and not bar.finished then
       list[#list + 1] = duration((bar.total - bar.done) / speed) .. " left"
     end
@@ -109,20 +150,32 @@ local function cut (text, n)
 end
 
 
-local function draw (bar)
-  local width = bar.width or columns(bar.file) or 80
-  local line = table.concat(facts(bar), "  ")
-  local part = fraction(bar)
-  local label = bar.label and bar.label .. " " or ""
-  if part ~= nil then
-    local room = width - 1 - NUMBERS - (utf8.len(label) or #label)
-    if room >= SHORTEST then
-      line = drawn(bar, part, math.min(room, LONGEST)) .. " " .. line
-    end
+-- as many of the facts as fit in so many columns, at least the first
+local function fitting (list, room)
+  local text = table.concat(list, "  ")
+  while #text > room and #list > 1 do
+    list[#list] = nil
+    text = table.concat(list, "  ")
   end
-  line = label .. line
+  return text
+end
+
+
+local function draw (bar)
+  local label = bar.label and bar.label .. " " or ""
   -- a full line would wrap
-  bar.file:write("\r", cut(line, width - 1), "\27[K")
+  local width = (bar.width or columns(bar.file) or 80) - 1
+  local room = width - (utf8.len(label) or #label)
+  local list = facts(bar)
+  local line = table.concat(list, "  ")
+  local part = fraction(bar)
+  bar.numbers = max(bar.numbers, #line + 1)
+  if part ~= nil and room - bar.numbers >= SHORTEST then
+    line = drawn(bar, part, min(room - bar.numbers, LONGEST)) .. " " .. line
+  else
+    line = fitting(list, room)
+  end
+  bar.file:write("\r", cut(label .. line, width), "\27[K")
   bar.file:flush()
   bar.shown = true
 end
@@ -153,7 +206,7 @@ local function line_is_due (bar, time)
   local tenth = floor(part * 10)
   if part == 1 then return false end
   if tenth <= bar.tenth and time < bar.due then return false end
-  bar.tenth = math.max(tenth, bar.tenth)
+  bar.tenth = max(tenth, bar.tenth)
   bar.due = time + LINE
   return true
 end
@@ -261,6 +314,8 @@ end
 -- known: then only count and rate are shown
 -- @tparam[opt] table options as follows
 -- @tparam[opt] string options.label what it is that makes progress
+-- @tparam[opt="items"] string options.unit what is counted: "items", or
+-- "bytes", which are shown as KiB (1024 bytes), MiB and so on
 -- @tparam[opt=io.stderr] file options.file anything with `write` and `flush`
 -- @tparam[opt] boolean options.terminal draw a bar; by default if `file` is a
 -- terminal
@@ -286,6 +341,8 @@ local function progress (total, options)
     due = terminal and time or time + LINE, -- when to show it next
     tenth = 0, -- for how many of them there was a line
     label = options.label,
+    unit = options.unit or "items",
+    numbers = NUMBERS[options.unit or "items"],
     file = file,
     width = options.width,
     terminal = terminal,

@@ -35,6 +35,7 @@ function neap.fd() end
 
 ---@class neap.ProgressOptions
 ---@field label? string what it is that makes progress
+---@field unit? "items"|"bytes" what is counted, default "items"
 ---@field file? file*|{ write: function, flush: function } default io.stderr
 ---@field terminal? boolean draw a bar
 ---@field width? integer columns
