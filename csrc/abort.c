@@ -327,6 +327,7 @@ void abort_alarm (lua_State *L, int idx, double seconds) {
   s->armed = 1;
   S->alarms++;
   timer_set(&S->heap, &s->alarm, TIMER_ALARM, sched_now(S) + seconds);
+  if (!(seconds > 0)) S->patience = 0; /* it rings at the end of this round */
 }
 
 

@@ -83,6 +83,7 @@ static void look_around (Sched *S, lua_State *L) {
     return;
   }
   before = S->looked;
+  S->patience = S->patience_max; /* who is told now may have less */
   sched_look(S, L, 0);
   if (S->clock == TIME_REAL) {
     double took = S->looked - before;
@@ -91,7 +92,6 @@ static void look_around (Sched *S, lua_State *L) {
     else if (took < 20e-6 && S->patience_max < PATIENCE)
       S->patience_max *= 2;
   }
-  S->patience = S->patience_max;
 }
 
 

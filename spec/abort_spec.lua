@@ -412,6 +412,29 @@ describe("abort", function ()
       assert.equal("0.0", log())
     end))
 
+    it("ABT-09 with 0 it is aborted when a round has passed, on every clock",
+      function ()
+        for _, clock in ipairs { "real", "virtual", "manual" } do
+          for before = 0, 9 do
+            neap.clock(clock)
+            neap.run(function ()
+              for _ = 1, 7 * before do neap.sleep(0) end
+              local second
+              local first = timeout(0)
+              first:on_abort(function () second = timeout(0) end)
+              neap.sleep(0)
+              assert.is_true(first.aborted)
+              assert.is_false(second.aborted)
+              neap.sleep(0)
+              assert.is_true(second.aborted)
+            end)
+            local outside = timeout(0)
+            neap.step()
+            assert.is_true(outside.aborted)
+          end
+        end
+      end)
+
     it("ABT-09 aborts with TimeoutError", task(function ()
       local signal = timeout(5)
       neap.sleep(4.9)
