@@ -95,7 +95,7 @@ typedef struct neap_Options {
 } neap_Options;
 
 #define neap_OPTIONS \
-  { sizeof(neap_Options), NULL, NULL, 0, 0, NULL, NULL }
+  { sizeof(neap_Options), NULL, NULL, 0, 0, NULL, NULL } /* the defaults */
 
 typedef struct neap_Stats {
   size_t size;              /* sizeof(neap_Stats), set by the caller */
