@@ -127,6 +127,14 @@ local function openssl (...)
 end
 
 
+-- for a certificate that was good for a day, long ago: -days -1 is refused by
+-- OpenSSL 3.5, and -not_after unknown before 3.4
+local function in_the_past ()
+  return os.execute "openssl x509 -help 2>&1 | grep -q -e -not_after"
+    and "-not_before 20200101000000Z -not_after 20200102000000Z" or "-days -1"
+end
+
+
 --- Certificates in a folder, with their keys in files that end with .key:
 -- ca.pem is an authority, and of those that it has signed good.pem is for
 -- localhost, 127.0.0.1, ::1 and *.example.org, wrong.pem for another host, and
@@ -141,17 +149,18 @@ function peers.certificates (folder)
     dir)
   local good = "DNS:localhost,DNS:*.example.org,DNS:*.com,IP:127.0.0.1,IP:::1"
   for name, kind in pairs {
-    good = { good, 2 }, wrong = { "DNS:elsewhere.example.com", 2 },
-    expired = { good, -1 },
+    good = { good, "-days 2" },
+    wrong = { "DNS:elsewhere.example.com", "-days 2" },
+    expired = { good, in_the_past() },
   } do
-    local names, days = table.unpack(kind)
+    local names, time = table.unpack(kind)
     openssl("req %s -keyout %s%s.key -out %srequest -subj /CN=localhost",
       curve, dir, name, dir)
     local file <close> = assert(io.open(dir .. "names", "w"))
     assert(file:write("subjectAltName=", names)):flush()
     openssl("x509 -req -in %srequest -CA %sca.pem -CAkey %sca.key "
-      .. "-CAcreateserial -days %d -extfile %snames -out %s%s.pem", dir, dir,
-      dir, days, dir, dir, name)
+      .. "-CAcreateserial %s -extfile %snames -out %s%s.pem", dir, dir, dir,
+      time, dir, dir, name)
   end
 end
 
