@@ -54,7 +54,7 @@ INCLUDES = $(LUA_INCDIR:%=-isystem %) $(LIBEV_DIR:%=-isystem %/include) \
   $(patsubst %,-isystem %,$(wildcard /usr/include/libev))
 LIBS = $(foreach d,$(LIBEV_DIR),-L$d/lib -Wl,-rpath,$d/lib) -lev
 C_FLAGS = -std=c11 -D_GNU_SOURCE -fPIC -pthread $(WARNINGS) $(INCLUDES) \
-  $(CALLS) $(CPPFLAGS) $(CFLAGS)
+  $(CPPFLAGS) $(CFLAGS)
 
 ifeq ($(shell uname -s),Darwin)
 MODULE = -bundle -undefined dynamic_lookup
@@ -67,7 +67,8 @@ MODULE = -shared
 LIBNEAP = libneap.so
 SHARED = -shared -Wl,-soname,$(LIBNEAP).0
 HOST = -rdynamic -ldl
-# calls of Lua's API without the jump through a table of jumps
+# calls of Lua's API without the jump through a table of jumps; clang has them
+# wrong in i386's programs with variables of threads, hence for objects only
 CALLS = -fno-plt
 endif
 
@@ -136,7 +137,7 @@ $(SO): $(OBJ)
 
 $(BUILD)/obj/%.o: csrc/%.c Makefile
 	@mkdir -p $(@D)
-	$(call say,compile $<)$(CC) $(C_FLAGS) -MMD -MP -c -o $@ $<
+	$(call say,compile $<)$(CC) $(C_FLAGS) $(CALLS) -MMD -MP -c -o $@ $<
 
 EMBEDDED := $(filter-out %.d.lua,$(LUA_FILES)) # types for editors are no code
 
@@ -145,7 +146,7 @@ $(BUILD)/obj/lib/files.c: $(EMBEDDED) tools/embed.lua
 	@$(LUA) tools/embed.lua $(EMBEDDED) >$@
 
 $(BUILD)/obj/lib/files.o: $(BUILD)/obj/lib/files.c
-	$(call say,compile $<)$(CC) $(C_FLAGS) -iquote csrc/lib -c -o $@ $<
+	$(call say,compile $<)$(CC) $(C_FLAGS) $(CALLS) -iquote csrc/lib -c -o $@ $<
 
 $(LIB): $(LIB_OBJ)
 	$(call say,archive $@)rm -f $@ && ar rcs $@ $(LIB_OBJ)
