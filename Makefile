@@ -53,8 +53,10 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef \
 INCLUDES = $(LUA_INCDIR:%=-isystem %) $(LIBEV_DIR:%=-isystem %/include) \
   $(patsubst %,-isystem %,$(wildcard /usr/include/libev))
 LIBS = $(foreach d,$(LIBEV_DIR),-L$d/lib -Wl,-rpath,$d/lib) -lev
-C_FLAGS = -std=c11 -D_GNU_SOURCE -fPIC -pthread $(WARNINGS) $(INCLUDES) \
-  $(CPPFLAGS) $(CFLAGS)
+# on machines of 32 bits: files of more than 2 GB, and times after 2038
+WIDE = -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+C_FLAGS = -std=c11 -D_GNU_SOURCE $(WIDE) -fPIC -pthread $(WARNINGS) \
+  $(INCLUDES) $(CPPFLAGS) $(CFLAGS)
 
 ifeq ($(shell uname -s),Darwin)
 MODULE = -bundle -undefined dynamic_lookup

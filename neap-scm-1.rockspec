@@ -33,7 +33,7 @@ build = {
       incdirs = { "$(LIBEV_INCDIR)" },
       libdirs = { "$(LIBEV_LIBDIR)" },
       libraries = { "ev" },
-      defines = { "_GNU_SOURCE" },
+      defines = { "_GNU_SOURCE", "_FILE_OFFSET_BITS=64", "_TIME_BITS=64" },
       sources = {
         -- csrc/*.c
         "csrc/abort.c",

@@ -258,6 +258,20 @@ describe("files", function ()
       assert.is_true(get(path) == text)
     end)
 
+    it("a file may have more than 2 GB, and be of a time after 2038, also on "
+      .. "a machine of 32 bits", function ()
+      put(path, "begin")
+      assert(os.execute(("dd if=/dev/null of='%s' bs=1 seek=3000000000 "
+        .. "2>/dev/null && touch -t 205001010000 '%s'"):format(path, path)))
+      real(function ()
+        local first <close> = neap.file.chunks(path, 5)
+        assert.equal("begin", first())
+        neap.file.write(path, "end", { append = true })
+      end)
+      assert.equal(3000000003, tonumber(output(("wc -c <'%s'"):format(path))))
+      assert.equal("end", output(("tail -c 3 '%s'"):format(path)))
+    end)
+
     it("append adds to the end", function ()
       run(function ()
         neap.file.write(path, "a", { append = true })
