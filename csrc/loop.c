@@ -36,6 +36,11 @@
 #include "interrupt.h"
 #include "mirror.h"
 
+/* each Lua state has a loop of its own, and asks libev more than the least */
+#if !EV_MULTIPLICITY || !EV_FEATURE_API
+#error "neap needs a libev with EV_MULTIPLICITY and EV_FEATURE_API"
+#endif
+
 /* watched descriptors that are checked at each poll */
 #define CHECKED 4
 
