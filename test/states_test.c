@@ -140,7 +140,8 @@ static void test_closed_alive (void) {
   lua_State *L = open_here(&bytes);
   lua_Integer expected = run(L, "crowd");
   run(L, "begin_nothing");
-  CHECK(open_descriptors() > before + 2); /* the loop's */
+  /* the pipe's, and libev's, if it has one */
+  CHECK(open_descriptors() >= before + 2);
   lua_getglobal(L, "pipe");
   lua_rawgeti(L, 1, 1);
   lua_rawgeti(L, 1, 2);
