@@ -66,6 +66,7 @@ build = {
         "csrc/loop.c",
         "csrc/mirror.c",
         "csrc/offload.c",
+        "csrc/origin.c",
         "csrc/pipe.c",
         "csrc/pool.c",
         "csrc/poollib.c",

@@ -15,6 +15,7 @@
 #include "args.h"
 #include "cancel.h"
 #include "error.h"
+#include "origin.h"
 #include "rooms.h"
 
 typedef struct Channel {
@@ -191,6 +192,7 @@ static int c_try_send (lua_State *L) {
 static int at_end (lua_State *L, Channel *c) {
   if (c->has_error) {
     lua_getiuservalue(L, 1, ERROR);
+    origin_given(L, c->object.S->current, 1);
     return lua_error(L);
   }
   lua_pushnil(L);

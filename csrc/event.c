@@ -11,6 +11,7 @@
 #include "args.h"
 #include "cancel.h"
 #include "future.h"
+#include "origin.h"
 #include "rooms.h"
 
 typedef struct Event {
@@ -184,7 +185,9 @@ static int push_values (lua_State *L, int idx) {
 int future_deliver (lua_State *L, int idx) {
   Future *f = (Future *)lua_touserdata(L, idx);
   int n = push_values(L, idx);
-  return f->state == REJECTED ? lua_error(L) : n;
+  if (f->state != REJECTED) return n;
+  origin_given(L, f->object.S->current, idx);
+  return lua_error(L);
 }
 
 
@@ -199,6 +202,7 @@ static int deliver (lua_State *L, int status, lua_KContext ctx) {
    values */
 static int push_result (lua_State *L, const Future *f) {
   int n = push_values(L, 1);
+  if (f->state == REJECTED) origin_given(L, f->object.S->current, 1);
   luaL_checkstack(L, 1, "too many values");
   lua_pushboolean(L, f->state == RESOLVED);
   lua_insert(L, -n - 1);

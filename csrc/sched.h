@@ -250,6 +250,7 @@ struct Sched {
   int reasons;     /* ... reasons of cancelled scopes, ... */
   int names;       /* ... names of tasks (weak), ... */
   int traces;      /* ... tracebacks of error objects (weak), */
+  int given;       /* ... errors that tasks were given (weak; origin.c), */
   int hooks;       /* ... neap.hooks */
   int watchers;    /* ... who is called when a task ends, ... */
   int tickets;     /* ... futures of the host's functions that wait */

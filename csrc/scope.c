@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "origin.h"
 #include "record.h"
 #include "traceback.h"
 
@@ -155,46 +156,88 @@ void scope_object_suppressed (lua_State *L, int idx) {
 }
 
 
+/* Is the error at 'error', of the task at 'holder', in the table of those that
+   are known? From now on it is. */
+static int is_known (lua_State *L, int error, int holder, int known) {
+  int same;
+  if (lua_islightuserdata(L, holder)) {
+    task_push(L, (Task *)lua_touserdata(L, holder));
+    lua_replace(L, holder);
+  }
+  origin_push(L, holder, error);
+  lua_pushvalue(L, -1);
+  same = lua_rawget(L, known) != LUA_TNIL;
+  lua_pop(L, 1);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, known);
+  return same;
+}
+
+
+/* protected: an error, whose it is: returns the table of known errors, which
+   has this one */
+static int know (lua_State *L) {
+  lua_newtable(L);
+  is_known(L, 1, 2, 3);
+  return 1;
+}
+
+
+/* push this table for the error at 'first', with whose it is above; nil without
+   memory: then all others are told of */
+static void push_known (lua_State *L, int first) {
+  lua_pushcfunction(L, know);
+  lua_pushvalue(L, first);
+  lua_pushvalue(L, first + 1);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
+
 /*
-** Tell of an error that is not raised. Arguments: scope, error, what Lua has
-** of the scope or nil.
+** Protected: tell of an error that is not raised, unless it is known. Arguments:
+** scope, error, what Lua has of the scope or nil, whose error it is, those that
+** are known.
 */
 static int suppress (lua_State *L) {
   Scope *s = (Scope *)lua_touserdata(L, 1);
+  if (lua_istable(L, 5) && is_known(L, 2, 4, 5)) return 0;
   if (!lua_isnil(L, 3)) {
     scope_object_suppressed(L, 3);
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-    lua_pop(L, 1);
   }
+  lua_settop(L, 3);
   error_hook(L, s->S, "on_suppressed");
   return 0;
 }
 
 
-/* The error on top lost against the earlier one at 'first'; pops it. It is not
-   told of if it is the same, as when a body awaits a child that fails. At
-   'object' is what Lua has of the scope, if not 0. */
-static void suppressed (lua_State *L, Scope *s, int object, int first) {
-  if (lua_rawequal(L, -1, first)) {
-    lua_pop(L, 1);
-    return;
-  }
+/* The error on top, of what is below it, a task or its handle, lost against an
+   earlier one; pops both. At 'known' are those that need not be told of: the
+   one that is raised, which a body has, too, that awaited the child, and those
+   that were told of. At 'object' is what Lua has of the scope, if not 0. */
+static void suppressed (lua_State *L, Scope *s, int object, int known) {
+  int holder = lua_gettop(L) - 1;
   lua_pushcfunction(L, suppress);
-  lua_insert(L, -2);
   lua_pushlightuserdata(L, s);
-  lua_insert(L, -2);
+  lua_pushvalue(L, holder + 1);
   if (object != 0)
     lua_pushvalue(L, object);
   else
     lua_pushnil(L);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory for it */
+  lua_pushvalue(L, holder);
+  lua_pushvalue(L, known);
+  lua_pcall(L, 5, 0, 0); /* it may lack memory */
+  lua_settop(L, holder - 1);
 }
 
 
-/* push the error of the ended child 't' and let go of the child */
+/* push the handle of the ended child 't' and its error, and let go of it */
 static void take_error (lua_State *L, Scope *s, Task *t) {
   line_leave(&s->zombies, &t->sib);
+  task_push(L, t);
   task_push_error(L, t);
   task_let_go(t);
 }
@@ -207,23 +250,40 @@ static void take_error (lua_State *L, Scope *s, Task *t) {
 ** 'base'; 0 if there is none.
 */
 static int settle_errors (lua_State *L, Scope *s, int object) {
-  int failed = s->ended == BODY_FAILED;
+  int failed = s->ended == BODY_FAILED, first = s->base + 1;
+  int holder = first + 1, known = first + 2, is_childs;
   Task *t = s->first;
   if (s->zombies.first == NULL) return failed;
+  is_childs = !failed || !s->body_first;
   lua_settop(L, s->base + failed);
-  if (!failed || !s->body_first) {
+  if (!is_childs)
+    lua_pushlightuserdata(L, s->owner);
+  else {
     if (t == NULL) t = owner_of(s->zombies.first, Task, sib);
     take_error(L, s, t);
     error_arrives(L, "child of a scope of");
-    if (failed) {
-      lua_insert(L, -2);
-      suppressed(L, s, object, s->base + 1); /* the body's */
-    }
+    lua_insert(L, first);
+    lua_insert(L, holder);
+  }
+  if (lua_gettop(L) > holder || s->zombies.first != NULL)
+    push_known(L, first);
+  else
+    lua_pushnil(L); /* as nearly always, there are no others */
+  lua_insert(L, known);
+  if (lua_gettop(L) > known) { /* the body's error has lost */
+    lua_pushlightuserdata(L, s->owner);
+    lua_insert(L, -2);
+    suppressed(L, s, object, known);
   }
   while (s->zombies.first != NULL) {
     take_error(L, s, owner_of(s->zombies.first, Task, sib));
-    suppressed(L, s, object, s->base + 1);
+    suppressed(L, s, object, known);
   }
+  if (is_childs) { /* not before: until here, the body's was its own */
+    lua_pushvalue(L, first);
+    origin_given(L, s->owner, holder);
+  }
+  lua_settop(L, first);
   return 1;
 }
 
@@ -472,6 +532,7 @@ void scope_abandon (lua_State *L, Scope *s) {
     take_error(L, s, owner_of(s->zombies.first, Task, sib));
     lua_pushnil(L);
     error_hook(L, s->S, "on_suppressed");
+    lua_pop(L, 1);
   }
   release(L, s);
 }

@@ -12,6 +12,7 @@
 #include "args.h"
 #include "cancel.h"
 #include "error.h"
+#include "origin.h"
 #include "rooms.h"
 
 typedef struct Sem {
@@ -126,7 +127,9 @@ static inline void stand_in_line (lua_State *L, Sem *s, Task *t,
 
 
 static int raise_closed (lua_State *L) {
+  const Sem *s = (Sem *)lua_touserdata(L, 1);
   lua_getiuservalue(L, 1, SEM_ERROR);
+  origin_given(L, s->object.S->current, 1);
   return lua_error(L);
 }
 

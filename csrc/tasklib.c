@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "origin.h"
 #include "task.h"
 #include "traceback.h"
 
@@ -27,6 +28,7 @@ int task_deliver (lua_State *L, int status, lua_KContext ctx) {
   if (handle_status(h) == TASK_DONE) return task_outcome(L, h, 1);
   task_observe(h);
   task_outcome(L, h, 1);
+  origin_given(L, awaiting(h), 1);
   error_arrives(L, "awaited by");
   return lua_error(L);
 }
@@ -35,10 +37,12 @@ int task_deliver (lua_State *L, int status, lua_KContext ctx) {
 /* the task, whose handle is at index 1, has ended: push whether well, and with
    what; how many values */
 static int push_result (lua_State *L, Handle *h) {
-  int done = handle_status(h) == TASK_DONE;
+  int n, done = handle_status(h) == TASK_DONE;
   if (!done) task_observe(h);
   lua_pushboolean(L, done);
-  return 1 + task_outcome(L, h, 1);
+  n = task_outcome(L, h, 1);
+  if (!done) origin_given(L, awaiting(h), 1);
+  return 1 + n;
 }
 
 

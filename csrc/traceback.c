@@ -264,9 +264,12 @@ void error_hook (lua_State *L, Sched *S, const char *name) {
 
 /*** neap.hooks{ on_suppressed = fn, on_unhandled = fn }: sets who is told of
 errors that are not raised anywhere: on_suppressed(err, scope) of those that
-came second in a scope, on_unhandled(err, task) of those of host tasks. By
-default they are written to stderr with their traceback. false brings the
-default back; absent names stay as they are. The hooks cannot suspend. */
+came second in a scope, or that clean-up raised when another one was on its way
+(then scope may be nil), on_unhandled(err, task) of those of host tasks. An error
+that reaches a scope more than once, since it was awaited there, is told of once;
+equal strings of several tasks are several errors. By default they are written to
+stderr with their traceback. false brings the default back; absent names stay as
+they are. The hooks cannot suspend. */
 static int l_hooks (lua_State *L) {
   static const char *const names[] = { "on_suppressed", "on_unhandled", NULL };
   Sched *S = sched_of(L);

@@ -181,6 +181,23 @@ return function (on_suppressed)
   end
 
 
+  -- what an error of a task is known by: itself if it is a table, else the task
+  -- that had it first
+  local function origin (task, err)
+    if type(err) == "table" then return err end
+    local given = task.given
+    return given and rawequal(given.err, err) and given.origin or task
+  end
+
+
+  -- `task` is given the error of another one
+  local function give (task, err, from)
+    if type(err) ~= "table" then
+      task.given = { err = err, origin = origin(from, err) }
+    end
+  end
+
+
   -- has the scope failed, and by what? The first failure counts, of the body
   -- or of a child that must succeed, else of a child that nobody has asked;
   -- the others are suppressed, unless they are the same error once more.
@@ -188,18 +205,23 @@ return function (on_suppressed)
     local body_failed = scope.ended == "failed"
     local first = scope.first or not body_failed and scope.failed[1]
     if scope.body_first then first = nil end
-    if first then remove(scope.failed, first) end
-    local others = {}
-    if first and body_failed then others[1] = err end
-    for _, task in ipairs(scope.failed) do others[#others + 1] = task.value end
-    if first then err = first.value end
-    for _, e in ipairs(others) do
-      if not rawequal(e, err) then
+    local failed, known = {}, {}
+    if body_failed then failed[1] = { scope.owner, err } end
+    for _, task in ipairs(scope.failed) do
+      table.insert(failed, task == first and 1 or #failed + 1,
+        { task, task.value })
+    end
+    for i, pair in ipairs(failed) do
+      local key, e = origin(table.unpack(pair)), pair[2]
+      if i > 1 and not known[key] then
         table.insert(scope.suppressed, e)
         on_suppressed(e)
       end
+      known[key] = true
     end
-    return first ~= nil or body_failed, err
+    if first then give(scope.owner, first.value, first) end
+    if failed[1] then return true, failed[1][2] end
+    return false
   end
 
 
@@ -303,6 +325,7 @@ return function (on_suppressed)
     end
     task.observed = true
     if task.async then remove(task.shell.parent.failed, task) end
+    give(current, task.value, task)
     return false, task.value
   end
 

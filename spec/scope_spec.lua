@@ -138,6 +138,166 @@ describe("scope", function ()
   end))
 
 
+  -- a task that fails with "broken" at once, or when it is cancelled
+  local function breaks (seconds)
+    pcall(neap.sleep, seconds)
+    error("broken", 0)
+  end
+
+
+  it("SCP-03 an equal error of another task is another one", task(function ()
+    local scope
+    local list = suppressed_by(function ()
+      assert.equal("broken", error_of(neap.scope, function (s)
+        scope = s
+        local first = s:spawn(breaks, 1)
+        for i = 2, 3 do s:spawn(breaks, i) end
+        first:await()
+      end))
+    end)
+    assert.same({ "broken", "broken" }, list)
+    assert.same({ "broken", "broken" }, scope.suppressed)
+    list = suppressed_by(function ()
+      assert.equal("broken", error_of(neap.scope, function (s)
+        s:spawn(breaks, 1)
+        breaks(2) -- the body's own
+      end))
+    end)
+    assert.same({ "broken" }, list)
+    list = suppressed_by(function ()
+      assert.equal("broken", error_of(neap.pool, { 1, 2, 3 }, 3, breaks))
+    end)
+    assert.same({ "broken", "broken" }, list)
+  end))
+
+
+  it("SCP-03 it is the same one through whatever it passes", task(function ()
+    local reports = 0
+    local function passes (through, value)
+      local list = suppressed_by(function ()
+        assert.equal(value, error_of(neap.scope, function (s)
+          local child = s:async(function ()
+            neap.sleep(1)
+            error(value, 0)
+          end)
+          for _ = 1, 2 do s:spawn(through, child) end
+          s:spawn(function ()
+            pcall(neap.sleep, 5)
+            error(value, 0) -- but this is another one, unless it is a table
+          end)
+          through(child)
+        end))
+      end)
+      reports = reports + #list
+      return #list
+    end
+    local function await (child) child:await() end
+    local ways = {
+      await,
+      function (child)
+        local _, err = child:pawait()
+        error(err, 0)
+      end,
+      function (child)
+        pcall(await, child)
+        local _, err = child:result()
+        error(err, 0)
+      end,
+      function (child) neap.spawn(await, child):await() end,
+      function (child)
+        neap.scope(function (s)
+          s:spawn(await, child)
+          child:await()
+        end)
+      end,
+      function (child) neap.all { child, neap.future() } end,
+      function (child) neap.timeout(child, 10) end,
+      function (child) neap.pool({ child, child }, 2, await) end,
+      function (child) neap.retry(function () child:await() end,
+        { attempts = 1 }) end,
+      function (child)
+        for _ in neap.generator(function () child:await() end)() do end
+      end,
+    }
+    for i, through in ipairs(ways) do
+      for _, value in ipairs { "broken", 7, false } do
+        assert.equal(1, passes(through, value), "way " .. i)
+      end
+      assert.equal(0, passes(through, {}), "way " .. i)
+    end
+  end))
+
+
+  it("SCP-03 so is what many get from a future, a channel or a semaphore",
+    task(function ()
+      local function from (object, method, settle)
+        local list = suppressed_by(function ()
+          assert.equal("broken", error_of(neap.scope, function (s)
+            for _ = 1, 3 do s:spawn(object[method], object) end
+            neap.sleep(1)
+            settle "broken"
+            neap.sleep(1)
+          end))
+        end)
+        assert.same({}, list)
+      end
+      local future, _, reject = neap.future()
+      from(future, "await", reject)
+      local other, _, reject_other = neap.future()
+      from({ call = function ()
+        error(select(2, other:pawait()), 0)
+      end }, "call", reject_other)
+      local channel = neap.channel()
+      from(channel, "recv", function (err) channel:close(err) end)
+      local semaphore = neap.semaphore(1)
+      semaphore:acquire()
+      from(semaphore, "acquire", function (err) semaphore:close(err) end)
+      local d = neap.debounce(function () error("broken", 0) end, 1,
+        { superseded = "share" })
+      from({ call = function () d() end }, "call", function ()
+        neap.sleep(5)
+      end)
+    end))
+
+
+  it("SCP-03 one that comes second is told of once, too", task(function ()
+    for _, value in ipairs { "broken", {} } do
+      local list = suppressed_by(function ()
+        assert.equal("first", error_of(neap.scope, function (s)
+          local second = s:spawn(function ()
+            pcall(neap.sleep, 5)
+            error(value, 0)
+          end)
+          for _ = 1, 2 do
+            s:spawn(function () neap.shield(second.await, second) end)
+          end
+          neap.sleep(1)
+          error("first", 0)
+        end))
+      end)
+      assert.same({ value }, list)
+    end
+  end))
+
+
+  it("SCP-03 an error that was swallowed is not one that comes later",
+    task(function ()
+      local list = suppressed_by(function ()
+        assert.equal("broken", error_of(neap.scope, function (s)
+          local early = s:async(error, "broken", 0)
+          early:pawait()
+          s:spawn(function ()
+            neap.sleep(1)
+            error("broken", 0)
+          end)
+          pcall(neap.sleep, 5)
+          error("broken", 0)
+        end))
+      end)
+      assert.same({ "broken" }, list)
+    end))
+
+
   it("SCP-03 also when the body's own error came first", task(function ()
     local list = suppressed_by(function ()
       assert.equal("body", error_of(neap.scope, function (s)

@@ -92,7 +92,8 @@ play("scopes", function (neap)
   return function ()
     neap.run(function ()
       local ok, err = pcall(neap.scope, function (s)
-        s:spawn(body, 1, "first")
+        local first = s:spawn(body, 1, "first")
+        s:spawn(function () first:await() end) -- told of by neither
         s:spawn(function ()
           local _ <close> = setmetatable({}, { __close = function (_, err)
             if neap.is_abort(err) then error "second" end

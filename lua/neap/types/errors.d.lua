@@ -24,7 +24,7 @@ function neap.traceback(err_or_task) end
 
 
 ---@class neap.Hooks
----@field on_suppressed? false|fun(err: any, scope: neap.Scope)
+---@field on_suppressed? false|fun(err: any, scope: neap.Scope?)
 ---@field on_unhandled? false|fun(err: any, task: neap.Task)
 
 --- Set who is told of errors that are not raised anywhere.
