@@ -4,7 +4,14 @@
 **
 ** What asks for the time of day asks here, as libev in its library does too: a
 ** symbol of the program goes before those of libraries.
+**
+** With 32 bits a function that knows times after 2038 has another name. We are
+** the one of the old name, which libev calls there, unless the whole system has
+** been built with the new ones.
 */
+
+#undef _TIME_BITS
+#undef _FILE_OFFSET_BITS
 
 #include "support.h"
 
@@ -56,7 +63,9 @@ int main (void) {
   alarm(60); /* what stalls is ended */
   run(L, "set_forward");
   run(L, "set_back");
+#if !defined(SYS_clock_gettime64)
   CHECK(asked > 0); /* else nobody was deceived */
+#endif
   close_state(L, &bytes);
   return RESULT;
 }
