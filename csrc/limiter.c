@@ -66,9 +66,18 @@ static double start_at (const Limiter *l, lua_Integer i) {
 }
 
 
+/* A time after another one, as a timer keeps it. Some machines (i386) calculate
+   with more digits: then the time that a timer was set for could be before the
+   end of the window that it was set for. */
+static double later (double time, double seconds) {
+  volatile double at = time + seconds;
+  return at;
+}
+
+
 /* starts that no window has in common with a start now need not be kept */
 static void forget (Limiter *l, double now) {
-  while (l->n > 0 && start_at(l, 0) + l->per <= now) {
+  while (l->n > 0 && later(start_at(l, 0), l->per) <= now) {
     l->oldest = (l->oldest + 1) % l->size;
     l->n--;
   }
@@ -112,9 +121,9 @@ static double due (const Limiter *l) {
   double at = 0;
   if (l->rate == 0) return at;
   if (others <= 0 || (l->gap > 0 && l->called > 0)) return NEVER;
-  if (l->n >= others) at = start_at(l, l->n - others) + l->per;
+  if (l->n >= others) at = later(start_at(l, l->n - others), l->per);
   if (l->gap > 0 && l->n > 0) {
-    double next = start_at(l, l->n - 1) + l->gap;
+    double next = later(start_at(l, l->n - 1), l->gap);
     if (next > at) at = next;
   }
   return at;
