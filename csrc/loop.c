@@ -26,6 +26,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -111,11 +112,14 @@ static void note_change (Io *io) {
 
 /* The descriptor in which libev waits: what a loop watches that embeds it. libev
    may take another one at each poll, when it is not sure what the kernel
-   watches; so it is asked each time. */
+   watches; so it is asked each time. Of io_uring it does not tell, but aborts;
+   and the others have none. */
 static int own_fd (struct ev_loop *ev) {
 #if EV_EMBED_ENABLE
+  static const unsigned tells =
+      EVBACKEND_EPOLL | EVBACKEND_KQUEUE | EVBACKEND_PORT;
   ev_embed w;
-  if (ev_backend(ev) & ev_embeddable_backends()) {
+  if (ev_backend(ev) & ev_embeddable_backends() & tells) {
     ev_embed_init(&w, NULL, ev);
     ev_embed_start(ev, &w);
     ev_embed_stop(ev, &w);
@@ -233,10 +237,11 @@ void loop_flush (Sched *S) {
 }
 
 
-/* check a few of the watched for having been closed */
+/* check a few of the watched for having been closed; all of them where libev
+   uses poll, for then it aborts the process when it hears of one */
 static void check_some (Loop *loop) {
-  int n;
-  for (n = 0; n < CHECKED && loop->unchecked > 0 && loop->nactive > 0; n++) {
+  int n, most = ev_backend(loop->ev) == EVBACKEND_POLL ? INT_MAX : CHECKED;
+  for (n = 0; n < most && loop->unchecked > 0 && loop->nactive > 0; n++) {
     Io *io;
     loop->cursor = (loop->cursor + 1) % loop->nactive;
     io = loop->active[loop->cursor];

@@ -667,13 +667,15 @@ static void on_readable_timeout (struct ev_loop *loop, ev_timer *t, int e) {
 }
 
 
-static void test_host_loop (void) {
+/* in each way in which libev can wait: EVBACKEND_SELECT and so on */
+static void test_host_loop (unsigned backend) {
   World w;
   neap_Options o = neap_OPTIONS;
   Outcome out = { 0 };
-  struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV);
+  struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV | backend);
   ev_timer guard;
   int fd[2], rounds = 0;
+  if (loop == NULL) return; /* the system does not have it */
   CHECK(pipe(fd) == 0);
   o.ev_loop = loop;
   open_world(&w, &o);
@@ -697,6 +699,51 @@ static void test_host_loop (void) {
   close_world(&w);
   ev_timer_stop(loop, &guard);
   ev_run(loop, EVRUN_NOWAIT); /* nothing of ours is in it */
+  ev_loop_destroy(loop);
+  close(fd[0]);
+  close(fd[1]);
+}
+
+
+static int close_fd (lua_State *L) {
+  close((int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+
+/* with poll, libev would abort for each of them */
+static void test_closed_in_poll (void) {
+  static const char program[] =
+      "local neap, close, first, last = require 'neap', ...\n"
+      "neap.run(function ()\n"
+      "  local waiting = {}\n"
+      "  for fd = first, last do\n"
+      "    waiting[fd] = neap.async(neap.readable, fd)\n"
+      "  end\n"
+      "  neap.sleep(0.001)\n"
+      "  for fd = first, last do close(fd) end\n"
+      "  for fd = first, last do\n"
+      "    local ok, err = waiting[fd]:pawait()\n"
+      "    assert(not ok and err.name == 'ClosedError', err)\n"
+      "  end\n"
+      "end)";
+  enum { FIRST = 100, LAST = 119 };
+  World w;
+  neap_Options o = neap_OPTIONS;
+  struct ev_loop *loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_POLL);
+  int fd[2], i;
+  if (loop == NULL) return; /* the system does not have it */
+  CHECK(pipe(fd) == 0);
+  for (i = FIRST; i <= LAST; i++) CHECK(dup2(fd[0], i) == i);
+  o.ev_loop = loop;
+  open_world(&w, &o);
+  luaL_loadstring(w.L, program);
+  lua_pushcfunction(w.L, close_fd);
+  lua_pushinteger(w.L, FIRST);
+  lua_pushinteger(w.L, LAST);
+  CHECK(lua_pcall(w.L, 3, 0, 0) == LUA_OK);
+  lua_settop(w.L, 0);
+  close_world(&w);
   ev_loop_destroy(loop);
   close(fd[0]);
   close(fd[1]);
@@ -901,6 +948,7 @@ static void test_no_memory (void) {
 
 
 int main (void) {
+  unsigned backend;
   test_time();
   test_two_times();
   test_outcomes();
@@ -913,7 +961,9 @@ int main (void) {
   test_close();
   test_close_in_time();
   test_not_opened();
-  test_host_loop();
+  for (backend = 1; backend <= EVBACKEND_MASK / 2; backend *= 2)
+    if (backend & ev_supported_backends()) test_host_loop(backend);
+  test_closed_in_poll();
   test_threads();
   test_no_memory();
   if (failures > 0) fprintf(stderr, "%d checks failed\n", failures);
