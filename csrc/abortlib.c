@@ -68,7 +68,8 @@ static int waited (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/*** signal:wait() -> reason: waits until the signal is aborted. Suspends. */
+/*** signal:wait() -> reason: waits until the signal is aborted, and returns its
+reason. Suspends. */
 static int s_wait (lua_State *L) {
   Sched *S = sched_of(L);
   Signal *s = check_signal(L, "wait");
@@ -157,8 +158,8 @@ static int l_abort_controller (lua_State *L) {
 /* neap.abort_signal */
 
 
-/*** neap.abort_signal.abort([reason]) -> signal: one that is aborted already.
-Does not suspend. */
+/*** neap.abort_signal.abort([reason]) -> signal: one that is aborted already,
+with a reason as for 'controller:abort'. Does not suspend. */
 static int l_abort (lua_State *L) {
   lua_settop(L, 1);
   abort_new(L, sched_of(L), 0);
@@ -256,8 +257,9 @@ static int has_keys (lua_State *L, int idx) {
 
 
 /*** neap.abort_signal.any(signals) -> signal: aborted as soon as one of the
-list is, with the same reason; at once if one is already. It leaves nothing
-behind on the others when it is dropped. Does not suspend. */
+list of signals is, with the same reason; at once if one is already; never if
+the list is empty. It leaves nothing behind on the others when it is dropped.
+Does not suspend. */
 static int l_any (lua_State *L) {
   const char *fname = "abort_signal.any";
   lua_Integer i, len;

@@ -226,8 +226,9 @@ static int try_recv (lua_State *L, Sched *S, Channel *c) {
 }
 
 
-/*** ch:recv() -> value: waits for a value. After 'close' and the end of what
-is buffered: nil, or the error that 'close' was given is raised. Suspends. */
+/*** ch:recv() -> value: waits for a value. After 'close' and the end of what is
+buffered: nil, or the error that 'close' was given is raised. When it is
+cancelled, no value is lost. Suspends. */
 static int c_recv (lua_State *L) {
   Channel *c = check_channel(L, "recv");
   Sched *S = c->object.S;

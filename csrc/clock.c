@@ -38,8 +38,8 @@ static inline int pass (lua_State *L, Sched *S, Task *t) {
 }
 
 
-/*** neap.sleep(seconds): waits; 0 lets every ready task run once, math.huge
-never ends unless cancelled. Suspends. */
+/*** neap.sleep(seconds): waits for so many seconds (>= 0); 0 lets every ready
+task run once, math.huge never ends unless cancelled. Suspends. */
 static int l_sleep (lua_State *L) {
   Sched *S = sched_of(L);
   double seconds = arg_seconds(L, 1, 1, "sleep", "seconds");
@@ -50,8 +50,8 @@ static int l_sleep (lua_State *L) {
 }
 
 
-/*** neap.sleep_until(t): waits until neap.now() is t; if that has passed,
-lets every ready task run once. Suspends. */
+/*** neap.sleep_until(t): waits until neap.now() is t, in seconds; if that has
+passed, lets every ready task run once. Suspends. */
 static int l_sleep_until (lua_State *L) {
   Sched *S = sched_of(L);
   double at = lua_type(L, 1) == LUA_TNUMBER ? lua_tonumber(L, 1) : (double)NAN;
@@ -74,8 +74,8 @@ static int l_checkpoint (lua_State *L) {
 }
 
 
-/*** neap.settled(): waits until every other task is blocked, before a virtual
-clock jumps. For tests. Suspends. */
+/*** neap.settled(): waits until every other task waits for something, be it
+only for time: on the virtual clock, before that jumps. For tests. Suspends. */
 static int l_settled (lua_State *L) {
   Sched *S = sched_of(L);
   Task *t = sched_enter_in(L, S, "settled");
@@ -94,8 +94,8 @@ static int framed (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/*** neap.frame() -> dt: waits for the host's next step; the seconds between
-the last two. Suspends. */
+/*** neap.frame() -> dt: waits for the host's next call of neap.step; gives the
+seconds, on the scheduler's clock, between the last two. Suspends. */
 static int l_frame (lua_State *L) {
   Sched *S = sched_of(L);
   Task *t = sched_enter_in(L, S, "frame");
@@ -188,9 +188,10 @@ static int l_clock (lua_State *L) {
 
 
 /*** neap.advance(seconds [, real_seconds]): moves the manual clock; what falls
-due in it becomes ready, in order of deadline. real_seconds (default: the
+due in it becomes ready, in order of deadline. 'real_seconds' (default: the
 same) passed for the player: advance(0, dt) is a pause, advance(dt / 4, dt) slow
-motion. Does not suspend, runs nothing. */
+motion. Raises with the other clocks, and for math.huge. Does not suspend, runs
+nothing. */
 static int l_advance (lua_State *L) {
   Sched *S = sched_of(L);
   double dt = arg_seconds(L, 1, 1, "advance", "seconds"), real = dt;

@@ -54,7 +54,8 @@ static void push_coroutine (lua_State *L, const char *fname) {
 }
 
 
-/*** neap.coroutine.create(fn) -> coroutine: as coroutine.create. */
+/*** neap.coroutine.create(fn) -> coroutine: as coroutine.create. Does not
+suspend. */
 static int co_create (lua_State *L) {
   push_coroutine(L, "create");
   return 1;
@@ -235,8 +236,9 @@ static int resume (lua_State *L, lua_State *co, Call call, lua_KFunction then) {
 }
 
 
-/*** neap.coroutine.resume(co, ...): as coroutine.resume; inside a task the
-coroutine may await. Suspends when it does. */
+/*** neap.coroutine.resume(co, ...) -> true, ... or false, err: as
+coroutine.resume; inside a task the coroutine may await. Suspends when it does.
+*/
 static int co_resume (lua_State *L) {
   lua_State *co = check_thread(L, "resume");
   if (lua_gettop(L) == 1) lua_settop(L, 1);

@@ -205,7 +205,8 @@ static int l_tasks (lua_State *L) {
 }
 
 
-/*** neap.dump() -> string: the same as text. Does not suspend. */
+/*** neap.dump() -> string: what neap.tasks gives, as text for people. Does not
+suspend. */
 static int l_dump (lua_State *L) {
   dump_text(L, sched_of(L));
   return 1;

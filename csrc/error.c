@@ -195,8 +195,9 @@ int error_is_closing (lua_State *L, int idx) {
 /* error objects for Lua */
 
 
-/*** neap.error(name [, message [, fields]]) -> error: makes an error object;
-'fields' are copied into it. Does not raise it. */
+/*** neap.error(name [, message [, fields]]) -> error: makes an error object
+with this 'name' and 'message' (default ""); 'fields', a table, are copied into
+it. Does not raise it. Does not suspend. */
 static int l_error (lua_State *L) {
   if (lua_type(L, 1) != LUA_TSTRING)
     arg_error(L, 1, "error", "name", "a string", 1);
@@ -218,14 +219,16 @@ static int l_error (lua_State *L) {
 }
 
 
-/*** neap.is_abort(err) -> boolean: is it an AbortError? */
+/*** neap.is_abort(err) -> boolean: is it an AbortError? Any value may be asked.
+Does not suspend. */
 static int l_is_abort (lua_State *L) {
   lua_pushboolean(L, is_a(L, 1, "AbortError"));
   return 1;
 }
 
 
-/*** neap.is_timeout(err) -> boolean: is it a TimeoutError? */
+/*** neap.is_timeout(err) -> boolean: is it a TimeoutError? Any value may be
+asked. Does not suspend. */
 static int l_is_timeout (lua_State *L) {
   lua_pushboolean(L, is_a(L, 1, "TimeoutError"));
   return 1;

@@ -58,21 +58,24 @@ static int e_set (lua_State *L) {
 }
 
 
-/*** event:clear(): who waits from now on waits for the next set. */
+/*** event:clear(): who waits from now on waits for the next 'set'. Does not
+suspend. */
 static int e_clear (lua_State *L) {
   check_event(L, "clear")->set = 0;
   return 0;
 }
 
 
-/*** event:is_set() -> boolean. */
+/*** event:is_set() -> boolean: has it been set, and not cleared since? Does not
+suspend. */
 static int e_is_set (lua_State *L) {
   lua_pushboolean(L, check_event(L, "is_set")->set);
   return 1;
 }
 
 
-/*** event:wait(): waits until the event is set. Suspends. */
+/*** event:wait(): waits until the event is set; returns at once if it is.
+Suspends. */
 static int e_wait (lua_State *L) {
   Event *e = check_event(L, "wait");
   Sched *S = e->object.S;
@@ -84,7 +87,8 @@ static int e_wait (lua_State *L) {
 }
 
 
-/*** neap.event() -> event: not set. Does not suspend. */
+/*** neap.event() -> event: a flag, not yet set, that any number of tasks may
+wait for. Does not suspend. */
 static int l_event (lua_State *L) {
   Event *e = (Event *)lua_newuserdatauv(L, sizeof(Event), 0);
   memset(e, 0, sizeof(Event));
@@ -237,8 +241,8 @@ static int f_await (lua_State *L) {
 }
 
 
-/*** future:pawait() -> true, ... or false, err: the same without raising its
-error. Suspends. */
+/*** future:pawait() -> true, ... or false, err: waits as 'await' does, without
+raising its error. Suspends; raises only when the caller itself is cancelled. */
 static int f_pawait (lua_State *L) {
   return join(L, "pawait", f_pawait, deliver_protected);
 }
@@ -255,16 +259,17 @@ static int f_result (lua_State *L) {
 }
 
 
-/*** future:is_done() -> boolean: has it been settled? */
+/*** future:is_done() -> boolean: has it been settled? Does not suspend. */
 static int f_is_done (lua_State *L) {
   lua_pushboolean(L, check_future(L, "is_done")->state != PENDING);
   return 1;
 }
 
 
-/*** neap.future() -> future, resolve, reject: resolve(...) settles it with
-values, reject(err) with an error; the first settlement stays. Both work from
-anywhere, also outside of tasks. Does not suspend. */
+/*** neap.future() -> future, resolve, reject: a value that is there later.
+resolve(...) settles it with values, reject(err) with an error; the first
+settlement stays. Both work from anywhere, also outside of tasks. Does not
+suspend. */
 static int l_future (lua_State *L) {
   future_new(L);
   lua_pushvalue(L, lua_upvalueindex(1));

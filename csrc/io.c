@@ -164,7 +164,8 @@ static int l_readable (lua_State *L) {
 }
 
 
-/*** neap.writable(fd): the same for writing. Suspends. */
+/*** neap.writable(fd): waits until fd can be written without blocking; fd and
+errors as for neap.readable. Suspends. */
 static int l_writable (lua_State *L) {
   return wait_for(L, "writable", IO_WRITE);
 }

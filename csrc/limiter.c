@@ -355,8 +355,9 @@ static void unstick (lua_State *L, Limiter *l) {
 }
 
 
-/*** limiter:resize(n): n calls may run at a time now (>= 1 or math.huge). Fewer
-than do lets none start until enough have ended. Does not suspend. */
+/*** limiter:resize(n): from now on n calls may run at a time (>= 1 or
+math.huge). Fewer than do lets none start until enough have ended. Does not
+suspend. */
 static int l_resize (lua_State *L) {
   Limiter *l = check_limiter(L, "resize");
   lua_Integer n = arg_limit(L, 2, 1, "resize", "n", 1);

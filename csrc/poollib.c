@@ -181,18 +181,20 @@ static int begin_simple (lua_State *L, Setup *o, int options,
 }
 
 
-/*** neap.pool(items, concurrency, fn [, options]) -> results: calls
-fn(item, index) for every item, at most 'concurrency' (>= 1 or math.huge) at a
-time; results in input order, with n. Items: a table, an iterator or a stream,
-read one item when there is room for it. fn may return neap.SKIP (leave this
-item out) or neap.STOP (take no further items, drop the later ones, with their
-errors).
-Options: stop_on_error (default true; false runs all, then raises one
-AggregateError, with 'errors' in the order of the input, and 'keys', the index
-or key of the item that each of them is of), signal, item_timeout (seconds),
-on_progress(done, total or nil).
-The first error is raised when all have unwound; the hook on_suppressed is told
-of those that are not raised. Suspends. */
+/*** neap.pool(items, concurrency, fn [, options]) -> results: calls fn(item,
+index) for every item (with its key, if they are a table with keys), at most
+'concurrency' (>= 1 or math.huge) at a time; results, the first value of each
+call, in input order, with n, or with the keys of the table. Items: a table, an
+iterator or a stream, read one item when there is room for it. fn may return
+neap.SKIP (leave this item out) or neap.STOP (take no further items, drop the
+later ones, with their errors). Options: stop_on_error (default true; false runs
+all, then raises one AggregateError, with 'errors' in the order of the input,
+and 'keys', the index or key of the item that each of them is of), signal (when
+aborted, what runs is cancelled, and its reason is raised), item_timeout
+(seconds for each item, which fails with a TimeoutError; default math.huge),
+on_progress(done, total or nil), called after each item; it may suspend. The
+first error is raised when all have unwound; the hook on_suppressed is told of
+those that are not raised. Suspends. */
 static int l_pool (lua_State *L) {
   static const char *const names[] = { "stop_on_error", "signal",
                                        "item_timeout", "on_progress", NULL };
@@ -219,10 +221,10 @@ static int l_pool (lua_State *L) {
 
 
 /*** neap.parallel(items, fn [, options]) -> results: calls fn(item, index) for
-all items at once, which begin in their order; results in input order, with n
-(or with the keys of the table). The first error cancels the others and is
-raised when they have unwound. fn may return neap.SKIP or neap.STOP, as in a
-pool. Option: signal. Suspends. */
+all items at once, which begin in their order; items, index and results as those
+of neap.pool. The first error cancels the others and is raised when they have
+unwound. fn may return neap.SKIP or neap.STOP, as in a pool. Option: signal.
+Suspends. */
 static int l_parallel (lua_State *L) {
   Setup o = { 0 };
   o.source = source_of(L, 1, 1, "parallel", &o.total);
@@ -233,10 +235,11 @@ static int l_parallel (lua_State *L) {
 }
 
 
-/*** neap.batched(items, size, fn [, options]) -> results: the same in groups of
-'size' (>= 1 or math.huge) items: each group in parallel, the next one is taken
-from the source when all of it has ended, and not after an error. Results and
-indices are those of the whole input. Option: signal. Suspends. */
+/*** neap.batched(items, size, fn [, options]) -> results: calls fn(item, index)
+for the items in groups of 'size' (>= 1 or math.huge): each group in parallel,
+the next one is taken from the source when all of it has ended, and not after an
+error. Results and indices are those of the whole input, as in neap.parallel.
+Option: signal. Suspends. */
 static int l_batched (lua_State *L) {
   Setup o = { 0 };
   o.source = source_of(L, 1, 1, "batched", &o.total);
@@ -248,10 +251,10 @@ static int l_batched (lua_State *L) {
 }
 
 
-/*** neap.sequential(items, fn [, options]) -> results: calls fn(item, index) for
-one item after the other; the next one is taken from the source when fn has
-returned, and not after an error. Results as those of neap.parallel. Option:
-signal. Suspends. */
+/*** neap.sequential(items, fn [, options]) -> results: calls fn(item, index)
+for one item after the other; the next one is taken from the source when fn has
+returned, and not after an error. Items, index and results as those of
+neap.pool; fn may return neap.SKIP or neap.STOP. Option: signal. Suspends. */
 static int l_sequential (lua_State *L) {
   Setup o = { 0 };
   o.source = source_of(L, 1, 1, "sequential", &o.total);

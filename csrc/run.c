@@ -218,9 +218,10 @@ static void tidy (lua_State *L, Sched *S) {
 
 
 /*** neap.run(fn, ...) -> ...: runs fn(...) as the root task until it and all
-that it spawned have ended. Returns its results or raises its error. Raises a
-DeadlockError when tasks remain and nothing can ever wake them. Blocks the
-caller; raises inside a task. */
+that it spawned have ended. Returns its results, or raises its error unchanged.
+Raises a DeadlockError when tasks remain and nothing can ever wake them. Tasks
+of the host run meanwhile, and are not waited for. Blocks the caller; raises
+inside a task. */
 static int l_run (lua_State *L) {
   Sched *S = sched_of(L);
   Handle *root;

@@ -31,20 +31,23 @@ static int spawn_in (lua_State *L, const char *fname, int flags) {
 }
 
 
-/*** scope:spawn(fn, ...) -> Task: like neap.spawn, in this scope. */
+/*** scope:spawn(fn, ...) -> Task: like neap.spawn, in this scope; raises if it
+has ended. Does not suspend. */
 static int s_spawn (lua_State *L) {
   return spawn_in(L, "spawn", 0);
 }
 
 
-/*** scope:async(fn, ...) -> Task: like neap.async, in this scope. */
+/*** scope:async(fn, ...) -> Task: like neap.async, in this scope; raises if it
+has ended. Does not suspend. */
 static int s_async (lua_State *L) {
   return spawn_in(L, "async", T_ASYNC);
 }
 
 
-/*** scope:cancel([reason]): enough: everything inside is cancelled and
-unwound, then the scope returns quietly. Does not suspend. */
+/*** scope:cancel([reason]): enough: everything inside is cancelled and unwound,
+as by 'task:cancel', then the scope returns quietly: fn's results if it had
+returned, else nothing. Does nothing to one that has ended. Does not suspend. */
 static int s_cancel (lua_State *L) {
   ScopeObject *o = check_scope(L, "cancel");
   lua_settop(L, 2);
@@ -89,13 +92,15 @@ static int s_newindex (lua_State *L) {
 }
 
 
-/*** neap.scope([opts,] fn) -> ...: calls fn(scope), waits for everything
-spawned inside and returns fn's results. The first failure, of fn or of a
-child, cancels the rest and is raised when all have unwound; other errors, that
-come after it, are in scope.suppressed. Options: name (for dumps; scope.name),
-signal, timeout (seconds). scope.deadline, as neap.now() or math.huge, can be
-moved; scope.cancelled tells whether it was cancelled by scope:cancel(), its
-signal or its deadline. Suspends, unless nothing was spawned. */
+/*** neap.scope([options,] fn) -> ...: calls fn(scope), waits for everything
+spawned inside and returns fn's results. The first failure, of fn or of a child,
+cancels the rest and is raised, unchanged, when all have unwound; other errors,
+that come after it, are in the list 'scope.suppressed'. Options: name (a string,
+for dumps; 'scope.name'), signal (when aborted, the scope raises its reason),
+timeout (seconds, after which it raises a TimeoutError; default math.huge).
+'scope.deadline', as neap.now() or math.huge, can be moved; 'scope.cancelled'
+tells whether it was cancelled by scope:cancel(), its signal or its deadline.
+Suspends, unless nothing was spawned and fn does not. */
 static int l_scope (lua_State *L) {
   static const char *const names[] = { "name", "signal", "timeout", NULL };
   double timeout = NEVER;
@@ -175,8 +180,8 @@ static int pcall_ended (lua_State *L, int status, lua_KContext ctx) {
 
 
 /*** neap.pcall(fn, ...) -> true, ... or false, err: like pcall, but lets the
-cancellation of the caller's own scope pass, and the closing of a generator.
-fn may suspend. */
+cancellation of the caller's own scope pass, and the closing of a generator. fn
+may suspend. */
 static int l_pcall (lua_State *L) {
   Sched *S = sched_of(L);
   int status;
@@ -189,8 +194,8 @@ static int l_pcall (lua_State *L) {
 }
 
 
-/*** neap.cancelled() -> boolean: is the running task cancelled? Does not
-suspend. */
+/*** neap.cancelled() -> boolean: is the running task cancelled, or a scope that
+it is in? False outside of tasks. Does not suspend. */
 static int l_cancelled (lua_State *L) {
   Task *t = sched_of(L)->current;
   lua_pushboolean(L, t != NULL && task_cancelled(t));
@@ -289,8 +294,9 @@ static int l_timeout (lua_State *L) {
 }
 
 
-/*** neap.move_on_after(seconds, fn, ...) -> true, ... or false: the same, but
-an expired deadline gives false instead of an error. Suspends. */
+/*** neap.move_on_after(seconds, fn, ...) -> true, ... or false: runs fn(...)
+with a deadline, as neap.timeout does, but one that has passed gives false
+instead of an error. Suspends. */
 static int l_move_on_after (lua_State *L) {
   double seconds = arg_seconds(L, 1, 1, "move_on_after", "seconds");
   Task *t;

@@ -151,9 +151,10 @@ static int acquired (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-/*** sem:acquire([n]): takes n permits (default 1), waiting in line for them; 0
-are there at once. Raises what 'close' was given when the semaphore is closed,
-and, at once, if n is above the largest size that it ever had. Suspends. */
+/*** sem:acquire([n]): takes n permits (default 1, a whole number >= 0), waiting
+in line for them; 0 are there at once. Raises what 'close' was given when the
+semaphore is closed, and, at once, if n is above the largest size that it ever
+had. One that is cancelled while it waits has taken none. Suspends. */
 static int s_acquire (lua_State *L) {
   Sem *s = check_sem(L, "acquire");
   Sched *S = s->object.S;
@@ -314,7 +315,7 @@ static int p_release (lua_State *L) {
 /* state */
 
 
-/*** sem:available() -> integer: the permits that are free. */
+/*** sem:available() -> integer: the permits that are free. Does not suspend. */
 static int s_available (lua_State *L) {
   Sem *s = check_sem(L, "available");
   lua_pushinteger(L, free_of(s) > 0 ? free_of(s) : 0);
@@ -322,15 +323,16 @@ static int s_available (lua_State *L) {
 }
 
 
-/*** sem:waiting() -> integer: how many tasks wait. */
+/*** sem:waiting() -> integer: how many tasks wait in line. Does not suspend. */
 static int s_waiting (lua_State *L) {
   lua_pushinteger(L, check_sem(L, "waiting")->waiting);
   return 1;
 }
 
 
-/*** sem:resize(n): there are n permits now. Fewer than are taken lets nobody
-in until enough have come back; 0 pauses. Does not suspend. */
+/*** sem:resize(n): there are n permits (a whole number >= 0) now. Fewer than
+are taken lets nobody in until enough have come back; 0 pauses. Does not
+suspend. */
 static int s_resize (lua_State *L) {
   Sem *s = check_sem(L, "resize");
   s->size = arg_integer(L, 2, 1, "resize", "n", 0);
@@ -364,8 +366,9 @@ static int s_close (lua_State *L) {
 }
 
 
-/*** neap.semaphore(permits) -> semaphore: strictly first come, first served;
-permits is a whole number >= 0. Does not suspend. */
+/*** neap.semaphore(permits) -> semaphore: so many permits, a whole number >= 0,
+for tasks to take and to give back; served strictly first come, first served.
+Does not suspend. */
 static int l_semaphore (lua_State *L) {
   lua_Integer n = arg_integer(L, 1, 1, "semaphore", "permits", 0);
   Sem *s = (Sem *)lua_newuserdatauv(L, sizeof(Sem), 2);

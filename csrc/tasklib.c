@@ -67,15 +67,17 @@ static int join (lua_State *L, const char *fname, lua_CFunction self,
 }
 
 
-/*** task:await() -> ...: waits for the task to end and returns its results;
-raises its error. Suspends. */
+/*** task:await() -> ...: waits for the task to end, which is when all that it
+spawned has ended, too, and returns its results; raises its error. Any number of
+tasks may await one; awaiting oneself raises. Suspends. */
 static int t_await (lua_State *L) {
   return join(L, "await", t_await, task_deliver);
 }
 
 
-/*** task:pawait() -> true, ... or false, err: the same without raising the
-task's error. Suspends; raises only when the caller itself is cancelled. */
+/*** task:pawait() -> true, ... or false, err: waits as 'await' does, without
+raising the task's error. Suspends; raises only when the caller itself is
+cancelled. */
 int task_pawait (lua_State *L) {
   return join(L, "pawait", task_pawait, deliver_protected);
 }
@@ -94,8 +96,9 @@ static int t_result (lua_State *L) {
 
 
 /*** task:cancel([reason]): the task, and all that it spawned, raises at its
-next suspension point, at every one until its end. Does nothing to one that
-has ended or was cancelled before. Does not suspend. */
+next suspension point, and at every one until its end: the reason if it is a
+table, else an AbortError with it. A task that has not begun never begins. Does
+nothing to one that has ended or was cancelled before. Does not suspend. */
 static int t_cancel (lua_State *L) {
   Handle *h = check_task(L, "cancel");
   lua_settop(L, 2);
@@ -105,14 +108,15 @@ static int t_cancel (lua_State *L) {
 
 
 /*** task:status() -> "ready", "running", "waiting", "done", "failed" or
-"cancelled". */
+"cancelled": what it is about, or how it ended. Does not suspend. */
 static int t_status (lua_State *L) {
   lua_pushstring(L, task_status_names[handle_status(check_task(L, "status"))]);
   return 1;
 }
 
 
-/*** task:waiting_on() -> string or nil: what a waiting task waits for. */
+/*** task:waiting_on() -> string or nil: what a waiting task waits for, for
+people to read; nil for one that does not wait. Does not suspend. */
 static int t_waiting_on (lua_State *L) {
   Handle *h = check_task(L, "waiting_on");
   Task *t = h->task;
@@ -131,7 +135,8 @@ static int t_waiting_on (lua_State *L) {
 
 
 /*** task:traceback() -> string: where the task is now, or where its error was
-raised; empty if it has ended without one. */
+raised; empty if it has not begun, or has ended without an error. Does not
+suspend. */
 static int t_traceback (lua_State *L) {
   Sched *S = sched_of(L);
   Handle *h = check_task(L, "traceback");
@@ -210,15 +215,18 @@ static int spawn (lua_State *L, const char *fname, int flags) {
 /*** neap.spawn(fn, ...) -> Task: starts fn(...) as a child of the innermost
 scope of the caller, which fails if the child does. The child first runs when
 the caller next waits. Outside any task it joins the host's scope and runs in
-the next 'run' or 'step'. Does not suspend. */
+the next 'run' or 'step'; its error goes to the hook 'on_unhandled'.
+'task.name', a string or nil, can be set: what dumps and tracebacks call it.
+Does not suspend. */
 static int l_spawn (lua_State *L) {
   return spawn(L, "spawn", 0);
 }
 
 
-/*** neap.async(fn, ...) -> Task: the same for a value that somebody will
-await: its error goes to those who await it; one that nobody has seen when
-the scope ends is raised by the scope. Does not suspend. */
+/*** neap.async(fn, ...) -> Task: starts fn(...) as neap.spawn does, for a value
+that somebody will await: its error goes to those who await it, and does not
+fail the scope; one that nobody has seen when the scope ends is raised by the
+scope. Does not suspend. */
 static int l_async (lua_State *L) {
   return spawn(L, "async", T_ASYNC);
 }
@@ -250,7 +258,8 @@ static int l_own (lua_State *L) {
 }
 
 
-/*** neap.current() -> Task or nil: the running task. */
+/*** neap.current() -> Task or nil: the running task; nil outside of tasks. Does
+not suspend. */
 static int l_current (lua_State *L) {
   Sched *S = sched_of(L);
   if (S->current == NULL)

@@ -336,8 +336,11 @@ local function markdown (all)
   local function put (line) out[#out + 1] = line end
   put "<!-- made by 'make docs' out of the comments in csrc/ and lua/ -->\n"
   put "# Reference\n"
-  put "Arguments in `[ ]` may be left out. Time is in seconds. A function that"
-  put "suspends may be called inside a task only; all others anywhere.\n"
+  put "Arguments in `[ ]` may be left out. Time is in seconds, any number >= 0;"
+  put "`math.huge` is never. A bad argument, or an option that there is not,"
+  put "raises where the call is, before anything has changed. A function that"
+  put "suspends may be called inside a task only, where it raises when the task"
+  put "is cancelled, also if it need not wait; all others anywhere.\n"
   for _, room in ipairs(all) do
     put(("- [%s](%s): %s"):format(room.title, anchor(room.title),
       names_of(room)))

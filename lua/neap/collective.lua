@@ -181,8 +181,9 @@ end
 --- Wait for the first one to succeed. Suspends.
 -- @tparam table list as for `neap.all`
 -- @return all that it returned
--- @raise an AggregateError when all have failed, or there are none; `errors`
--- in the order of the list (with `n`) or with its keys
+-- @raise an AggregateError when all have failed, or there are none; its
+-- `errors` in the order of the list (with `n`) or with its keys, and `n`, how
+-- many there are
 local function any (list)
   local n, is_sequence = check(list, "any")
   args.enter "any"

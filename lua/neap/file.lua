@@ -239,7 +239,7 @@ local valid = { append = "boolean", mode = "natural", signal = "signal" }
 -- @tparam[opt=false] boolean options.append add to the end of the file
 -- @tparam[opt] integer options.mode rights as for chmod, `tonumber("644", 8)`;
 -- those of a new file are 666, less the process's umask
--- @tparam[opt] signal options.signal
+-- @tparam[opt] signal options.signal ends it with the signal's reason
 -- @raise a `FileError`, or what the items raise
 function file.write (path, data, options)
   if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then

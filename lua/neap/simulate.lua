@@ -121,7 +121,7 @@ local valid = { runs = "count", seed = "whole", every = "boolean" }
 -- or, for small programs, in every order that there is. `fn` must make its own
 -- beginning each time. Blocks the caller; raises inside a task.
 -- @tparam function fn raises when something is wrong; a deadlock does, too
--- @tparam[opt] table options
+-- @tparam[opt] table options as follows
 -- @tparam[opt=1000] integer options.runs at most so many; 100000 with `every`
 -- @tparam[opt=1] integer options.seed the first one
 -- @tparam[opt=false] boolean options.every all orders instead of seeds

@@ -14,12 +14,12 @@ local neap = {}
 --- Call `fn(scope)`, and wait for everything that was spawned inside.
 ---@async
 ---@generic R
----@param opts neap.ScopeOptions
+---@param options neap.ScopeOptions
 ---@param fn async fun(scope: neap.Scope): R
 ---@return R
 ---@return any ... all that `fn` returned
 ---@overload async fun(fn: async fun(scope: neap.Scope): ...): ...
-function neap.scope(opts, fn) end
+function neap.scope(options, fn) end
 
 
 --- Run `fn(...)` unaffected by cancellation from outside.
