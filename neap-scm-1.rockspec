@@ -84,6 +84,7 @@ build = {
         "csrc/semaphore.c",
         "csrc/signals.c",
         "csrc/source.c",
+        "csrc/stack.c",
         "csrc/stock.c",
         "csrc/strand.c",
         "csrc/stream.c",

@@ -13,6 +13,7 @@
 
 #include "leftover.h"
 
+#include "stack.h"
 #include "stock.h"
 #include "task.h"
 #include "traceback.h"
@@ -47,7 +48,7 @@ void generator_put_off (Sched *S, Generator *g) {
 
 Generator *generator_push (lua_State *L, lua_State *co) {
   lua_Debug ar;
-  if (!bottom_find(co, &ar) || lua_getlocal(co, &ar, 1) == NULL) return NULL;
+  if (!stack_bottom(co, &ar) || lua_getlocal(co, &ar, 1) == NULL) return NULL;
   if (co != L) lua_xmove(co, L, 1);
   return (Generator *)lua_touserdata(L, -1);
 }

@@ -110,6 +110,7 @@ Sched *sched_open (lua_State *L) {
   S->names = new_table(L, "k");
   S->traces = new_table(L, "k");
   S->given = new_table(L, "k");
+  S->functions = new_table(L, "k");
   S->hooks = new_table(L, NULL);
   S->watchers = new_table(L, NULL);
   S->tickets = new_table(L, NULL);

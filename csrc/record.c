@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "stack.h"
+
 const char task_mark = 0;
 
 
@@ -25,25 +27,6 @@ static lua_State *base_of (const Task *t) {
 }
 
 
-int bottom_find (lua_State *co, lua_Debug *ar) {
-  int low = 0, high = 1;
-  if (!lua_getstack(co, 0, ar)) return 0;
-  /* what fails leaves 'ar' at the lowest that was found */
-  while (lua_getstack(co, high, ar)) { /* nearly always a few steps */
-    low = high;
-    high += high < 8 ? 1 : high;
-  }
-  while (high - low > 1) {
-    int middle = (low + high) / 2;
-    if (lua_getstack(co, middle, ar))
-      low = middle;
-    else
-      high = middle;
-  }
-  return 1;
-}
-
-
 void task_push (lua_State *L, Task *t) {
   Sched *S = t->handle->object.S;
   lua_State *co = base_of(t);
@@ -55,7 +38,7 @@ void task_push (lua_State *L, Task *t) {
   if (!lua_checkstack(co, 1)) luaL_error(L, "not enough memory");
   if (t->status >= TASK_DONE)
     lua_pushvalue(co, BASE_HANDLE);
-  else if (!bottom_find(co, &ar))
+  else if (!stack_bottom(co, &ar))
     lua_pushvalue(co, 1 + BASE_HANDLE); /* above the function */
   else
     lua_getlocal(co, &ar, BASE_HANDLE);

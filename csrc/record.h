@@ -48,9 +48,6 @@ enum { BASE_HANDLER = 1, BASE_HANDLE, BASE_FUNCTION };
 #define handle_at(L, idx) ((Handle *)object_at(L, idx, &task_mark))
 extern const char task_mark;
 
-/* find the function at the bottom of a coroutine; 0 if it has not begun */
-int bottom_find (lua_State *co, lua_Debug *ar);
-
 #define task_id(t) ((t)->handle->id)
 
 /* its status, whether it has ended or not */

@@ -251,6 +251,7 @@ struct Sched {
   int names;       /* ... names of tasks (weak), ... */
   int traces;      /* ... tracebacks of error objects (weak), */
   int given;       /* ... errors that tasks were given (weak; origin.c), */
+  int functions;   /* ... names of modules' functions (weak), */
   int hooks;       /* ... neap.hooks */
   int watchers;    /* ... who is called when a task ends, ... */
   int tickets;     /* ... futures of the host's functions that wait */
@@ -264,6 +265,7 @@ struct Sched {
   Line signals;        /* who listens to signals (signals.h) */
   int interrupts;      /* Ctrl-C seen and not yet acted on */
   int closed;
+  size_t modules;   /* whose functions have names: a checksum */
   const char *home; /* what the sources of neap's own Lua files begin with */
   int attended; /* what a step does is looked at: by a watchdog, or a trace */
   struct Trace *trace;  /* where it is written, or NULL */

@@ -6,6 +6,7 @@
 
 #include "args.h"
 #include "origin.h"
+#include "stack.h"
 #include "task.h"
 #include "traceback.h"
 
@@ -149,7 +150,7 @@ static int t_traceback (lua_State *L) {
   else if (status == TASK_DONE || h->task->flags & T_FRESH)
     lua_pushliteral(L, "");
   else
-    luaL_traceback(L, task_co(h->task), NULL, 0);
+    stack_push(L, S, task_co(h->task), NULL, 0);
   return 1;
 }
 

@@ -14,6 +14,7 @@
 #include "cancel.h"
 #include "error.h"
 #include "record.h"
+#include "stack.h"
 
 /* a traceback that has become so long is left as it is: an error may pass
    through thousands of tasks and generators */
@@ -104,7 +105,7 @@ static int take_trace (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, 2);
   const char *message =
       lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : NULL;
-  luaL_traceback(L, L, message, 2);
+  stack_push(L, S, L, message, 2);
   note(L, S, 1);
   return 0;
 }
@@ -136,7 +137,7 @@ static int add_trace (lua_State *L) {
   lua_pushfstring(L, "\n[%s ", (const char *)lua_touserdata(L, 3));
   push_who(L, S);
   if (lua_getstack(L, 2, &ar))
-    luaL_traceback(L, L, "]", 2);
+    stack_push(L, S, L, "]", 2);
   else /* the task's body has ended: nothing is left of it */
     lua_pushliteral(L, "]");
   lua_concat(L, 4);

@@ -245,6 +245,95 @@ describe("a traceback", function ()
   end)
 
 
+  describe("of a stack", function ()
+
+    local function deep (n)
+      if n == 0 then string.rep() end
+      deep(n - 1)
+      return n -- for a tail call would leave no level
+    end
+
+    -- the levels of the stack on which fn fails, as neap and as Lua tell of it
+    local function levels (fn)
+      local co = coroutine.create(fn)
+      local _, err = coroutine.resume(co)
+      local lua = debug.traceback(co)
+      neap.async(fn):pawait()
+      local ours = neap.traceback(err):match "\n(stack traceback:.*)"
+      return ours:gsub("\n%s%[C%]: in %?$", ""), lua
+    end
+
+
+    for title, fn in pairs {
+      ["a function of a library"] = function () string.rep() end,
+      ["a local one"] = function () deep(0) end,
+      ["a tail call"] = function () return deep(0) end,
+      ["a metamethod"] = function ()
+        return setmetatable({}, { __index = function () error "no" end }).x
+      end,
+      ["an iterator"] = function ()
+        for _ in function () error "no" end do deep(0) end
+      end,
+      ["a method and a field"] = function ()
+        local object = { fail = function () error "no" end }
+        function object:method () self.fail(1) end
+        object:method()
+      end,
+      ["a chunk"] = load "error 'no'",
+    } do
+      it("looks as Lua's own: " .. title, task(function ()
+        local ours, lua = levels(fn)
+        assert.equal(lua, ours)
+      end))
+    end
+
+
+    it("leaves out the middle if it is deep", task(function ()
+      for n = 10, 30 do
+        local ours = levels(function () deep(n) end)
+        local left_out = tonumber(ours:match "skipping (%d+) levels" or 0)
+        local _, shown = ours:gsub("in upvalue 'deep'", "")
+        assert.equal(n + 1, left_out + shown)
+        if n < 18 then assert.equal(0, left_out) end
+        assert.is_true(shown <= 19)
+      end
+    end))
+
+
+    it("calls a function by the shortest of its names", task(function ()
+      local trace = levels(function () neap.sleep "no" end)
+      assert.matches("in function 'neap.sleep'", trace, 1, true)
+    end))
+
+
+    it("knows the functions of modules that were loaded meanwhile, or anew",
+      task(function ()
+        for _, name in ipairs { "first", "second" } do
+          local module = { [name] = function () error "no" end }
+          package.loaded.a_module = module
+          local trace = levels(function () module[name]() end)
+          assert.matches(("in function 'a_module.%s'"):format(name), trace)
+        end
+        package.loaded.a_module = nil
+      end))
+
+
+    it("does not keep functions of modules alive", task(function ()
+      local kept = setmetatable({}, { __mode = "k" })
+      do
+        local function fail () error "no" end
+        kept[fail] = true
+        package.loaded.a_module = { fail = fail }
+        levels(function () fail() end)
+        package.loaded.a_module = nil
+      end
+      support.memory()
+      assert.is_nil(next(kept))
+    end))
+
+  end)
+
+
   it("does not keep the error alive", task(function ()
     local kept = setmetatable({}, { __mode = "k" })
     do
