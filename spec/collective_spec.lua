@@ -158,6 +158,29 @@ describe("race", function ()
     end))
 
 
+  it("ALL-05 the error that decided is not reported, too; an equal one is",
+    task(function ()
+      for _, value in ipairs { "broken", {} } do
+        local told = {}
+        local child = neap.async(function ()
+          neap.sleep(1)
+          error(value, 0)
+        end)
+        neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
+        assert.equal(value, error_of(neap.race, {
+          child,
+          function () child:await() end,
+          function ()
+            pcall(neap.sleep, 5)
+            error(value == "broken" and value or "other", 0)
+          end,
+        }))
+        neap.hooks { on_suppressed = false }
+        assert.same({ value == "broken" and value or "other" }, told)
+      end
+    end))
+
+
   it("functions that have not begun when it is decided never begin",
     task(function ()
       local began = false

@@ -211,6 +211,7 @@ describe("scope", function ()
         end)
       end,
       function (child) neap.all { child, neap.future() } end,
+      function (child) neap.race { child, function () await(child) end } end,
       function (child) neap.timeout(child, 10) end,
       function (child) neap.pool({ child, child }, 2, await) end,
       function (child) neap.retry(function () child:await() end,

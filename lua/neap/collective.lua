@@ -13,7 +13,8 @@
 local args = require "neap.args"
 local core = require "neap.core"
 
-local cancelled, make_error = core.cancelled, core.error
+local cancelled, current, make_error = core.cancelled, core.current, core.error
+local give = core.internal.give
 local parallel, together = core.parallel, core.internal.all
 local protected = core.pcall -- cancellation passes
 local scope, suppress = core.scope, core.internal.suppress
@@ -128,17 +129,19 @@ end
 
 
 -- Run all entries until `decide(key, ok, ...)` says that it is decided; then
--- what runs is cancelled. Errors that come after that belong to nobody.
+-- what runs is cancelled. Errors that come after that belong to nobody, if they
+-- are not the one that has decided it. Gives the task that this was of.
 local function contest (list, decide)
-  local decided = false
+  local decided, failed, err = false, nil, nil
 
   local function judge (s, key, ok, ...)
     if decided then
-      if not ok then suppress((...)) end
+      if not ok then suppress((...), failed, err) end
     elseif not ok and cancelled() then
       error((...), 0) -- of clean-up: the caller is being cancelled
     elseif decide(key, ok, ...) then
       decided = true
+      if not ok then failed, err = current(), (...) end
       s:cancel()
     end
   end
@@ -150,6 +153,7 @@ local function contest (list, decide)
   scope(function (s)
     each(list, function (key, entry) s:spawn(contend, s, key, entry) end)
   end)
+  return failed
 end
 
 
@@ -170,10 +174,11 @@ local function race (list)
   end
   args.enter "race"
   local first
-  contest(list, function (_, ...)
+  local failed = contest(list, function (_, ...)
     first = pack(...)
     return true
   end)
+  if failed then give(first[2], failed) end
   return deliver(unpack(first, 1, first.n))
 end
 
