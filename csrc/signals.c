@@ -11,12 +11,15 @@
 ** A handler may run at any moment, in any thread, and takes no lock. So whoever
 ** takes a listener out of a list waits until no handler is running: one that
 ** begins later does not find it. 'running' says how many are.
+**
+** The child of a fork has none of the parent's other threads: what they were at,
+** in a handler or with the lists, nobody will end there. So the lock is a number
+** that tells whose it is, and the first that takes it counts handlers anew.
 */
 
 #include "signals.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -41,7 +44,8 @@ typedef struct Listener {
 
 static _Atomic(Listener *) first[SIGNALS];
 static atomic_int running;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* to change lists */
+static atomic_int holder; /* the process that changes lists, or 0 */
+static pid_t home;        /* the last one that did */
 static struct sigaction before[SIGNALS];
 
 
@@ -123,10 +127,27 @@ static void on_signal (int sig) {
 }
 
 
+static void lock (void) {
+  int pid = (int)getpid(), by = 0;
+  while (!atomic_compare_exchange_strong(&holder, &by, pid)) {
+    if (by != pid) continue; /* it is taken from a thread of the parent */
+    by = 0;
+    sched_yield();
+  }
+  if (home != pid) atomic_store(&running, 0);
+  home = pid;
+}
+
+
+static void unlock (void) {
+  atomic_store(&holder, 0);
+}
+
+
 /* 0, or -1 and errno */
 static int join (Listener *x) {
   int result = 0;
-  pthread_mutex_lock(&lock);
+  lock();
   atomic_store(&x->next, atomic_load(&first[x->sig]));
   if (atomic_load(&x->next) == NULL) {
     struct sigaction sa;
@@ -136,7 +157,7 @@ static int join (Listener *x) {
     result = sigaction(x->sig, &sa, &before[x->sig]);
   }
   if (result == 0) atomic_store(&first[x->sig], x);
-  pthread_mutex_unlock(&lock);
+  unlock();
   return result;
 }
 
@@ -151,12 +172,12 @@ static void restore (int sig) {
 
 static void leave (Listener *x) {
   _Atomic(Listener *) *at;
-  pthread_mutex_lock(&lock);
+  lock();
   at = &first[x->sig];
   while (atomic_load(at) != x) at = &atomic_load(at)->next;
   if (at == &first[x->sig] && atomic_load(&x->next) == NULL) restore(x->sig);
   atomic_store(at, atomic_load(&x->next));
-  pthread_mutex_unlock(&lock);
+  unlock();
   while (atomic_load(&running) > 0) sched_yield();
 }
 

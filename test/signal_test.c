@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -197,6 +198,44 @@ static void test_made_while_closed (void) {
 }
 
 
+/* ---------------------------------------------------------------------- */
+
+
+static atomic_int storming;
+
+/* a thread that is hardly ever outside of a handler */
+static void *storm_here (void *ud) {
+  while (storming) pthread_kill(pthread_self(), SIGUSR2);
+  return ud;
+}
+
+
+/* A fork while another thread is in neap's handler, which in the child there
+   is nobody to leave: who closes a stream there waits for none. */
+static void test_forked_amid_handlers (void) {
+  pthread_t thread;
+  size_t bytes;
+  int i, status;
+  lua_State *L = open_state(&bytes, host, __FILE__);
+  run(L, "listens");
+  storming = 1;
+  CHECK(pthread_create(&thread, NULL, storm_here, NULL) == 0);
+  for (i = 0; i < 50; i++) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      alarm(SECONDS);
+      close_state(L, &bytes);
+      exit(RESULT);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    if (status != 0) break;
+  }
+  storming = 0;
+  pthread_join(thread, NULL);
+  close_state(L, &bytes);
+}
+
+
 int main (void) {
   CHECK(in_child(storm) == 0);
   CHECK(in_child(wake_by_handler) == 0);
@@ -205,5 +244,6 @@ int main (void) {
   CHECK(in_child(interrupt_twice) == SIGINT);
   test_handler_comes_back();
   test_made_while_closed();
+  test_forked_amid_handlers();
   return RESULT;
 }

@@ -137,4 +137,10 @@ function programs.makes_while_closed ()
 end
 
 
+-- until the state is closed
+function programs.listens ()
+  Kept = neap.os_signal "USR2" -- luacheck: ignore 111
+end
+
+
 return programs
