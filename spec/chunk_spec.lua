@@ -258,7 +258,9 @@ describe("chunk", function ()
       assert.equal("cancelled", filling:status())
       local second = s:next()
       assert.equal(20000, #second)
-      for i, item in ipairs(second) do assert.equal(20000 + i, item) end
+      for i, item in ipairs(second) do -- (thousands of asserts take long)
+        if item ~= 20000 + i then assert.equal(20000 + i, item) end
+      end
     end))
 
   it("has the first value of each item that comes through its stages",

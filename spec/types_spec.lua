@@ -214,7 +214,7 @@ local function each_function (f)
 end
 
 
-describe("types for editors", function ()
+describe("types for editors #slow", function ()
 
   for _, path in ipairs(files "lua/neap/types/*.d.lua") do
     it("TYPE-01 " .. path .. " is Lua, and no module", function ()
