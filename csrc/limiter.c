@@ -6,9 +6,8 @@
 ** happens, and by which one can see whether a call is made from inside another.
 **
 ** A slot is handed over before its new owner runs, so nobody gets in between.
-** What counts for the rate is when the call then really starts: of those that
-** are handed a slot and have not started it is only known that they will start
-** later, so they take up a place in every window.
+** What counts for the rate (rate.h) is when the call then really starts; until
+** then the start is pending.
 **
 ** Invariant: if somebody stands in line, there is no slot, or the rate does not
 ** allow another start, and then the first in line has an alarm for when it
@@ -20,6 +19,7 @@
 #include "abort.h"
 #include "args.h"
 #include "error.h"
+#include "rate.h"
 #include "rooms.h"
 #include "traceback.h"
 
@@ -33,13 +33,7 @@ typedef struct Limiter {
   lua_Integer stuck;       /* ... and by calls in which another one waits */
   lua_Integer waiting;     /* calls in the line */
   lua_Integer max_queue;   /* ... as many as there may be */
-  lua_Integer rate;        /* starts in 'per' seconds; 0: any number */
-  double per;
-  double gap;         /* from one start to the next, at least */
-  double *starts;     /* when they were, those of the last 'per' seconds: */
-  lua_Integer size;   /* ... a ring of so many places, */
-  lua_Integer oldest; /* ... which begins here, */
-  lua_Integer n;      /* ... with so many in it */
+  Rate rate;               /* of their starts; those called are pending */
 } Limiter;
 
 /* its address stands for the class */
@@ -56,77 +50,10 @@ static Limiter *check_limiter (lua_State *L, const char *fname) {
 }
 
 
-/* ---------------------------------------------------------------------- */
-/* the rate */
-
-
-/* the i-th of the starts that are kept, from 0 */
-static double start_at (const Limiter *l, lua_Integer i) {
-  return l->starts[(l->oldest + i) % l->size];
-}
-
-
-/* A time after another one, as a timer keeps it. Some machines (i386) calculate
-   with more digits: then the time that a timer was set for could be before the
-   end of the window that it was set for. */
-static double later (double time, double seconds) {
-  volatile double at = time + seconds;
-  return at;
-}
-
-
-/* starts that no window has in common with a start now need not be kept */
-static void forget (Limiter *l, double now) {
-  while (l->n > 0 && later(start_at(l, 0), l->per) <= now) {
-    l->oldest = (l->oldest + 1) % l->size;
-    l->n--;
-  }
-}
-
-
-/* make room for the start of one more call; may raise for memory */
-static void reserve (lua_State *L, Limiter *l) {
-  lua_Integer size, i;
-  double *starts;
-  if (l->rate == 0) return;
-  forget(l, sched_now(l->object.S));
-  size = l->n + l->called + l->waiting + 1;
-  if (size > l->rate) size = l->rate;
-  if (size <= l->size) return;
-  size = size < 8 ? 8 : size * 2;
-  if (size > l->rate) size = l->rate;
-  starts = (double *)lua_newuserdatauv(L, (size_t)size * sizeof(double), 0);
-  for (i = 0; i < l->n; i++) starts[i] = start_at(l, i);
-  lua_setiuservalue(L, 1, LIMITER_STARTS);
-  l->starts = starts;
-  l->size = size;
-  l->oldest = 0;
-}
-
-
-static void note_start (Limiter *l) {
-  double now;
-  if (l->rate == 0) return;
-  now = sched_now(l->object.S);
-  forget(l, now);
-  invariant(l->n < l->size);
-  l->starts[(l->oldest + l->n++) % l->size] = now;
-}
-
-
-/* when another call may be handed a slot; NEVER if not before one that was has
-   started */
+/* when another call may be handed a slot, if there is one; NEVER: not before one
+   that was has started */
 static double due (const Limiter *l) {
-  lua_Integer others = l->rate - l->called; /* as many as its window holds */
-  double at = 0;
-  if (l->rate == 0) return at;
-  if (others <= 0 || (l->gap > 0 && l->called > 0)) return NEVER;
-  if (l->n >= others) at = later(start_at(l, l->n - others), l->per);
-  if (l->gap > 0 && l->n > 0) {
-    double next = later(start_at(l, l->n - 1), l->gap);
-    if (next > at) at = next;
-  }
-  return at;
+  return rate_is_unlimited(&l->rate) ? 0 : rate_due(&l->rate, l->called);
 }
 
 
@@ -156,7 +83,7 @@ static void left_unused (Scope *s) {
 
 static void start (Limiter *l, Scope *s) {
   s->left = left_slot;
-  note_start(l);
+  if (!rate_is_unlimited(&l->rate)) rate_note(&l->rate, sched_now(l->object.S));
 }
 
 
@@ -259,6 +186,14 @@ static int called_up (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
+/* make room for the start of one more call; may raise for memory */
+static void reserve_start (lua_State *L, Limiter *l) {
+  lua_Integer more = l->called + l->waiting + 1;
+  if (!rate_is_unlimited(&l->rate))
+    rate_reserve(L, l->object.S, &l->rate, LIMITER_STARTS, more);
+}
+
+
 static const char inside[] =
     "'limiter' called from inside what it runs: it would wait for ever, since "
     "another one waits in each call that may run (%I)";
@@ -305,7 +240,7 @@ static int l_call (lua_State *L) {
   int signal;
   arg_callable(L, 2, 1, "limiter", "fn");
   t = sched_enter_in(L, S, "limiter");
-  reserve(L, l); /* these may run finalizers, what follows does not */
+  reserve_start(L, l); /* these may run finalizers, what follows does not */
   scope_reserve(L, S);
   SCHED_DETOUR(L, S, t, l_call);
   lua_pushcfunction(L, error_handler);
@@ -317,7 +252,7 @@ static int l_call (lua_State *L) {
   abort_listen(L, s, signal); /* the limiter keeps it alive */
   lua_settop(L, signal - 1);
   if (l->line.first == NULL && l->running < l->concurrency &&
-      (l->rate == 0 || due(l) <= sched_now(S))) {
+      (rate_is_unlimited(&l->rate) || due(l) <= sched_now(S))) {
     take(l, s);
     start(l, s);
   }
@@ -466,11 +401,11 @@ static int l_limiter (lua_State *L) {
   o.object.S = sched_of(L);
   o.concurrency = option_limit(L, "concurrency", 1);
   o.max_queue = option_limit(L, "max_queue", 0);
-  o.rate = option_limit(L, "rate", 1);
-  o.per = arg_option_seconds(L, 1, "limiter", "per", 1);
+  o.rate.limit = option_limit(L, "rate", 1);
+  o.rate.per = arg_option_seconds(L, 1, "limiter", "per", 1);
   if (arg_option_boolean(L, 1, "limiter", "spread", 0))
-    o.gap = o.per / (double)o.rate;
-  if (o.rate == LUA_MAXINTEGER || !(o.per > 0)) o.rate = 0;
+    o.rate.gap = o.rate.per / (double)o.rate.limit;
+  if (o.rate.limit == LUA_MAXINTEGER || !(o.rate.per > 0)) o.rate.limit = 0;
   abort_option(L, 1, "limiter");
   l = (Limiter *)lua_newuserdatauv(L, sizeof(Limiter), LIMITER_VALUES);
   *l = o;
