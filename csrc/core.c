@@ -14,6 +14,7 @@
 #include "rooms.h"
 #include "run.h"
 #include "task.h"
+#include "ticket.h"
 #include "traceback.h"
 
 /*
@@ -60,6 +61,7 @@ int luaopen_neap_core (lua_State *L) {
   fd_openlib(L);
   signals_openlib(L);
   process_openlib(L);
+  ticket_openlib(L);
   host_openlib(L);
   lua_pop(L, 1);
   /*** neap.version -> string: this release, such as "1.2.3". */

@@ -2,10 +2,8 @@
 ** host.c - what a host in C calls; the contract is in neap.h.
 **
 ** Hosts call without protection, where a Lua error would end the process. So
-** everything that may raise runs in a function of its own under 'protect'.
-**
-** A ticket is a key in a table of futures, never used twice: one that comes
-** too late finds nothing, whatever has happened meanwhile.
+** everything that may raise runs in a function of its own under 'protect'. Only
+** 'suspend' (ticket.c) is called from Lua, and may raise.
 */
 
 #include <string.h>
@@ -21,6 +19,7 @@
 #include "rounds.h"
 #include "run.h"
 #include "task.h"
+#include "ticket.h"
 #include "traceback.h"
 
 /* what a protected function is given, as a light userdata at index 1 */
@@ -335,105 +334,27 @@ static int h_reject (lua_State *L, int idx) {
 
 
 /* ---------------------------------------------------------------------- */
-/* C functions that wait */
-
-/* a C function that waits, as a to-be-closed variable of its own */
-typedef struct Waiting {
-  lua_Integer ticket;
-  neap_Cancel cancel;
-  void *ud;
-} Waiting;
-
-
-/* push the future of the ticket, or nil */
-static int push_ticket (lua_State *L, Sched *S, lua_Integer ticket) {
-  int type;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->tickets);
-  type = lua_rawgeti(L, -1, ticket);
-  lua_remove(L, -2);
-  return type != LUA_TNIL;
-}
-
-
-static void forget_ticket (lua_State *L, Sched *S, lua_Integer ticket) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->tickets);
-  lua_pushnil(L);
-  lua_rawseti(L, -2, ticket);
-  lua_pop(L, 1);
-}
-
-
-/* the C function is left: by its results, by a cancellation, an error in
-   'start', or because the task is ended by force */
-static int left (lua_State *L) {
-  Waiting *w = (Waiting *)lua_touserdata(L, 1);
-  Sched *S = sched_find(L);
-  if (push_ticket(L, S, w->ticket)) {
-    forget_ticket(L, S, w->ticket);
-    if (w->cancel != NULL) w->cancel(w->ud);
-  }
-  return 0;
-}
-
-
-/* at 'at' the future, above it Waiting */
-static int waited (lua_State *L, int status, lua_KContext at) {
-  Task *t = sched_find(L)->current;
-  if (status == LUA_YIELD && t->why == WHY_CANCEL) return cause_raise(L, t);
-  return future_deliver(L, (int)at);
-}
-
-
-static int h_suspend (lua_State *L, neap_Start start, neap_Cancel stop,
-                      void *ud) {
-  Sched *S = sched_find(L);
-  Task *t = sched_enter_in(L, S, "suspend");
-  Waiting *w;
-  int at;
-  if (task_cancelled(t)) return sched_raise_later(L, t);
-  luaL_checkstack(L, 10, NULL);
-  future_new(L);
-  at = lua_gettop(L);
-  w = (Waiting *)lua_newuserdatauv(L, sizeof(Waiting), 0);
-  w->ticket = ++S->last_ticket;
-  w->cancel = stop;
-  w->ud = ud;
-  luaL_setmetatable(L, "neap.waiting");
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->tickets);
-  lua_pushvalue(L, at);
-  lua_rawseti(L, -2, w->ticket);
-  lua_pop(L, 1);
-  lua_toclose(L, at + 1);
-  start(L, w->ticket, ud);
-  lua_settop(L, at + 1);
-  if (future_is_done(L, at)) return future_deliver(L, at);
-  if (task_cancelled(t)) return sched_raise_later(L, t); /* by 'start' */
-  future_park(L, S, t, at);
-  return lua_yieldk(L, 0, (lua_KContext)at, waited);
-}
+/* C functions that wait: 'suspend' is in ticket.c */
 
 
 static int resume (lua_State *L) {
   Call *call = call_of(L);
-  push_ticket(L, call->S, call->ticket);
-  lua_insert(L, 2);
-  future_settle(L, call->S, 2, call->rejected, call->n);
-  forget_ticket(L, call->S, call->ticket);
+  settle(L);
+  ticket_forget(L, call->S, call->ticket); /* not if that had no memory */
   return 0;
 }
 
 
 static int resume_with (lua_State *L, neap_Ticket ticket, int rejected, int n) {
   Call call;
-  int known = push_ticket(L, sched_find(L), (lua_Integer)ticket);
-  lua_pop(L, 1);
-  if (!known) {
-    lua_pop(L, n);
-    return NEAP_CANCELLED;
-  }
   call.ticket = (lua_Integer)ticket;
   call.rejected = rejected;
-  return protect(L, resume, &call, n, 0);
+  if (!ticket_push(L, sched_find(L), call.ticket)) {
+    lua_pop(L, n + 1);
+    return NEAP_CANCELLED;
+  }
+  lua_insert(L, -n - 1);
+  return protect(L, resume, &call, n + 1, 0);
 }
 
 
@@ -474,10 +395,10 @@ static void h_stats (lua_State *L, neap_Stats *out) {
 
 
 static const neap_Api api = {
-  NEAP_API,  sizeof(neap_Api), h_configure,  h_step,   h_advance,
-  h_spawn,   h_cancel,         h_cancel_all, h_close,  h_future,
-  h_resolve, h_reject,         h_suspend,    h_resume, h_fail,
-  h_poster,  post_add,         post_release, h_stats,
+  NEAP_API,  sizeof(neap_Api), h_configure,    h_step,   h_advance,
+  h_spawn,   h_cancel,         h_cancel_all,   h_close,  h_future,
+  h_resolve, h_reject,         ticket_suspend, h_resume, h_fail,
+  h_poster,  post_add,         post_release,   h_stats,
 };
 
 
@@ -485,9 +406,5 @@ void host_openlib (lua_State *L) {
   luaL_getsubtable(L, -2, "internal");
   lua_pushlightuserdata(L, (void *)(size_t)&api);
   lua_setfield(L, -2, "api");
-  lua_pop(L, 1);
-  luaL_newmetatable(L, "neap.waiting");
-  lua_pushcfunction(L, left);
-  lua_setfield(L, -2, "__close");
   lua_pop(L, 1);
 }
