@@ -1,21 +1,18 @@
 /*
-** trace.c - neap.trace: the life of tasks as Chrome trace events.
-**
-** A task is a track. Its life is a slice there, B to E, and within that lie its
-** steps, whole slices (X), and its waits, B to E again. An arrow (s to f) goes
-** from the step in which a task was spawned to its life.
+** trace.c - neap.trace: the life of tasks as Chrome trace events. What is
+** written of a task is in track.c, the format in chrome.c; here is who tells of
+** it, and how a trace begins and ends.
 **
 ** The scheduler tells of each step, and those who make and end tasks of that, if
 ** S->trace is there. Nothing of that raises, nor keeps anything in memory but a
 ** buffer that is made with the trace.
 **
 ** Invariant: while there is a trace, it has the beginning of the life of each
-** live task, and T_TRACED says of a task whose wait was begun and not yet ended.
+** live task.
 **
-** Events are put together without a call that could raise or run a finalizer.
-** The one exception is the description of a wait, made by others, which is
-** asked for before the event is begun, under a protected call; whoever comes
-** back from that looks whether the trace is still there.
+** The description of a wait is made by others, and may raise or run finalizers.
+** So it is asked for before an event is begun, under a protected call; whoever
+** comes back from that looks whether the trace is still there.
 */
 
 #include <stdio.h>
@@ -23,188 +20,16 @@
 
 #include "args.h"
 #include "cancel.h"
-#include "chrome.h"
 #include "dump.h"
 #include "record.h"
 #include "rooms.h"
-
-typedef struct Trace {
-  Sched *S;
-  int64_t began; /* when the running step did, in nanoseconds, */
-  double now;    /* ... and by 'clock_of' */
-  Chrome file;   /* last, for it is large */
-} Trace;
+#include "track.h"
 
 static const char anchor = 0; /* its address is the key in the registry */
 
 
 static int64_t nanoseconds (void) {
   return (int64_t)(sched_real() * 1e9);
-}
-
-
-/* the file is over: nobody need be told of anything any more */
-static void over (Trace *tr) {
-  Sched *S = tr->S;
-  if (S->trace == tr) S->trace = NULL;
-  sched_attend(S);
-  chrome_complain(&tr->file);
-}
-
-
-static int begin (Trace *tr, char phase, uint32_t track) {
-  if (chrome_begin(&tr->file, phase, track)) return 1;
-  over(tr);
-  return 0;
-}
-
-
-static int begin_at (Trace *tr, char phase, uint32_t track, int64_t at) {
-  if (!begin(tr, phase, track)) return 0;
-  chrome_time(&tr->file, "ts", at);
-  return 1;
-}
-
-
-/* seconds on the scheduler's clock, or -1 if that is the one of the events */
-static double clock_of (Sched *S) {
-  return S->clock == TIME_REAL ? -1 : sched_now(S);
-}
-
-
-static void arg_clock (Trace *tr, const char *name, double seconds) {
-  if (seconds >= 0) chrome_arg_seconds(&tr->file, name, seconds);
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* tasks */
-
-
-static void write_name (Trace *tr, uint32_t track, const char *name,
-                        size_t size) {
-  if (!begin(tr, 'M', track)) return;
-  chrome_add(&tr->file, ",\"name\":\"thread_name\"");
-  chrome_arg(&tr->file, "name");
-  chrome_text(&tr->file, name, size);
-  chrome_done(&tr->file);
-}
-
-
-/* the life of a task begins, or at least what is seen of it */
-static void write_birth (Trace *tr, const Task *t, int64_t at, const char *name,
-                         size_t size) {
-  const Task *parent;
-  const Scope *s = t->scope;
-  while (s->owner == t) s = s->parent;
-  parent = s->owner;
-  write_name(tr, task_id(t), name, size);
-  if (!begin_at(tr, 'B', task_id(t), at)) return;
-  chrome_add(&tr->file, ",\"cat\":\"task\",\"name\":");
-  chrome_text(&tr->file, name, size);
-  if (parent != NULL) {
-    chrome_arg(&tr->file, "parent");
-    chrome_number(&tr->file, task_id(parent), 1);
-  }
-  arg_clock(tr, "now", clock_of(tr->S));
-  chrome_done(&tr->file);
-}
-
-
-static void write_step (Trace *tr, const Task *t, int64_t at) {
-  if (!begin_at(tr, 'X', task_id(t), tr->began)) return;
-  chrome_time(&tr->file, "dur", at - tr->began);
-  chrome_add(&tr->file, ",\"cat\":\"run\",\"name\":\"running\"");
-  arg_clock(tr, "now", tr->now);
-  chrome_done(&tr->file);
-}
-
-
-static void write_wait (Trace *tr, Task *t, int64_t at, const char *on) {
-  lua_Debug ar;
-  char where[LUA_IDSIZE + 20];
-  if (!begin_at(tr, 'B', task_id(t), at)) return;
-  t->flags |= T_TRACED;
-  chrome_add(&tr->file, ",\"cat\":\"wait\",\"name\":\"");
-  chrome_add(&tr->file, tr->S->kind[t->wait]->text);
-  chrome_add(&tr->file, "\"");
-  if (*on != '\0') chrome_arg_text(&tr->file, "on", on);
-  if (dump_where(t, &ar)) {
-    snprintf(where, sizeof where, "%s:%d", ar.short_src, ar.currentline);
-    chrome_arg_text(&tr->file, "at", where);
-  }
-  arg_clock(tr, "now", clock_of(tr->S));
-  chrome_done(&tr->file);
-}
-
-
-/* what the error on top of the coroutine says. A table is only walked: asking it
-   for a field would make a string, and __tostring would run Lua. */
-static void arg_error_text (Trace *tr, lua_State *co) {
-  const char *message = NULL;
-  size_t size = 0;
-  int kind = lua_type(co, -1);
-  if (kind == LUA_TSTRING) message = lua_tolstring(co, -1, &size);
-  if (kind == LUA_TTABLE && lua_checkstack(co, 3)) {
-    lua_pushnil(co);
-    while (lua_next(co, -2)) {
-      if (lua_type(co, -2) == LUA_TSTRING && lua_type(co, -1) == LUA_TSTRING &&
-          strcmp(lua_tostring(co, -2), "message") == 0) {
-        message = lua_tolstring(co, -1, &size); /* the table keeps it */
-      }
-      lua_pop(co, 1);
-    }
-  }
-  chrome_arg(&tr->file, "error");
-  if (message == NULL) {
-    message = lua_typename(co, kind);
-    size = strlen(message);
-  }
-  chrome_text(&tr->file, message, size);
-}
-
-
-/* an end, to be completed by 'done'; 0 if the trace has ended */
-static int begin_end (Trace *tr, const Task *t, int64_t at) {
-  if (!begin_at(tr, 'E', task_id(t), at)) return 0;
-  arg_clock(tr, "until", clock_of(tr->S));
-  return 1;
-}
-
-
-/* its wait, if one was begun, is over */
-static void write_woken (Trace *tr, Task *t, int64_t at) {
-  if (!(t->flags & T_TRACED)) return;
-  t->flags &= (uint8_t)~T_TRACED;
-  if (!begin_end(tr, t, at)) return;
-  if (t->status < TASK_WAITING && t->why == WHY_CANCEL) {
-    chrome_arg(&tr->file, "cancelled");
-    chrome_add(&tr->file, "true");
-  }
-  chrome_done(&tr->file);
-}
-
-
-/* its life is over; with 'error' on top of its coroutine */
-static void write_death (Trace *tr, const Task *t, int64_t at) {
-  if (!begin_end(tr, t, at)) return;
-  if (t->status >= TASK_DONE) {
-    chrome_arg_text(&tr->file, "outcome", task_status_names[t->status]);
-    if (t->status != TASK_DONE) arg_error_text(tr, t->at.co);
-  }
-  chrome_done(&tr->file);
-}
-
-
-/* one end of an arrow: 's' where it begins, 'f' where it ends, in the slice that
-   is there (bp) */
-static void write_arrow (Trace *tr, char phase, uint32_t track, uint32_t id,
-                         int64_t at) {
-  if (!begin_at(tr, phase, track, at)) return;
-  chrome_add(&tr->file, ",\"cat\":\"spawn\",\"name\":\"spawn\",\"bp\":\"e\"");
-  chrome_add(&tr->file, ",\"id\":");
-  chrome_number(&tr->file, id, 1);
-  chrome_done(&tr->file);
 }
 
 
@@ -247,10 +72,9 @@ static void spawned (lua_State *L, Task *t, int first) {
   Trace *tr = S->trace;
   int64_t at = nanoseconds();
   char name[CHROME_TEXT];
-  write_birth(tr, t, at, name, place_name(L, t, first, name));
+  track_birth(tr, t, at, name, place_name(L, t, first, name));
   if (S->current == NULL) return; /* nobody spawned it */
-  write_arrow(tr, 's', task_id(S->current), task_id(t), at);
-  write_arrow(tr, 'f', task_id(t), task_id(t), at);
+  track_spawned(tr, S->current, t, at);
 }
 
 
@@ -264,7 +88,7 @@ static void named (lua_State *L, Task *t, int idx) {
   }
   else
     name = lua_tolstring(L, idx, &size);
-  write_name(t->scope->S->trace, task_id(t), name, size);
+  track_name(t->scope->S->trace, t, name, size);
 }
 
 
@@ -272,8 +96,8 @@ static void enters (Task *t) {
   Sched *S = t->scope->S;
   Trace *tr = S->trace;
   tr->began = nanoseconds();
-  tr->now = clock_of(S);
-  write_woken(tr, t, tr->began);
+  tr->now = track_clock(S);
+  track_woken(tr, t, tr->began);
 }
 
 
@@ -305,23 +129,23 @@ static void leaves (lua_State *L, Task *t) {
     /* a finalizer may have ended the trace, or begun another one */
     if (S->trace != tr || t->flags & T_TRACED) return;
   }
-  write_step(tr, t, at);
-  if (waits) write_wait(tr, t, at, on);
+  track_step(tr, t, at);
+  if (waits) track_wait(tr, t, at, on);
 }
 
 
 static void ended (Task *t) {
   Trace *tr = t->scope->S->trace;
   int64_t at = nanoseconds();
-  write_woken(tr, t, at); /* it was killed */
-  write_death(tr, t, at);
+  track_woken(tr, t, at); /* it was killed */
+  track_death(tr, t, at);
 }
 
 
 static void rests (Sched *S) {
   Trace *tr = S->trace;
   chrome_flush(&tr->file);
-  if (tr->file.fd < 0) over(tr);
+  if (tr->file.fd < 0) track_over(tr);
 }
 
 
@@ -355,8 +179,8 @@ static int announce (lua_State *L) {
       name = lua_tolstring(L, -1, &size);
     else
       size = number_name(t, instead);
-    write_birth(tr, t, at, name, size);
-    if (t->status == TASK_WAITING) write_wait(tr, t, at, "");
+    track_birth(tr, t, at, name, size);
+    if (t->status == TASK_WAITING) track_wait(tr, t, at, "");
     lua_settop(L, 1);
   }
   return 0;
@@ -369,12 +193,12 @@ static void stop (Trace *tr) {
   int64_t at = nanoseconds();
   uint32_t i;
   if (!chrome_mine(&tr->file)) return;
-  if (S->current != NULL) write_step(tr, S->current, at);
+  if (S->current != NULL) track_step(tr, S->current, at);
   for (i = 1; i <= S->nslots; i++) {
     Task *t = live(S, i);
     if (t == NULL) continue;
-    write_woken(tr, t, at);
-    write_death(tr, t, at);
+    track_woken(tr, t, at);
+    track_death(tr, t, at);
   }
   chrome_close(&tr->file);
 }
@@ -382,7 +206,7 @@ static void stop (Trace *tr) {
 
 static void finish (Sched *S) {
   stop(S->trace);
-  over(S->trace);
+  track_over(S->trace);
 }
 
 
@@ -413,7 +237,7 @@ static int t_stop (lua_State *L) {
   Chrome *f = &tr->file;
   stop(tr);
   f->told = 1;
-  over(tr);
+  track_over(tr);
   forget(L, tr);
   if (f->error == 0) {
     lua_pushboolean(L, 1);
@@ -428,7 +252,7 @@ static int t_stop (lua_State *L) {
 static int t_close (lua_State *L) {
   Trace *tr = check_trace(L, "close");
   stop(tr);
-  over(tr);
+  track_over(tr);
   forget(L, tr);
   return 0;
 }
@@ -441,7 +265,7 @@ static const Tracer tracer = { spawned, named, enters, leaves,
 /* from now on the trace hears of everything */
 static void start (lua_State *L, Trace *tr) {
   tr->began = nanoseconds();
-  tr->now = clock_of(tr->S);
+  tr->now = track_clock(tr->S);
   tr->S->trace = tr;
   tr->S->tracer = &tracer;
   sched_attend(tr->S);
@@ -449,7 +273,7 @@ static void start (lua_State *L, Trace *tr) {
   lua_pushlightuserdata(L, tr);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
   chrome_abandon(&tr->file);
-  over(tr);
+  track_over(tr);
   forget(L, tr);
   lua_error(L);
 }
@@ -482,7 +306,7 @@ static int l_trace (lua_State *L) {
   tr->file.fd = -1;
   luaL_setmetatable(L, "neap.trace");
   /* only now, for a finalizer may have begun one */
-  if (S->trace != NULL && !chrome_mine(&S->trace->file)) over(S->trace);
+  if (S->trace != NULL && !chrome_mine(&S->trace->file)) track_over(S->trace);
   if (S->trace != NULL)
     luaL_error(L, "'trace': there is a trace already, to '%s'; stop it first",
                S->trace->file.path);
