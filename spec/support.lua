@@ -105,6 +105,23 @@ function support.recorder ()
 end
 
 
+--- A function that notes what happens, as words in order; called without one
+-- it returns them as one string.
+function support.notes ()
+  local words = {}
+  return function (word)
+    if not word then return table.concat(words, " ") end
+    words[#words + 1] = word
+  end
+end
+
+
+--- A function that notes a word (`log` is `notes`).
+function support.noter (log, word)
+  return function () log(word) end
+end
+
+
 --- A function that notes when it runs and with what (`log` is a recorder),
 -- takes `seconds`, and returns its arguments.
 function support.noting (log, seconds)
