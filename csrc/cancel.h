@@ -54,6 +54,16 @@ struct Scope {
   int (*then)(lua_State *L, int ending, int base);
 };
 
+/* a window on a scope, for Lua: keeps what may be read after the end */
+typedef struct ScopeObject {
+  Scope *s; /* NULL when it has ended */
+  double deadline;
+  int cancelled;
+} ScopeObject;
+
+/* its user values: a table or nil, a string or nil */
+enum { OBJECT_SUPPRESSED = 1, OBJECT_NAME, OBJECT_VALUES = 2 };
+
 /* does a cancellation reach the task where it is? (Scopes of its own show the
    cause of a task that was cancelled itself, unless shielded.) */
 static inline int task_cancelled (const Task *t) {

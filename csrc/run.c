@@ -21,6 +21,7 @@
 #include "rounds.h"
 #include "stock.h"
 #include "task.h"
+#include "verdict.h"
 
 
 static int is_running (const Sched *S) {
@@ -212,8 +213,8 @@ static void tidy (lua_State *L, Sched *S) {
   task_trim(L, S, SCHED_KEPT);
   stock_trim(L, S, SCHED_KEPT);
   scope_trim(L, S, SCHED_KEPT);
-  scope_report(L, S->host);
-  scope_report(L, S->background);
+  verdict_report(L, S->host);
+  verdict_report(L, S->background);
 }
 
 

@@ -1,6 +1,6 @@
 /*
 ** scope.c - how scopes are opened and left; see scope.h. How they are
-** cancelled is in cancel.c.
+** cancelled is in cancel.c, which error they raise in verdict.c.
 **
 ** Invariants: the scopes that a task has opened form a chain from
 ** 'task->scope' upwards to the scope it was born in. 'cause' of a scope is
@@ -13,9 +13,7 @@
 
 #include <string.h>
 
-#include "origin.h"
-#include "record.h"
-#include "traceback.h"
+#include "verdict.h"
 
 /* how a body ended; CANCELLED: with the error that cancelled it */
 enum { BODY_RETURNED, BODY_FAILED, BODY_CANCELLED };
@@ -147,143 +145,12 @@ Scope *scope_of_body (lua_State *L, Task *t) {
 /* leaving */
 
 
-void scope_object_suppressed (lua_State *L, int idx) {
-  if (lua_getiuservalue(L, idx, OBJECT_SUPPRESSED) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, idx, OBJECT_SUPPRESSED);
-}
-
-
-/* Is the error at 'error', of the task at 'holder', in the table of those that
-   are known? From now on it is. */
-static int is_known (lua_State *L, int error, int holder, int known) {
-  int same;
-  if (lua_islightuserdata(L, holder)) {
-    task_push(L, (Task *)lua_touserdata(L, holder));
-    lua_replace(L, holder);
-  }
-  origin_push(L, holder, error);
-  lua_pushvalue(L, -1);
-  same = lua_rawget(L, known) != LUA_TNIL;
-  lua_pop(L, 1);
-  lua_pushboolean(L, 1);
-  lua_rawset(L, known);
-  return same;
-}
-
-
-/* protected: an error, whose it is: returns the table of known errors, which
-   has this one */
-static int know (lua_State *L) {
-  lua_newtable(L);
-  is_known(L, 1, 2, 3);
-  return 1;
-}
-
-
-/* push this table for the error at 'first', with whose it is above; nil without
-   memory: then all others are told of */
-static void push_known (lua_State *L, int first) {
-  lua_pushcfunction(L, know);
-  lua_pushvalue(L, first);
-  lua_pushvalue(L, first + 1);
-  if (lua_pcall(L, 2, 1, 0) == LUA_OK) return;
-  lua_pop(L, 1);
-  lua_pushnil(L);
-}
-
-
-/*
-** Protected: tell of an error that is not raised, unless it is known. Arguments:
-** scope, error, what Lua has of the scope or nil, whose error it is, those that
-** are known.
-*/
-static int suppress (lua_State *L) {
-  Scope *s = (Scope *)lua_touserdata(L, 1);
-  if (lua_istable(L, 5) && is_known(L, 2, 4, 5)) return 0;
-  if (!lua_isnil(L, 3)) {
-    scope_object_suppressed(L, 3);
-    lua_pushvalue(L, 2);
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  }
-  lua_settop(L, 3);
-  error_hook(L, s->S, "on_suppressed");
-  return 0;
-}
-
-
-/* The error on top, of what is below it, a task or its handle, lost against an
-   earlier one; pops both. At 'known' are those that need not be told of: the
-   one that is raised, which a body has, too, that awaited the child, and those
-   that were told of. At 'object' is what Lua has of the scope, if not 0. */
-static void suppressed (lua_State *L, Scope *s, int object, int known) {
-  int holder = lua_gettop(L) - 1;
-  lua_pushcfunction(L, suppress);
-  lua_pushlightuserdata(L, s);
-  lua_pushvalue(L, holder + 1);
-  if (object != 0)
-    lua_pushvalue(L, object);
-  else
-    lua_pushnil(L);
-  lua_pushvalue(L, holder);
-  lua_pushvalue(L, known);
-  lua_pcall(L, 5, 0, 0); /* it may lack memory */
-  lua_settop(L, holder - 1);
-}
-
-
-/* push the handle of the ended child 't' and its error, and let go of it */
-static void take_error (lua_State *L, Scope *s, Task *t) {
-  line_leave(&s->zombies, &t->sib);
-  task_push(L, t);
-  task_push_error(L, t);
-  task_let_go(t);
-}
-
-
-/*
-** Find the error that the scope raises: of the body's and those of children
-** that had to succeed the first in time; if there is none, the first that
-** nobody has seen. The others are suppressed. On return it is alone above
-** 'base'; 0 if there is none.
-*/
-static int settle_errors (lua_State *L, Scope *s, int object) {
-  int failed = s->ended == BODY_FAILED, first = s->base + 1;
-  int holder = first + 1, known = first + 2, is_childs;
-  Task *t = s->first;
+/* does it raise an error of the body or of a child? That is alone above 'base'
+   then */
+static inline int has_error (lua_State *L, Scope *s, int object) {
+  int failed = s->ended == BODY_FAILED;
   if (s->zombies.first == NULL) return failed;
-  is_childs = !failed || !s->body_first;
-  lua_settop(L, s->base + failed);
-  if (!is_childs)
-    lua_pushlightuserdata(L, s->owner);
-  else {
-    if (t == NULL) t = owner_of(s->zombies.first, Task, sib);
-    take_error(L, s, t);
-    error_arrives(L, "child of a scope of");
-    lua_insert(L, first);
-    lua_insert(L, holder);
-  }
-  if (lua_gettop(L) > holder || s->zombies.first != NULL)
-    push_known(L, first);
-  else
-    lua_pushnil(L); /* as nearly always, there are no others */
-  lua_insert(L, known);
-  if (lua_gettop(L) > known) { /* the body's error has lost */
-    lua_pushlightuserdata(L, s->owner);
-    lua_insert(L, -2);
-    suppressed(L, s, object, known);
-  }
-  while (s->zombies.first != NULL) {
-    take_error(L, s, owner_of(s->zombies.first, Task, sib));
-    suppressed(L, s, object, known);
-  }
-  if (is_childs) { /* not before: until here, the body's was its own */
-    lua_pushvalue(L, first);
-    origin_given(L, s->owner, holder);
-  }
-  lua_settop(L, first);
+  verdict_settle(L, s, object, failed);
   return 1;
 }
 
@@ -348,7 +215,7 @@ int scope_finish (lua_State *L, Scope *s) {
   int known = s->body && s->ended == BODY_CANCELLED;
   int object = s->object != NULL ? base - 1 : 0;
   detach(s);
-  if (settle_errors(L, s, object))
+  if (has_error(L, s, object))
     ending = END_ERROR;
   else if (s->cause == s && !s->by_task) {
     ending = own_ending(s);
@@ -453,41 +320,6 @@ int scope_call (lua_State *L, Scope *s, int base, ScopeThen then) {
 /* children */
 
 
-/* tell the host of a task of its own that failed */
-static void report (lua_State *L, Scope *s, Task *t) {
-  line_leave(&s->zombies, &t->sib);
-  task_push_error(L, t);
-  task_push(L, t);
-  task_let_go(t);
-  error_hook(L, s->S, "on_unhandled");
-}
-
-
-void scope_report (lua_State *L, Scope *s) {
-  while (s->zombies.first != NULL)
-    report(L, s, owner_of(s->zombies.first, Task, sib));
-}
-
-
-/* 1 if the scope has let go of it, or will */
-static int child_failed (lua_State *L, Scope *s, Task *t) {
-  Sched *S = s->S;
-  int must_succeed = !(t->flags & T_ASYNC) && s != S->host;
-  if (s == S->roots) return 0; /* 'run' raises it */
-  if (t->flags & T_OBSERVED && !must_succeed) return 0;
-  line_join(&s->zombies, &t->sib);
-  if (must_succeed) {
-    if (s->first == NULL) s->first = t;
-    task_push_error(L, t);
-    scope_cancel(L, s, CANCEL_FAILED, lua_gettop(L));
-    lua_pop(L, 1);
-  }
-  else if (!(t->flags & T_ASYNC))
-    report(L, s, t);
-  return 1;
-}
-
-
 static int waits_for_children (const Scope *s) {
   const Task *t = s->owner;
   return t != NULL && t->status == TASK_WAITING && t->wait == WAIT_CHILDREN &&
@@ -503,7 +335,7 @@ int scope_child_ended (lua_State *L, Task *t) {
     sched_wake(s->S, s->owner, WHY_DONE);
   if (s == s->S->roots) s->S->patience = 0; /* 'run' is to see it */
   if (how == TASK_CANCELLED && s->cause != NULL) s->touched = 1;
-  return how == TASK_FAILED && child_failed(L, s, t);
+  return how == TASK_FAILED && verdict_child(L, s, t);
 }
 
 
@@ -528,12 +360,7 @@ void scope_describe (lua_State *L, Task *t) {
 
 void scope_abandon (lua_State *L, Scope *s) {
   detach(s);
-  while (s->zombies.first != NULL) {
-    take_error(L, s, owner_of(s->zombies.first, Task, sib));
-    lua_pushnil(L);
-    error_hook(L, s->S, "on_suppressed");
-    lua_pop(L, 1);
-  }
+  verdict_drop(L, s);
   release(L, s);
 }
 

@@ -13,16 +13,6 @@
 
 HIDDEN_BEGIN
 
-/* a window on a scope, for Lua: keeps what may be read after the end */
-typedef struct ScopeObject {
-  Scope *s; /* NULL when it has ended */
-  double deadline;
-  int cancelled;
-} ScopeObject;
-
-/* its user values: a table or nil, a string or nil */
-enum { OBJECT_SUPPRESSED = 1, OBJECT_NAME, OBJECT_VALUES = 2 };
-
 /* open a scope inside the one the task is in; may raise for memory */
 Scope *scope_open (lua_State *L, Task *t);
 
@@ -85,23 +75,20 @@ int scope_child_ended (lua_State *L, Task *t);
    object know no more of it */
 void scope_let_go (Scope *s);
 
-/* was it cancelled by 'cancel', a signal or its deadline: not by a failure, nor
-   from outside? */
-int scope_was_cancelled (const Scope *s);
-
-/* push the table of suppressed errors of the object at 'idx' */
-void scope_object_suppressed (lua_State *L, int idx);
-
-/* push what the task, which waits for its children, waits for */
-void scope_describe (lua_State *L, Task *t);
-
 /* the same for all that task 't' has opened inside 'outer' (NULL: for all): the
    coroutines on which the objects lie are going to be reset, and then they may
    be collected before the scopes are gone */
 void scope_detach (Task *t, const Scope *outer);
 
+/* was it cancelled by 'cancel', a signal or its deadline: not by a failure, nor
+   from outside? */
+int scope_was_cancelled (const Scope *s);
+
 /* its owner is killed, after all its children: free it */
 void scope_abandon (lua_State *L, Scope *s);
+
+/* push what the task, which waits for its children, waits for */
+void scope_describe (lua_State *L, Task *t);
 
 /* a scope without an owner; may raise */
 Scope *scope_toplevel (lua_State *L, Sched *S);
@@ -111,9 +98,6 @@ Scope *scope_top (const Task *t);
 
 /* a top-level scope that was cancelled, and is empty now, as if it were new */
 void scope_renew (lua_State *L, Scope *s);
-
-/* tell of the errors of host tasks that nobody has seen */
-void scope_report (lua_State *L, Scope *s);
 
 /* free scopes beyond 'keep' go */
 void scope_trim (lua_State *L, Sched *S, unsigned keep);

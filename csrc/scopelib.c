@@ -12,6 +12,7 @@
 #include "error.h"
 #include "task.h"
 #include "traceback.h"
+#include "verdict.h"
 
 
 static ScopeObject *check_scope (lua_State *L, const char *fname) {
@@ -66,7 +67,7 @@ static int s_index (lua_State *L) {
   else if (strcmp(key, "deadline") == 0)
     lua_pushnumber(L, o->s != NULL ? o->s->deadline : o->deadline);
   else if (strcmp(key, "suppressed") == 0)
-    scope_object_suppressed(L, 1);
+    verdict_suppressed(L, 1);
   else if (strcmp(key, "name") == 0)
     lua_getiuservalue(L, 1, OBJECT_NAME);
   else {
