@@ -112,14 +112,11 @@ static void note_change (Io *io) {
 
 /* The descriptor in which libev waits: what a loop watches that embeds it. libev
    may take another one at each poll, when it is not sure what the kernel
-   watches; so it is asked each time. Of io_uring it does not tell, but aborts;
-   and the others have none. */
+   watches; so it is asked each time. */
 static int own_fd (struct ev_loop *ev) {
 #if EV_EMBED_ENABLE
-  static const unsigned tells =
-      EVBACKEND_EPOLL | EVBACKEND_KQUEUE | EVBACKEND_PORT;
   ev_embed w;
-  if (ev_backend(ev) & ev_embeddable_backends() & tells) {
+  if (ev_backend(ev) & ev_embeddable_backends()) {
     ev_embed_init(&w, NULL, ev);
     ev_embed_start(ev, &w);
     ev_embed_stop(ev, &w);
