@@ -2,7 +2,7 @@
 ** file.c - files, read and written by helper threads; for lua/neap/file.lua.
 **
 ** The system has no way to wait for a file on a disk, so each step (open, read
-** a block, write one, rename) is a job of its own (offload.h). A step is never
+** a block, write one, rename) is a job of its own (step.h). A step is never
 ** broken off: a cancelled task goes on when its step is done, so it always
 ** knows what has happened. What can be waited for (pipes, terminals) is waited
 ** for in the loop, and only then read.
@@ -21,8 +21,8 @@
 
 #include "cancel.h"
 #include "io.h"
-#include "offload.h"
 #include "rooms.h"
+#include "step.h"
 
 /* bytes written by one step at most: cancelling waits for no more than this */
 #define STEP (1 << 20)
@@ -34,108 +34,7 @@ typedef struct File {
   int borrowed; /* it belongs to somebody else, who closes it */
 } File;
 
-typedef struct Step {
-  Job job;
-  char *path, *to; /* names; 'to' also takes what 'realpath' makes */
-  char *bytes;
-  size_t size;
-  int fd; /* of an opened file, until an object has it; -1: none */
-  int flags;
-  mode_t mode;
-  int waitable;
-  ssize_t n;
-  int error;
-} Step;
-
 static const char file_mark = 0; /* its address stands for the class */
-
-
-/* ---------------------------------------------------------------------- */
-/* what helper threads do */
-
-
-static int is_waitable (mode_t mode) {
-  return !S_ISREG(mode) && !S_ISDIR(mode) && !S_ISBLK(mode);
-}
-
-
-static void check (Step *x, int result) {
-  x->error = result < 0 ? errno : 0;
-}
-
-
-/* O_NONBLOCK: opening a pipe must not wait for its other end; disks ignore it */
-static void do_open (Job *job) {
-  Step *x = (Step *)job;
-  struct stat st;
-  do x->fd = open(x->path, x->flags | O_CLOEXEC | O_NONBLOCK, x->mode);
-  while (x->fd < 0 && errno == EINTR);
-  check(x, x->fd);
-  if (x->error == 0) check(x, fstat(x->fd, &st));
-  if (x->error == 0 && S_ISDIR(st.st_mode)) x->error = EISDIR;
-  if (x->error == 0) x->waitable = is_waitable(st.st_mode);
-  if (x->error != 0 && x->fd >= 0 && x->flags & O_EXCL) unlink(x->path);
-}
-
-
-static void do_read (Job *job) {
-  Step *x = (Step *)job;
-  x->n = io_read(x->fd, x->bytes, x->size);
-  check(x, x->n < 0 ? -1 : 0);
-}
-
-
-/* a pipe whose reader has gone raises SIGPIPE, which this thread does not get */
-static void do_write (Job *job) {
-  Step *x = (Step *)job;
-  do x->n = write(x->fd, x->bytes, x->size);
-  while (x->n < 0 && errno == EINTR);
-  if (x->n < 0 && io_would_block(errno)) x->n = 0; /* the pipe is full again */
-  check(x, x->n < 0 ? -1 : 0);
-}
-
-
-/* errors of writing may be told only now */
-static void do_close (Job *job) {
-  Step *x = (Step *)job;
-  check(x, close(x->fd));
-  if (x->error == EINTR) x->error = 0; /* it is closed all the same */
-  x->fd = -1;
-}
-
-
-static void do_rename (Job *job) {
-  Step *x = (Step *)job;
-  check(x, rename(x->path, x->to));
-}
-
-
-/* the name behind all links, and the kind and rights of the file */
-static void do_find (Job *job) {
-  Step *x = (Step *)job;
-  struct stat st;
-  x->to = realpath(x->path, NULL);
-  check(x, x->to == NULL ? -1 : stat(x->to, &st));
-  if (x->error != 0) return;
-  x->mode = st.st_mode;
-}
-
-
-/* the rights of a new file, whatever the process takes off those of others */
-static void do_chmod (Job *job) {
-  Step *x = (Step *)job;
-  check(x, fchmod(x->fd, x->mode));
-}
-
-
-static void discard (Job *job) {
-  Step *x = (Step *)job;
-  if ((x->job.work == do_open || x->job.work == do_close) && x->fd >= 0)
-    close(x->fd);
-  free(x->path);
-  free(x->to);
-  free(x->bytes);
-}
 
 
 /* ---------------------------------------------------------------------- */
@@ -145,13 +44,6 @@ static void discard (Job *job) {
 /* the running task, if it may do a step of function 'fname' now */
 static Task *enter (lua_State *L, const char *fname) {
   return sched_enter_in(L, sched_of(L), fname);
-}
-
-
-static Step *step_new (lua_State *L, void (*work)(Job *)) {
-  Step *x = (Step *)offload_new(L, sched_of(L), sizeof(Step), work, discard);
-  x->fd = -1;
-  return x;
 }
 
 
@@ -239,7 +131,7 @@ static int l_open (lua_State *L) {
   mode_t mode = (mode_t)luaL_optinteger(L, 3, 0666);
   Step *x;
   SCHED_DETOUR(L, t->scope->S, t, l_open);
-  x = step_new(L, do_open);
+  x = step_new(L, step_open);
   x->path = copy_name(L, 1);
   x->flags = flags[how];
   x->mode = mode;
@@ -257,7 +149,7 @@ static int l_file_of (lua_State *L) {
   fd = fileno(p->f);
   if (fd < 0 || fstat(fd, &st) != 0)
     return luaL_error(L, "%s", strerror(errno));
-  new_file(L, sched_of(L), fd, is_waitable(st.st_mode))->borrowed = 1;
+  new_file(L, sched_of(L), fd, step_is_waitable(st.st_mode))->borrowed = 1;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1); /* not to be collected before */
   return 1;
@@ -289,7 +181,7 @@ static int f_read (lua_State *L) {
   Task *t = enter(L, "file.read");
   Step *x;
   SCHED_DETOUR(L, t->scope->S, t, f_read);
-  x = step_new(L, do_read);
+  x = step_new(L, step_read);
   x->fd = f->fd;
   x->size = size;
   x->bytes = copy_bytes(L, NULL, x->size);
@@ -341,7 +233,7 @@ static int f_write (lua_State *L) {
   Step *x;
   luaL_argcheck(L, from <= size, 3, "outside of the bytes");
   SCHED_DETOUR(L, t->scope->S, t, f_write);
-  x = step_new(L, do_write);
+  x = step_new(L, step_write);
   x->fd = f->fd;
   x->size = size - from < STEP ? size - from : STEP;
   x->bytes = copy_bytes(L, bytes + from, x->size);
@@ -356,7 +248,7 @@ static int f_chmod (lua_State *L) {
   Task *t = enter(L, "file.write");
   Step *x;
   SCHED_DETOUR(L, t->scope->S, t, f_chmod);
-  x = step_new(L, do_chmod);
+  x = step_new(L, step_chmod);
   x->fd = f->fd;
   x->mode = mode;
   return offload_wait(L, t, WAIT_FILE, said_true);
@@ -370,7 +262,7 @@ static int f_finish (lua_State *L) {
   Task *t = enter(L, "file.write");
   Step *x;
   SCHED_DETOUR(L, t->scope->S, t, f_finish);
-  x = step_new(L, do_close);
+  x = step_new(L, step_close);
   x->fd = f->fd; /* from now on the job's, which closes it in any case */
   f->fd = -1;
   return offload_wait(L, t, WAIT_FILE, said_true);
@@ -410,7 +302,7 @@ static int l_rename (lua_State *L) {
   Task *t = enter(L, "file.write");
   Step *x;
   SCHED_DETOUR(L, t->scope->S, t, l_rename);
-  x = step_new(L, do_rename);
+  x = step_new(L, step_rename);
   x->path = copy_name(L, 1);
   x->to = copy_name(L, 2);
   return offload_wait(L, t, WAIT_FILE, said_true);
@@ -430,13 +322,13 @@ static int found (lua_State *L, int status, lua_KContext ctx) {
 
 
 /* internal.file_find(path) -> path, mode, regular: the file behind all links,
-   its rights, and whether it is a plain one; or nil, message, number. Suspends
-   */
+   its rights, and whether it is a plain one; or nil, message, number.
+   Suspends. */
 static int l_find (lua_State *L) {
   Task *t = enter(L, "file.write");
   Step *x;
   SCHED_DETOUR(L, t->scope->S, t, l_find);
-  x = step_new(L, do_find);
+  x = step_new(L, step_find);
   x->path = copy_name(L, 1);
   return offload_wait(L, t, WAIT_FILE, found);
 }
