@@ -187,17 +187,18 @@ end
 -- write to a file of its own beside the target, which then takes its place
 local function replace (target, path, data, mode, keep)
   local temporary, f, reason, errno
+  local done = false
+  -- there before the file is: else it might lack the memory
+  local _ <close> = setmetatable({}, { __close = function ()
+    if f then f:close() end
+    if f and not done then os.remove(temporary) end
+  end })
   for _ = 1, 100 do
     temporary = ("%s.%06x~"):format(target, math.random(0, 0xffffff))
     f, reason, errno = open(temporary, "x", mode)
     if f or errno ~= EEXIST then break end
   end
   if not f then fail(path, reason, errno) end
-  local done = false
-  local _ <close> = setmetatable({}, { __close = function ()
-    f:close()
-    if not done then os.remove(temporary) end
-  end })
   if keep then must(path, f:chmod(mode)) end
   write_all(f, path, data)
   must(path, f:finish())

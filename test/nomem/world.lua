@@ -200,7 +200,9 @@ end)
 
 
 play("files", function (neap, patterns)
-  local file = patterns.file
+  local file, random = patterns.file, math.random
+  local path = os.tmpname()
+  math.random = function () return 7 end -- luacheck: ignore 122
   return function ()
     neap.run(function ()
       local size = 0
@@ -209,6 +211,12 @@ play("files", function (neap, patterns)
       assert(size == 0)
       for _ in file.lines "LICENSE" do break end -- luacheck: ignore 512
       file.write("/dev/null", "text")
+      file.write(path, "text")
     end)
-  end, function () end
+  end, function ()
+    math.random = random -- luacheck: ignore 122
+    collectgarbage()
+    assert(not io.open(path .. ".000007~"), "a file was left behind")
+    os.remove(path)
+  end
 end, "neap.file")
