@@ -348,12 +348,12 @@ Does not suspend. */
 static int s_close (lua_State *L) {
   Sched *S = sched_of(L);
   Sem *s = check_sem(L, "close");
-  if (s->closed) return 0;
   lua_settop(L, 2);
-  if (lua_isnil(L, 2)) {
+  if (lua_isnil(L, 2)) { /* this may run a finalizer that closes it */
     error_new(L, "ClosedError", "the semaphore is closed");
     lua_replace(L, 2);
   }
+  if (s->closed) return 0;
   lua_setiuservalue(L, 1, SEM_ERROR);
   s->closed = 1;
   while (s->line.first != NULL) {

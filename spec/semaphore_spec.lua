@@ -276,6 +276,20 @@ describe("semaphore", function ()
     end))
 
 
+  it("SEM-15 close counts once, if a finalizer that it runs closes, too",
+    function ()
+      assert.equal("false\tfirst\n", support.printed_by [[
+        local sem = neap.semaphore(1)
+        setmetatable({}, { __gc = function () sem:close "first" end })
+        collectgarbage "stop" -- the next step is a whole cycle
+        collectgarbage("incremental", 1, 1000, 30)
+        collectgarbage "restart"
+        sem:close()
+        neap.run(function () print(pcall(sem.acquire, sem)) end)
+      ]])
+    end)
+
+
   it("SEM-16 available shows the free permits while a heavy head waits",
     task(function ()
       local sem = neap.semaphore(4)
