@@ -86,6 +86,7 @@ build = {
         "csrc/signals.c",
         "csrc/source.c",
         "csrc/stack.c",
+        "csrc/step.c",
         "csrc/stock.c",
         "csrc/strand.c",
         "csrc/stream.c",

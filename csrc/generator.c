@@ -119,7 +119,7 @@ static int wait_turn (lua_State *L, Sched *S, Generator *g, Wait wait,
 
 
 /* ---------------------------------------------------------------------- */
-/* running the body */
+/* ending by force */
 
 
 /* what was ended by force, if 'n' is 1, has ended; the outermost sees to those
