@@ -265,10 +265,12 @@ static int l_sequential (lua_State *L) {
 }
 
 
-/* internal.all(list) -> results: neap.all, when its entries have been checked */
+/* internal.all(entries, n, is_sequence) -> results: neap.all, when the n entries
+   have been checked and nobody else has the table */
 static int l_all (lua_State *L) {
   Setup o = { 0 };
-  o.source = source_of(L, 1, 1, "all", &o.total);
+  o.total = lua_tointeger(L, 2);
+  o.source = lua_toboolean(L, 3) ? SOURCE_LIST : SOURCE_KEYS;
   o.limit = LUA_MAXINTEGER;
   o.item_timeout = NEVER;
   o.stop_on_error = o.entries = 1;

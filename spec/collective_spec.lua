@@ -364,6 +364,51 @@ describe("all four", function ()
   end))
 
 
+  it("what the list is at the call counts, whatever becomes of it",
+    task(function ()
+      for _, keys in ipairs { { 1, 2, 3 }, { "a", "b", "c" } } do
+        for _, name in ipairs(four) do
+          local list, calls = {}, 0
+          for _, key in ipairs(keys) do
+            list[key] = function ()
+              calls = calls + 1
+              neap.sleep(1)
+              return 1
+            end
+          end
+          neap.spawn(function () -- before any of them begins
+            for _, key in ipairs(keys) do list[key] = nil end
+            list[4] = 5
+          end)
+          local result = neap[name](list)
+          assert.equal(3, calls, name)
+          if name == "all" then
+            assert.equal(1, result[keys[3]])
+            assert.equal(keys[1] == 1 and 3 or nil, result.n)
+          elseif name == "all_settled" then
+            assert.equal(1, result[keys[3]].value)
+          end
+        end
+      end
+    end))
+
+
+  it("leave the list as it was; a function that is in it twice runs twice",
+    task(function ()
+      for _, name in ipairs(four) do
+        local calls = 0
+        local function fn ()
+          calls = calls + 1
+          neap.sleep(1)
+        end
+        local list = { fn, fn }
+        neap[name](list)
+        assert.same({ fn, fn }, list)
+        assert.equal(2, calls)
+      end
+    end))
+
+
   it("ALL-03 of nothing: all and all_settled give empty results",
     task(function ()
       for _, nothing in ipairs { {}, { n = 0 } } do

@@ -15,7 +15,7 @@ local core = require "neap.core"
 
 local cancelled, current, make_error = core.cancelled, core.current, core.error
 local give = core.internal.give
-local parallel, together = core.parallel, core.internal.all
+local together = core.internal.all
 local protected = core.pcall -- cancellation passes
 local scope, suppress = core.scope, core.internal.suppress
 local timeout = core.timeout -- takes what an entry may be
@@ -87,6 +87,22 @@ local function check (list, fname)
 end
 
 
+-- What the list holds at the call, whatever becomes of it before all entries
+-- have begun; each as `change` makes it.
+local function entries (list, n, is_sequence, change)
+  local copy = {}
+  if is_sequence then
+    for i = 1, n do copy[i] = change(list[i]) end
+  else
+    for key, entry in pairs(list) do copy[key] = change(entry) end
+  end
+  return copy, n, is_sequence
+end
+
+
+local function same (entry) return entry end
+
+
 --- Wait for all. Suspends.
 -- @tparam table list functions, which are started in order, and awaitables; a
 -- sequence, or a table with keys
@@ -94,9 +110,9 @@ end
 -- or with its keys
 -- @raise the first error; the other functions are cancelled and have unwound
 local function all (list)
-  check(list, "all")
+  local n, is_sequence = check(list, "all")
   args.enter "all"
-  return together(list)
+  return together(entries(list, n, is_sequence, same))
 end
 
 
@@ -112,8 +128,8 @@ local function settled (ok, ...)
 end
 
 
-local function settle (entry)
-  return settled(protected(timeout, entry, huge))
+local function settling (entry)
+  return function () return settled(protected(timeout, entry, huge)) end
 end
 
 
@@ -122,9 +138,9 @@ end
 -- @treturn table for each `{ status = "fulfilled", value =, values = }` (all
 -- values, with `n`) or `{ status = "rejected", reason = }`
 local function all_settled (list)
-  check(list, "all_settled")
+  local n, is_sequence = check(list, "all_settled")
   args.enter "all_settled"
-  return parallel(list, settle)
+  return together(entries(list, n, is_sequence, settling))
 end
 
 
