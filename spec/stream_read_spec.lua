@@ -132,6 +132,21 @@ describe("stream", function ()
       assert.same({ 1 }, list(neap.read(reader({ 1 }, {}))))
     end))
 
+    it("STR-13 releases once, also when that raises", both(function ()
+      for _, values in ipairs { {}, { 1 } } do
+        local times = 0
+        local source = reader(values, {})
+        function source.release ()
+          times = times + 1
+          error("release", 0)
+        end
+        local s = neap.read(source)
+        assert.equal("release", error_of(list, s))
+        s:close()
+        assert.equal(1, times)
+      end
+    end))
+
     it("STR-13 releases on cancel", task(function ()
       local source = reader({ 1 }, { "release" })
       function source.read () neap.sleep(5) return 1 end

@@ -154,9 +154,11 @@ local function iter (fn, state, control, closing)
 end
 
 
--- let go of the source, whatever it calls that
+-- let go of the source, whatever it calls that, once: also when that raises
 local function release (reader)
   local source = reader.source
+  reader.source = nil
+  if source == nil then return end
   if source.release ~= nil then return source:release() end
   if source.close ~= nil then return source:close() end
 end
