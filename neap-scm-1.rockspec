@@ -140,6 +140,7 @@ build = {
     ["neap.socket.base"] = "lua/neap/socket/base.lua",
     ["neap.socket.certificate"] = "lua/neap/socket/certificate.lua",
     ["neap.socket.datagram"] = "lua/neap/socket/datagram.lua",
+    ["neap.socket.dial"] = "lua/neap/socket/dial.lua",
     ["neap.socket.stream"] = "lua/neap/socket/stream.lua",
     ["neap.socket.tls"] = "lua/neap/socket/tls.lua",
     ["neap.split"] = "lua/neap/split.lua",

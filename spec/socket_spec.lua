@@ -7,6 +7,7 @@ local socket = require "neap.socket"
 local support = require "spec.support"
 
 local task, error_of = peers.task, support.error_of
+local virtually = support.task -- a task on the virtual clock
 
 
 -- both ends of a connection
@@ -381,6 +382,165 @@ describe("a TCP connection", function ()
       local other <close> = assert(socket.connect("both", port))
       assert.equal("127.0.0.1", other:getpeername())
     end))
+
+
+  describe("to several addresses", function ()
+
+    -- servers at these addresses of this machine and one port; no server: the
+    -- connection is refused; "full": nobody ever answers
+    local function servers (kinds)
+      local list, open, port = {}, {}, 0
+      for _, kind in ipairs(kinds) do
+        local addr = "127.0.0." .. #list + 1
+        list[#list + 1] = { family = "inet", addr = addr }
+        if kind ~= "none" then
+          local server = assert(socket.tcp4())
+          assert(server:setoption("reuseaddr", true))
+          assert(server:bind(addr, port))
+          local _
+          _, port = server:getsockname()
+          assert(server:listen(kind == "full" and 0 or 8))
+          open[addr] = server
+          while kind == "full" do
+            local sock = assert(socket.tcp())
+            sock:settimeout(0)
+            open[#open + 1] = sock
+            if not sock:connect(addr, port) then break end
+          end
+        end
+      end
+      return list, port, setmetatable(open, { __close = function ()
+        for _, sock in pairs(open) do sock:close() end
+      end })
+    end
+
+    local internal = require("neap.core").internal
+    local resolve = internal.resolve
+    after_each(function () internal.resolve = resolve end)
+
+    -- the name "many" stands for these
+    local function named (list)
+      function internal.resolve () return list end
+    end
+
+    -- only Linux drops what finds a full line, and has more than 127.0.0.1
+    local linux = peers.descriptors() and it or pending
+
+
+    linux("waits a moment for one that does not answer", virtually(function ()
+      local list, port, open <close> = servers { "full", "yes" }
+      named(list)
+      local before = peers.descriptors()
+      local sock <close> = assert(socket.tcp4())
+      assert(sock:setoption("tcp-nodelay", true))
+      assert.equal(1, sock:connect("many", port))
+      assert.equal(0.25, neap.now())
+      assert.equal("127.0.0.2", (sock:getpeername()))
+      assert.is_true(sock:getoption "tcp-nodelay")
+      local client <close> = assert(open["127.0.0.2"]:accept())
+      assert.equal(4, sock:send "ping")
+      assert.equal("ping", client:receive(4))
+      assert.equal(before + 2, peers.descriptors())
+    end))
+
+
+    linux("goes on at once when one has refused", virtually(function ()
+      local list, port, _ <close> = servers { "yes", "none", "yes" }
+      named { list[2], list[3] }
+      local sock <close> = assert(socket.connect("many", port))
+      assert.equal("127.0.0.3", (sock:getpeername()))
+      assert.equal(0, neap.now())
+    end))
+
+
+    linux("says why when all have failed", virtually(function ()
+      local list, port, open <close> = servers { "yes", "none", "full" }
+      named { list[2], list[2] }
+      local sock <close> = assert(socket.tcp())
+      assert.same({ nil, "connection refused" }, { sock:connect("many", port) })
+      named { list[3], list[2], list[3] }
+      sock:settimeout(2)
+      local before = peers.descriptors()
+      assert.same({ nil, "timeout" }, { sock:connect("many", port) })
+      assert.equal(2, neap.now())
+      assert.equal(before, peers.descriptors())
+      assert(open["127.0.0.1"])
+    end))
+
+
+    linux("is given up as a whole when it is cancelled, or closed",
+      virtually(function ()
+        local list, port, _ <close> = servers { "full", "full" }
+        named(list)
+        local before = peers.descriptors()
+        assert.is_false((neap.move_on_after(1, socket.connect, "many", port)))
+        assert.equal(before, peers.descriptors())
+        local sock = assert(socket.tcp())
+        local connecting = neap.async(sock.connect, sock, "many", port)
+        neap.sleep(1)
+        sock:close()
+        local _, err = connecting:pawait()
+        assert.equal("ClosedError", err.name)
+        assert.equal(before, peers.descriptors())
+      end))
+
+
+    linux("is not there for a socket that was closed meanwhile", virtually(
+      function ()
+        local list, port, _ <close> = servers { "yes", "none" }
+        local sock = assert(socket.tcp())
+        local last = setmetatable({ family = "inet" }, {
+          __index = function () -- its address is asked for
+            sock:close()
+            return "127.0.0.1"
+          end,
+        })
+        named { list[2], last }
+        local before = peers.descriptors()
+        local err = error_of(sock.connect, sock, "many", port)
+        assert.equal("ClosedError", err.name)
+        assert.equal(before, peers.descriptors())
+        named { list[2], list[1] } -- it can be connected again
+        assert.equal(1, sock:connect("many", port))
+        sock:close()
+      end))
+
+
+    it("takes the families in turn", function ()
+      local dial = require "neap.socket.dial"
+      local list = {}
+      for i, family in ipairs { 6, 6, 6, 4, 6, 4 } do
+        list[i] = { family = family, n = i }
+      end
+      local order = {}
+      for i, a in ipairs(dial.in_turn(list)) do order[i] = a.n end
+      assert.same({ 1, 4, 2, 6, 3, 5 }, order)
+    end)
+
+
+    it("in tests of its own: the first to come wins, and others are dropped",
+      virtually(function ()
+        local dial = require "neap.socket.dial"
+        -- a: when it comes, or fails if negative
+        local function race (...)
+          local log, dropped = support.recorder(), {}
+          local won, word = dial.first({ ... }, function (a, i)
+            log(i)
+            neap.shield(neap.sleep, math.abs(a))
+            if a < 0 then return nil, "failed " .. i end
+            return i
+          end, function (got) dropped[#dropped + 1] = got end)
+          return won, word, log(), dropped
+        end
+        assert.same({ 2, nil, { "1@0", "2@0.25" }, { 1 } },
+          { race(9, 0.1, 0) })
+        assert.same({ 3, nil, { "1@9", "2@9.1", "3@9.35" }, {} },
+          { race(-0.1, -9, 0.125) })
+        local won, word = race(-3, -2, -1)
+        assert.same({ nil, "failed 1" }, { won, word })
+      end))
+
+  end)
 
 
   it("of one family takes no address of the other", task(function ()

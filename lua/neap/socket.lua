@@ -129,7 +129,8 @@ local Guard = {
 }
 
 
---- Connect to a host by TCP. Each of its addresses is tried in turn. Suspends.
+--- Connect to a host by TCP. Its addresses are tried as by `sock:connect`.
+-- Suspends.
 -- @tparam string host a name or an address
 -- @tparam integer|string port
 -- @tparam[opt] string from_host the near end's address

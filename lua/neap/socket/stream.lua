@@ -13,6 +13,7 @@ local address = require "neap.socket.address"
 local args = require "neap.args"
 local base = require "neap.socket.base"
 local core = require "neap.core"
+local dial = require "neap.socket.dial"
 local luasocket = require "socket"
 local tls = require "neap.socket.tls"
 
@@ -34,6 +35,9 @@ local IN <const>, OUT <const> = 1, 2 -- see base.begin
 
 local BACKLOG = 1024 -- connections that wait to be accepted; the system has a
 -- limit of its own
+
+-- what makes a socket of that family only
+local families = { inet = "tcp4", inet6 = "tcp6" }
 
 local FULL = 0.005 -- seconds until a Unix server is asked again
 
@@ -382,13 +386,100 @@ local function connect_to (self, addr, port, deadline)
 end
 
 
--- A socket that has tried an address of one family is of that family from then
--- on: one that has tried in vain makes room for another.
-local function renew (self)
+-- noted, for the socket may be another one when it is connected
+function methods:setoption (name, value)
+  local ok, message = base.call(self, "setoption", name, value)
+  if ok then
+    self.options = self.options or {}
+    self.options[name] = value
+  end
+  return ok, message
+end
+
+
+-- a TCP socket of LuaSocket's like the one that `self` has
+local function another (self)
+  local make = luasocket[families[self.family] or "tcp"]
+  local raw, message = make()
+  if raw == nil then return nil, message end
+  for name, value in pairs(self.options or {}) do raw:setoption(name, value) end
+  return raw
+end
+
+
+-- the socket is that one from now on
+local function become (self, raw)
   wire_close(self.wire)
   self.raw:close()
-  self.raw = luasocket.tcp()
-  self.raw:settimeout(0)
+  self.raw = raw
+  raw:settimeout(0)
+  self.fd = nil -- it may be another one by the same number
+  rewire(self)
+end
+
+
+-- What closes it at the end of a block, unless somebody has taken it.
+local Attempt = {
+  __close = function (guard) if guard.sock then guard.sock:close() end end,
+}
+
+
+-- the same address, or another one, by a socket of its own
+local function try_another (self, addr, port, deadline)
+  local raw, message = another(self)
+  if raw == nil then return nil, message end
+  local guard <close> = setmetatable({ sock = wrap(raw) }, Attempt)
+  local sock = guard.sock
+  local ok, word = connect_to(sock, addr, port, deadline)
+  if not ok then return nil, word end
+  guard.sock = nil
+  return sock
+end
+
+
+-- several addresses at a time; the first one by the socket itself
+local function try_at_once (self, addresses, port, deadline)
+  local closed = self.closed -- one that was closed may be connected again
+  local won, word = dial.first(dial.in_turn(addresses), function (a, i)
+    if i > 1 then return try_another(self, a.addr, port, deadline) end
+    local ok, why = connect_to(self, a.addr, port, deadline)
+    return ok and self, why
+  end, function (sock)
+    if sock ~= self then sock:close() end
+  end)
+  if not won then return nil, word end
+  if won ~= self then
+    if self.closed and not closed then
+      won:close()
+      return nil, "forgotten"
+    end
+    become(self, won.raw)
+  end
+  return 1
+end
+
+
+-- One after the other, where nobody can wait, or they must all be tried from
+-- the same near end. A socket that has tried an address of one family is of
+-- that family from then on: one that has tried in vain makes room for another.
+local function try_in_turn (self, addresses, port, deadline)
+  local ok, word
+  for i, a in ipairs(addresses) do
+    if i > 1 and a.family ~= addresses[i - 1].family then
+      local raw
+      raw, word = another(self)
+      if raw == nil then return nil, word end
+      become(self, raw)
+    end
+    ok, word = connect_to(self, a.addr, port, deadline)
+    if ok then return 1 end
+    if word == "timeout" or word == "cancelled" or word == "forgotten"
+        or word == "outside" then
+      break
+    end
+    self.fd = nil -- the next one may get another socket by the same number
+  end
+  return nil, word
 end
 
 
@@ -399,17 +490,12 @@ local function try_all (self, host, port, deadline)
   if port == nil then return connect_to_path(self, host, deadline) end
   local addresses
   addresses, word = address.resolve(host, "connect", self.family)
-  for i, a in ipairs(addresses or {}) do
-    if i > 1 and a.family ~= addresses[i - 1].family then renew(self) end
-    ok, word = connect_to(self, a.addr, port, deadline)
-    if ok then return 1 end
-    if word == "timeout" or word == "cancelled" or word == "forgotten"
-        or word == "outside" then
-      break
-    end
-    self.fd = nil -- the next one may get another socket by the same number
+  if addresses == nil then return nil, word end
+  local how = try_in_turn
+  if #addresses > 1 and not self.bound and internal.may_go_on() then
+    how = try_at_once
   end
-  return nil, word
+  return how(self, addresses, port, deadline)
 end
 
 
@@ -425,7 +511,9 @@ end
 
 
 --- Connect to a host, or to a Unix socket. Of the addresses that the name of
--- the host stands for, each is tried in turn. Suspends.
+-- the host stands for, each is tried in turn; in a task the next one also when
+-- there was no answer for 0.25 seconds, and the first that answers is taken
+-- (RFC 8305). Suspends.
 -- @function sock:connect
 -- @tparam string host a name, an address, or the path of a Unix socket
 -- @tparam[opt] integer|string port
@@ -462,6 +550,7 @@ function methods:bind (host, port)
     list, message = address.resolve(host, "bind", self.family)
     if list == nil then return nil, message end
     ok, message = self.raw:bind(list[1].addr, port)
+    self.bound = ok ~= nil
   end
   rewire(self)
   return ok, message
