@@ -213,6 +213,20 @@ describe("abort", function ()
         assert.equal(0, listeners(controller.signal))
       end))
 
+    it("gives the reason to all who wait and were not cancelled",
+      task(function ()
+        local controller = neap.abort_controller()
+        local signal, waiters = controller.signal, {}
+        for i = 1, 3 do waiters[i] = neap.async(signal.wait, signal) end
+        neap.sleep(1)
+        waiters[2]:cancel()
+        controller:abort()
+        for _, i in ipairs { 1, 3 } do
+          assert.equal(signal.reason, waiters[i]:await())
+        end
+        assert.is_true(neap.is_abort(error_of(waiters[2].await, waiters[2])))
+      end))
+
     it("a cancelled waiter leaves the signal", task(function ()
       local signal = neap.abort_controller().signal
       local waiter = neap.async(signal.wait, signal)
@@ -271,6 +285,54 @@ describe("abort", function ()
         assert.equal(i, any(list).reason.reason)
       end
     end)
+
+    it("may be given a signal twice; listeners are called once", function ()
+      local controller, log = neap.abort_controller(), notes()
+      local signal = any { controller.signal, controller.signal }
+      signal:on_abort(noter(log, "told"))
+      controller:abort()
+      assert.equal("told", log())
+      assert.equal(controller.signal.reason, signal.reason)
+    end)
+
+    it("follows what was in the list at the call", function ()
+      local first, other = neap.abort_controller(), neap.abort_controller()
+      local list = { first.signal }
+      local signal = any(list)
+      list[1], list[2] = other.signal, other.signal
+      other:abort()
+      assert.is_false(signal.aborted)
+      first:abort()
+      assert.equal(first.signal.reason, signal.reason)
+    end)
+
+    it("made in a listener of its source is aborted already", function ()
+      local controller = neap.abort_controller()
+      local signal
+      controller.signal:on_abort(function ()
+        signal = any { controller.signal }
+      end)
+      controller:abort()
+      assert.equal(controller.signal.reason, signal.reason)
+    end)
+
+    it("another abort in a listener is whole before the next is called",
+      function ()
+        local one, two = neap.abort_controller(), neap.abort_controller()
+        local log = notes()
+        local both = any { two.signal, one.signal }
+        one.signal:on_abort(function ()
+          log "begins"
+          two:abort()
+          log "ends"
+        end)
+        one.signal:on_abort(noter(log, "second"))
+        two.signal:on_abort(noter(log, "inner"))
+        both:on_abort(noter(log, "both"))
+        one:abort()
+        assert.equal("begins inner ends second both", log())
+        assert.equal(one.signal.reason, both.reason)
+      end)
 
     it("ABT-07 of any aborts though the one between was collected", function ()
       local controller, log = neap.abort_controller(), notes()
@@ -350,7 +412,7 @@ describe("abort", function ()
       assert.equal("once", log())
     end)
 
-    it("ABT-11 leaves nothing on a long-lived signal when dropped #slow",
+    it("ABT-11 BUG-21 leaves nothing on a long-lived signal when dropped #slow",
       function ()
         local controller = neap.abort_controller()
         support.assert_flat(100, function ()

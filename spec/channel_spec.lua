@@ -224,6 +224,34 @@ describe("channel", function ()
   end))
 
 
+  it("close ends the loops of all consumers, behind what is buffered",
+    task(function ()
+      local ch, got, ended = neap.channel(2), 0, 0
+      for _ = 1, 3 do
+        neap.spawn(function ()
+          for _ in ch do got = got + 1 end
+          ended = ended + 1
+        end)
+      end
+      neap.sleep(0)
+      for i = 1, 5 do ch:send(i) end
+      ch:close()
+      neap.sleep(1)
+      assert.same({ 5, 3 }, { got, ended })
+    end))
+
+
+  it("CHN-03 its error ends a loop, behind what is buffered", task(function ()
+    local ch, mine, got = neap.channel(2), {}, {}
+    ch:send "first"
+    ch:close(mine)
+    assert.equal(mine, error_of(function ()
+      for v in ch do got[#got + 1] = v end
+    end))
+    assert.same({ "first" }, got)
+  end))
+
+
   it("CHN-10 many producers and consumers: nothing lost, nothing twice",
     task(function ()
       for _, capacity in ipairs { 0, 1, 7, math.huge } do
@@ -520,6 +548,43 @@ describe("event", function ()
       t:await()
       assert.is_false(neap.move_on_after(1, ev.wait, ev))
     end))
+
+
+  it("one who waits again after set and clear waits for the next set",
+    task(function ()
+      local ev, rounds = neap.event(), 0
+      local t = neap.async(function ()
+        while true do
+          ev:wait()
+          rounds = rounds + 1
+        end
+      end)
+      for i = 1, 2 do
+        neap.sleep(1)
+        ev:set()
+        ev:clear()
+        neap.sleep(1)
+        assert.equal(i, rounds)
+      end
+      t:cancel()
+      t:pawait()
+    end))
+
+
+  it("a cancelled waiter leaves the others waiting", task(function ()
+    local ev = neap.event()
+    local first = neap.async(ev.wait, ev)
+    local second = neap.async(function ()
+      ev:wait()
+      return neap.now()
+    end)
+    neap.sleep(1)
+    first:cancel()
+    neap.sleep(1)
+    ev:set()
+    assert.equal(2, second:await())
+    first:pawait()
+  end))
 
 
   it("can be set from outside of tasks", function ()

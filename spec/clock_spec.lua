@@ -67,7 +67,8 @@ describe("the virtual clock", function ()
     end))
 
 
-  it("CLK-04 equal deadlines fire in the order in which they were set",
+  it("CLK-04 BUG-24 equal deadlines fire in the order in which they were "
+    .. "set",
     task(function ()
       for _, n in ipairs { 2, 3, 16, 1000 } do
         local order = {}
@@ -120,6 +121,27 @@ describe("the manual clock", function ()
     end)
 
 
+  it("CLK-04 equal deadlines fire in the order in which they were set",
+    function ()
+      neap.clock "manual"
+      local order = {}
+      for i = 1, 20 do
+        neap.spawn(function ()
+          neap.sleep(i % 4) -- so that they are set at different times
+          neap.sleep_until(9)
+          order[#order + 1] = i % 4 * 100 + i
+        end)
+      end
+      for _ = 1, 10 do
+        neap.step()
+        neap.advance(1)
+      end
+      while neap.step() do end
+      assert.equal(20, #order)
+      for i = 2, 20 do assert.is_true(order[i - 1] < order[i]) end
+    end)
+
+
   it("rejects what is no time, and other clocks", function ()
     neap.clock "manual"
     assert.error_matches(function () neap.advance(-1) end,
@@ -168,7 +190,7 @@ describe("the real clock", function ()
     end)
 
 
-  it("CLK-05 no sleep ends early, also after computing", function ()
+  it("CLK-05 BUG-25 no sleep ends early, also after computing", function ()
     neap.clock "real"
     neap.run(function ()
       local start = os.clock()

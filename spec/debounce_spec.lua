@@ -25,7 +25,7 @@ describe("debounce", function ()
     end))
 
 
-  it("DEB-02 rejects a superseded caller in the moment it is superseded",
+  it("DEB-02 BUG-10 rejects a superseded caller in the moment it is superseded",
     task(function ()
       local d = neap.debounce(function (x) return x end, 2)
       assert.same({ "Debounced@1", "Debounced@1.5", "1.5@3.5" },
@@ -359,6 +359,21 @@ describe("debounce", function ()
         assert.equal(1, first:await())
         assert.same({ "1@1", "2@6" }, log())
       end))
+
+    it("that is cancelled leaves the run to its callers", task(function ()
+      local log = support.recorder()
+      local d = neap.debounce(support.noting(log, 2), 9)
+      local caller = neap.async(d, "x")
+      neap.sleep(0)
+      local flush = neap.async(d.flush, d)
+      neap.sleep(1)
+      flush:cancel()
+      flush:pawait()
+      assert.equal("x", caller:await())
+      assert.equal(2, neap.now())
+      assert.same({ "x@0" }, log())
+    end))
+
 
     it("raises the error of the run", task(function ()
       local d = neap.debounce(function () error("bad", 0) end, 5)

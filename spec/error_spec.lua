@@ -112,6 +112,52 @@ describe("errors", function ()
   end)
 
 
+  it("CNV-07 may be nil and false, everywhere", task(function ()
+    local mine
+    local function fails () error(mine) end
+    local function waits ()
+      neap.sleep(1)
+      error(mine)
+    end
+    local ways = {
+      function (fn) neap.async(fn):await() end,
+      function (fn) neap.scope(fn) end,
+      function (fn) neap.scope(function (s) s:spawn(fn) end) end,
+      function (fn) neap.shield(fn) end,
+      function (fn) neap.timeout(fn, 9) end,
+      function (fn) neap.move_on_after(9, fn) end,
+      function (fn) neap.with_signal(neap.abort_controller().signal, fn) end,
+      function (fn) neap.cancellable(fn):await() end,
+      function (fn) neap.pool({ 1 }, 1, fn) end,
+      function (fn) neap.all { fn } end,
+      function (fn) neap.race { fn } end,
+      function (fn) neap.retry(fn) end,
+      function (fn) neap.limiter {}(fn) end,
+      function (fn) neap.semaphore(1):with_permit(fn) end,
+      function (fn) neap.debounce(fn, 1)() end,
+      function (fn) neap.throttle(fn, 1)() end,
+      function (fn) neap.collect(neap.map({ 1 }, fn)) end,
+      function (fn) neap.collect(neap.map({ 1 }, fn, { concurrency = 2 })) end,
+      function (fn) neap.collect(neap.filter({ 1 }, fn)) end,
+      function (fn) neap.collect(neap.buffer(fn, 1)) end,
+      function (fn) neap.collect(neap.merge(fn, {})) end,
+      function (fn) neap.collect(neap.chunk(fn, 2, { timeout = 1 })) end,
+      function (fn) neap.each({ 1 }, fn) end,
+      function (fn) neap.generator(fn)()() end,
+    }
+    for i, way in ipairs(ways) do
+      for _, fn in ipairs { fails, waits } do
+        for _, err in ipairs { n = 2, false, "nil" } do
+          mine = err
+          if err == "nil" then mine = nil end
+          local outcome = table.pack(pcall(way, fn))
+          assert.same({ n = 2, false, mine }, outcome, "way " .. i)
+        end
+      end
+    end
+  end))
+
+
   it("CNV-09 cross every layer by identity; strings get no second position",
     task(function ()
       local mine = setmetatable({}, { __tostring = function () return "m" end })

@@ -135,6 +135,28 @@ describe("generator", function ()
         log())
     end))
 
+    it("may close what another task's loop is in", task(function ()
+      local rounds = 0
+      local g = neap.generator(function (yield)
+        local _ <close> = setmetatable({}, { __close = function ()
+          neap.sleep(1)
+        end })
+        while true do yield(true) end
+      end)()
+      local loop = neap.async(function ()
+        for _ in g do
+          rounds = rounds + 1
+          neap.sleep(5)
+        end
+        return neap.now()
+      end)
+      neap.sleep(1)
+      g:close()
+      assert.equal(2, neap.now())
+      assert.equal(5, loop:await())
+      assert.equal(1, rounds)
+    end))
+
     it("leave the line when they are cancelled", task(function ()
       local log, g = support.recorder(), slow_count(9)
       neap.scope(function (s)

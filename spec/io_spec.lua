@@ -41,6 +41,30 @@ local function free_descriptor ()
 end
 
 
+describe("tasks that loop on sleep(0)", function ()
+
+  it("RUN-05 starve nobody who waits for a descriptor", function ()
+    run(function ()
+      local a, b = pair()
+      local stop = false
+      for _ = 1, 2 do
+        neap.spawn(function () while not stop do neap.sleep(0) end end)
+      end
+      neap.spawn(function ()
+        neap.readable(b)
+        stop = true
+      end)
+      neap.sleep(0)
+      assert.equal(1, a:send "x")
+      while not stop do neap.sleep(0) end
+      a:close()
+      b:close()
+    end)
+  end)
+
+end)
+
+
 describe("readable", function ()
 
   it("waits until there is something to read", function ()

@@ -99,7 +99,7 @@ describe("limiter", function ()
   end))
 
 
-  it("LIM-07 a cancelled waiter leaves at once and uses no quota",
+  it("LIM-07 BUG-17 a cancelled waiter leaves at once and uses no quota",
     task(function ()
       local limiter, log = neap.limiter { rate = 1 }, support.recorder()
       local tasks = {}
@@ -154,6 +154,25 @@ describe("limiter", function ()
       for _ = 1, 3 do neap.step() end
       assert.same({ 0, 1.75, 2.75 }, starts)
     end)
+
+
+  it("LIM-03 a call that fails has used its quota, too", task(function ()
+    local limiter = neap.limiter { rate = 1 }
+    error_of(limiter, error)
+    assert.equal(1, limiter(neap.now))
+  end))
+
+
+  it("LIM-04 in no window of an odd length, after odd pauses", task(function ()
+    local limiter, starts = neap.limiter { rate = 3, per = 0.1 }, {}
+    for i = 1, 200 do
+      starts[i] = limiter(neap.now)
+      if i % 7 == 0 then neap.sleep(0.03 * (i % 5)) end
+      if i > 3 then
+        assert.is_true(starts[i] - starts[i - 3] >= 0.1 - 1e-9, "call " .. i)
+      end
+    end
+  end))
 
 
   it("LIM-08 beyond max_queue it raises a FullError and runs nothing",
@@ -258,6 +277,52 @@ describe("limiter", function ()
     end))
 
 
+  it("LIM-11 resize leaves the rate as it is", task(function ()
+    local limiter = neap.limiter { rate = 2, concurrency = 1 }
+    limiter(neap.now)
+    limiter:resize(10)
+    assert.same({ 0, 1, 1, 2 }, calls(limiter, 4))
+  end))
+
+
+  it("LIM-11 may be resized, and cancelled, by what it runs", task(function ()
+    local limiter = neap.limiter { concurrency = 1 }
+    local running = neap.async(limiter, function ()
+      neap.sleep(1)
+      limiter:resize(2)
+      neap.sleep(1)
+      limiter:cancel()
+      return "ran"
+    end)
+    local second = neap.async(limiter, function ()
+      local began = neap.now()
+      neap.sleep(5)
+      return began
+    end)
+    local third = neap.async(limiter, error, "called")
+    assert.equal("ran", running:await())
+    assert.is_true(neap.is_abort(error_of(third.await, third)))
+    assert.equal(1, second:await())
+  end))
+
+
+  it("LIM-12 of several who wait until it is idle one may be cancelled",
+    task(function ()
+      local limiter = neap.limiter { concurrency = 1 }
+      neap.spawn(limiter, neap.sleep, 3)
+      neap.sleep(0)
+      local first = neap.async(limiter.idle, limiter)
+      local second = neap.async(function ()
+        limiter:idle()
+        return neap.now()
+      end)
+      neap.sleep(1)
+      first:cancel()
+      first:pawait()
+      assert.equal(3, second:await())
+    end))
+
+
   it("LIM-12 idle waits until nothing runs and nothing waits",
     task(function ()
       local limiter = neap.limiter { concurrency = 1 }
@@ -303,7 +368,7 @@ describe("limiter", function ()
     end))
 
 
-  it("LIM-14 and raises when it could never proceed", task(function ()
+  it("LIM-14 BUG-22 and raises when it could never proceed", task(function ()
     local one = neap.limiter { concurrency = 1 }
     assert.matches("'limiter' called from inside what it runs",
       error_of(one, function () one(print) end))

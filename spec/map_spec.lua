@@ -407,7 +407,7 @@ describe("map", function ()
     end
   end))
 
-  it("CNV-08 values travel, holes are items, false is a result",
+  it("CNV-08 BUG-19 values travel, holes are items, false is a result",
     task(function ()
       local options = { concurrency = 2 }
       local function all (...) return ... end

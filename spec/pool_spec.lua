@@ -142,6 +142,36 @@ describe("pool", function ()
     end))
 
 
+  it("CNV-12 a source that has ended, or raised, is not called again",
+    task(function ()
+      for _, fails in ipairs { true, false } do
+        local calls = 0
+        local ok = pcall(neap.pool, function ()
+          calls = calls + 1
+          if calls <= 2 then return calls end
+          if fails then error "source" end
+        end, 5, function () neap.sleep(1) end, { stop_on_error = false })
+        assert.equal(not fails, ok)
+        assert.equal(3, calls)
+      end
+    end))
+
+
+  it("of one inside another each has slots of its own", task(function ()
+    local running, most = 0, 0
+    neap.pool(list(3), 2, function ()
+      neap.pool(list(4), 2, function ()
+        running = running + 1
+        most = math.max(most, running)
+        neap.sleep(1)
+        running = running - 1
+      end)
+    end)
+    assert.equal(4, most)
+    assert.equal(4, neap.now())
+  end))
+
+
   it("POOL-06 reads a slow source while items run, never twice at a time",
     task(function ()
       local reading, n = 0, 0

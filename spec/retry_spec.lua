@@ -507,6 +507,29 @@ describe("retry", function ()
 
   end)
 
+  it("one inside another makes each of its attempts", task(function ()
+    local calls = 0
+    error_of(neap.retry, function ()
+      neap.retry(function ()
+        calls = calls + 1
+        error "no"
+      end, { attempts = 2, delay = 1 })
+    end, { attempts = 3, delay = 10 })
+    assert.equal(6, calls)
+    assert.equal(3 * 1 + 10 + 20, neap.now())
+  end))
+
+
+  it("leaves an error object as it is", task(function ()
+    local mine = setmetatable({}, { __newindex = function ()
+      error "changed"
+    end })
+    assert.equal(mine, error_of(neap.retry, function () error(mine) end,
+      { delay = 0 }))
+    assert.is_nil(next(mine))
+  end))
+
+
   it("RET-20 concurrent calls share no state", task(function ()
     local options = {
       attempts = 4, jitter = "decorrelated",

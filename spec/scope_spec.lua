@@ -597,7 +597,8 @@ describe("scope", function ()
   end))
 
 
-  it("SCP-15 <close> variables of a cancelled task run before its awaiters",
+  it("SCP-15 BUG-28 <close> variables of a cancelled task run before its "
+    .. "awaiters",
     task(function ()
       local log = support.recorder()
       local t = neap.async(function ()
@@ -625,6 +626,24 @@ describe("scope", function ()
         s:cancel()
       end)
       assert.equal(2, neap.now())
+      local function ends () neap.spawn(neap.sleep, 1) end
+      neap.race { leaky, function () neap.sleep(1) end } -- it is cancelled
+      assert.equal(3, neap.now())
+      for i, call in ipairs {
+        function () neap.timeout(ends, 5) end,
+        function () neap.race { ends } end,
+        function () neap.pool({ 1 }, 1, ends) end,
+        function () neap.sequential({ 1 }, ends) end,
+        function () neap.retry(ends) end,
+        function () neap.limiter {}(ends) end,
+        function () neap.collect(neap.map({ 1 }, function ()
+          ends()
+          return true
+        end)) end,
+      } do
+        call()
+        assert.equal(3 + i, neap.now())
+      end
     end))
 
 

@@ -41,7 +41,7 @@ describe("semaphore", function ()
   end)
 
 
-  it("SEM-02 serves in order of arrival, passing over the cancelled",
+  it("SEM-02 BUG-13 serves in order of arrival, passing over the cancelled",
     task(function ()
       local sem, log = neap.semaphore(1), support.recorder()
       sem:acquire()
@@ -73,7 +73,7 @@ describe("semaphore", function ()
     end))
 
 
-  it("SEM-04 when a heavy head leaves, those behind that fit are woken",
+  it("SEM-04 BUG-14 when a heavy head leaves, those behind that fit are woken",
     task(function ()
       local sem, log = neap.semaphore(3), support.recorder()
       sem:acquire(1)
@@ -160,7 +160,7 @@ describe("semaphore", function ()
   end))
 
 
-  it("SEM-09 releasing more than was taken raises, and changes nothing",
+  it("SEM-09 BUG-15 releasing more than was taken raises, and changes nothing",
     task(function ()
       local sem = neap.semaphore(2)
       assert.matches("'release'", error_of(sem.release, sem))
@@ -319,7 +319,7 @@ describe("semaphore", function ()
   end))
 
 
-  it("SEM-18 a hundred thousand waiters queue, cancel and drain #slow",
+  it("SEM-18 BUG-12 a hundred thousand waiters queue, cancel and drain #slow",
     task(function ()
       local sem = neap.semaphore(1)
       sem:acquire()

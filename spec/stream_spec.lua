@@ -8,7 +8,7 @@ local list = support.list
 
 local task, error_of = support.task, support.error_of
 local numbers, both = streams.numbers, streams.both
-local huge, pack = math.huge, table.pack
+local huge, pack, unpack = math.huge, table.pack, table.unpack
 
 
 local function double (x) return 2 * x end
@@ -356,6 +356,66 @@ describe("stream", function ()
       assert.equal(2, source.calls)
       assert.equal(0, source.closed)
     end))
+
+    -- each operator over a source whose closing fails
+    for name, over in pairs {
+      map = function (source) return neap.stream(source):map(same) end,
+      ["map at once"] = function (source)
+        return neap.map(source, same, { concurrency = 2 })
+      end,
+      ["map unordered"] = function (source)
+        return neap.map(source, same, { concurrency = 2, ordered = false })
+      end,
+      filter = function (source) return neap.filter(source, is_small) end,
+      take = function (source) return neap.take(source, 2) end,
+      take_while = function (source) return neap.take_while(source, same) end,
+      skip = function (source) return neap.skip(source, 1) end,
+      flat_map = function (source)
+        return neap.flat_map(source, function (x) return { x, x } end)
+      end,
+      ["flat_map at once"] = function (source)
+        return neap.flat_map(source, function (x) return { x, x } end,
+          { concurrency = 2 })
+      end,
+      chunk = function (source) return neap.chunk(source, 2) end,
+      ["chunk with a timeout"] = function (source)
+        return neap.chunk(source, 2, { timeout = 1 })
+      end,
+      buffer = function (source) return neap.buffer(source, 2) end,
+      merge = function (source) return neap.merge(source, { 1, 2 }) end,
+      zip = function (source) return neap.zip({ 1, 2, 3 }, source) end,
+      concat = function (source) return neap.concat(source, { 1, 2 }) end,
+      timeout = function (source) return neap.stream(source):timeout(5) end,
+    } do
+      it("STR-02 closes once, also when that raises: " .. name, task(function ()
+        local told, closed, items = {}, 0, nil
+        local function again ()
+          local i = 0
+          closed = 0
+          items = pack(over(setmetatable({}, {
+            __call = function ()
+              i = i + 1
+              return i
+            end,
+            __neap_close = function ()
+              closed = closed + 1
+              error("closing", 0)
+            end,
+          })))
+          return unpack(items, 1, 4) -- all that a 'for' takes
+        end
+        neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
+        assert.equal("closing", error_of(function ()
+          for _ in again() do break end
+        end))
+        items[1]:close()
+        assert.equal(1, closed)
+        assert.same({}, told)
+        assert.equal("no", error_of(neap.each, again(), fails))
+        assert.equal(1, closed)
+        assert.same({ "closing" }, told)
+      end))
+    end
 
     it("STR-03 take closes right after the n-th item", both(function ()
       local source = numbers(9)

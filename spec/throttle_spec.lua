@@ -180,6 +180,16 @@ describe("throttle", function ()
     end))
 
 
+  it("THR-07 the interval of a leading call that was cancelled still counts",
+    task(function ()
+      local log = support.recorder()
+      local t = neap.throttle(noting(log, 10), 5)
+      assert.is_false((neap.move_on_after(1, t, 1)))
+      assert.equal(2, t(2))
+      assert.same({ "1@0", "2@5" }, log())
+    end))
+
+
   it("THR-07 an abort settles all and leaves no timer or listener",
     task(function ()
       local controller = neap.abort_controller()

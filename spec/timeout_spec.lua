@@ -35,7 +35,7 @@ describe("timeout", function ()
     end))
 
 
-  it("TMO-02 on every exit the timer is gone; math.huge arms none",
+  it("TMO-02 BUG-03 on every exit the timer is gone; math.huge arms none",
     task(function ()
       neap.timeout(function () assert.equal(1, stats().timers) end, 3600)
       assert.equal(0, stats().timers)
