@@ -269,8 +269,13 @@ static int l_sequential (lua_State *L) {
    have been checked and nobody else has the table */
 static int l_all (lua_State *L) {
   Setup o = { 0 };
-  o.total = lua_tointeger(L, 2);
+  int fits;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  o.total = luaL_checkinteger(L, 2);
   o.source = lua_toboolean(L, 3) ? SOURCE_LIST : SOURCE_KEYS;
+  fits = o.source == SOURCE_LIST ? o.total == (lua_Integer)lua_rawlen(L, 1)
+                                 : o.total >= 0;
+  luaL_argcheck(L, fits, 2, "not the number of entries");
   o.limit = LUA_MAXINTEGER;
   o.item_timeout = NEVER;
   o.stop_on_error = o.entries = 1;

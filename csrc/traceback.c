@@ -320,7 +320,7 @@ static int l_set_traceback (lua_State *L) {
 static int l_suppress (lua_State *L) {
   Sched *S = sched_of(L);
   lua_settop(L, 3);
-  if (!lua_isnil(L, 2)) {
+  if (handle_at(L, 2) != NULL && S->current != NULL) {
     int same;
     task_push(L, S->current);
     origin_push(L, 4, 1);
@@ -340,6 +340,8 @@ static int l_suppress (lua_State *L) {
    one */
 static int l_give (lua_State *L) {
   lua_settop(L, 2);
+  if (handle_at(L, 2) == NULL)
+    return arg_error(L, 2, "give", "task", "a task", 2);
   lua_insert(L, 1);
   origin_given(L, sched_of(L)->current, 1);
   return 0;
