@@ -269,13 +269,15 @@ static int l_sequential (lua_State *L) {
    have been checked and nobody else has the table */
 static int l_all (lua_State *L) {
   Setup o = { 0 };
-  int fits;
-  luaL_checktype(L, 1, LUA_TTABLE);
-  o.total = luaL_checkinteger(L, 2);
-  o.source = lua_toboolean(L, 3) ? SOURCE_LIST : SOURCE_KEYS;
-  fits = o.source == SOURCE_LIST ? o.total == (lua_Integer)lua_rawlen(L, 1)
-                                 : o.total >= 0;
-  luaL_argcheck(L, fits, 2, "not the number of entries");
+  if (lua_toboolean(L, 3)) { /* need not be looked through again */
+    luaL_checktype(L, 1, LUA_TTABLE);
+    o.source = SOURCE_LIST;
+    o.total = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, o.total == (lua_Integer)lua_rawlen(L, 1), 2,
+                  "not the number of entries");
+  }
+  else
+    o.source = source_of(L, 1, 1, "all", &o.total);
   o.limit = LUA_MAXINTEGER;
   o.item_timeout = NEVER;
   o.stop_on_error = o.entries = 1;

@@ -114,4 +114,13 @@ describe("internal functions, methods and metamethods", function ()
     assert.matches("internal%.start_process\n.*done\n$", output)
   end)
 
+
+  it("are not led astray by a count", support.task(function ()
+    local all = require("neap.core").internal.all
+    local entries = { a = function () return 1 end }
+    local results = all(entries, math.maxinteger, false)
+    assert.equal(1, results.a)
+    assert.is_false(pcall(all, { entries.a }, 2, true))
+  end))
+
 end)
