@@ -33,6 +33,7 @@ typedef struct Run {
   Link link;
   uint32_t
       sharers; /* tasks that wait for its end and have not been cancelled */
+  int left;    /* the last of them has gone, so it was cancelled */
 } Run;
 
 /* its address stands for the class */
@@ -152,6 +153,16 @@ static int r_hurry (lua_State *L) {
 }
 
 
+/* runs:was_left(run) -> boolean: was it cancelled with the last who shared it?
+   Then it has no outcome that is anybody else's. */
+static int r_was_left (lua_State *L) {
+  Handle *h = handle_at(L, 2);
+  luaL_argexpected(L, h != NULL && h->told, 2, "a run");
+  lua_pushboolean(L, ((Run *)h)->left);
+  return 1;
+}
+
+
 /* runs:live() -> list: those that have not ended, oldest first */
 static int r_live (lua_State *L) {
   Runs *runs = check_runs(L);
@@ -205,6 +216,7 @@ static int leave (lua_State *L, Task *me, Run *r) {
   lua_pushcfunction(L, push_cause);
   lua_pushlightuserdata(L, me);
   lua_pcall(L, 1, 1, 0); /* without memory for it, that is the reason */
+  r->left = 1;
   task_cancel(L, run_task(r), 1, 2);
   lua_pushcfunction(L, error_handler);
   lua_replace(L, 2);
@@ -255,9 +267,11 @@ static const WaitKind waits_run = { "a shared run", uncount, NULL, 0 };
 static const WaitKind waits_due = { "its time to begin", NULL, NULL, 0 };
 
 static const luaL_Reg methods[] = {
-  { "defer", r_defer },     { "hurry", r_hurry },     { "live", r_live },
-  { "pending", r_pending }, { "put_off", r_put_off }, { "replace", r_replace },
-  { "start", r_start },     { NULL, NULL },
+  { "defer", r_defer },     { "hurry", r_hurry },
+  { "live", r_live },       { "pending", r_pending },
+  { "put_off", r_put_off }, { "replace", r_replace },
+  { "start", r_start },     { "was_left", r_was_left },
+  { NULL, NULL },
 };
 
 static const luaL_Reg internals[] = {

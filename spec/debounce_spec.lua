@@ -199,6 +199,16 @@ describe("debounce", function ()
         assert.same({ "0@0", "5@5" }, log())
       end))
 
+    it("DEB-13 without trailing, the call after one that was cancelled runs",
+      task(function ()
+        local log = support.recorder()
+        local d = neap.debounce(noting(log, 3), 9,
+          { leading = true, trailing = false })
+        assert.is_false((neap.move_on_after(1, d, "x")))
+        assert.same({ "0@3", "0@3" }, calls(d, { 0, 2 }))
+        assert.same({ "x@0", "0@1" }, log())
+      end))
+
     it("DEB-08 also when fn is slower than 'wait', or fails", task(function ()
       local log = support.recorder()
       local d = neap.debounce(noting(log, 10), 2,

@@ -190,6 +190,37 @@ describe("throttle", function ()
     end))
 
 
+  it("THR-07 without trailing, the call after one that was cancelled runs",
+    task(function ()
+      local log = support.recorder()
+      local t = neap.throttle(noting(log, 3), 9, { trailing = false })
+      assert.is_false((neap.move_on_after(1, t, 1)))
+      assert.same({ "0@3", "0@3" }, calls(t, { 0, 2 }))
+      assert.same({ "1@0", "0@1" }, log())
+    end))
+
+
+  it("THR-07 also while what was cancelled unwinds", task(function ()
+    local runs = 0
+    local t = neap.throttle(function ()
+      runs = runs + 1
+      if runs > 1 then return runs end
+      local _ <close> = setmetatable({}, { __close = function ()
+        neap.shield(neap.sleep, 5)
+      end })
+      neap.sleep(100)
+    end, 9, { trailing = false })
+    local first = neap.async(t)
+    neap.sleep(1)
+    first:cancel()
+    neap.sleep(1)
+    assert.equal(2, t())
+    assert.equal(2, neap.now())
+    first:pawait()
+    assert.equal(6, neap.now())
+  end))
+
+
   it("THR-07 an abort settles all and leaves no timer or listener",
     task(function ()
       local controller = neap.abort_controller()

@@ -50,9 +50,11 @@ end
 local function call (object, ...)
   local time, last, since = now(), object.last, object.since
   local run = object.runs:pending()
-  -- a call from before 'last': the clock was chosen anew
+  -- a call from before 'last': the clock was chosen anew; and one that would
+  -- get the outcome of a run that its callers have left begins a burst, too
   local first = not run
-    and (not last or time >= last + object.wait or time < last)
+    and (not last or time >= last + object.wait or time < last
+      or (not object.trailing and object.runs:was_left(object.lead)))
   if first then since = time end
   if first and object.leading then
     run = object.runs:start(begin, object, ...)

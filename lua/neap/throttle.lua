@@ -22,8 +22,10 @@ local function call (object, ...)
   local time, began = now(), object.interval_began
   local runs = object.runs
   local run = runs:pending()
-  -- a call from before the interval: the clock was chosen anew
+  -- a call from before the interval: the clock was chosen anew; and one that
+  -- would get the outcome of a run that its callers have left begins anew, too
   local free = not began or time >= began + object.interval or time < began
+    or (not object.trailing and runs:was_left(object.lead))
   if run then
     runs:replace(begin, object, ...)
   elseif free and object.leading then
@@ -61,7 +63,8 @@ local Throttled = burst.class("throttle", call, renew)
 -- @tparam[opt=true] boolean options.leading if false, the first call runs at
 -- the end of an interval too
 -- @tparam[opt=true] boolean options.trailing if false, calls within the
--- interval get the outcome of the run that began it
+-- interval get the outcome of the run that began it; if that was cancelled with
+-- its last caller, the next call runs at once
 -- @tparam[opt] signal options.signal when aborted, every caller gets its reason
 -- @treturn function d
 local function throttle (fn, interval, options)
