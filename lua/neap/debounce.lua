@@ -95,7 +95,8 @@ local Debounced = burst.class("debounce", call, renew)
 -- @tparam[opt=false] boolean options.leading the first call of a burst runs at
 -- once, and there is another run only if more calls come
 -- @tparam[opt=true] boolean options.trailing run at the end of the burst; if
--- false, the rest of the burst gets the outcome of its first call
+-- false, the rest of the burst gets the outcome of its first call; if
+-- that was cancelled with its last caller, the next call begins a burst
 -- @tparam[opt=math.huge] number options.max_wait seconds after which an endless
 -- burst runs all the same
 -- @tparam[opt] signal options.signal when aborted, every caller gets its reason
