@@ -147,6 +147,21 @@ describe("stream", function ()
       end
     end))
 
+    it("STR-13 has ended when its release was cut by a cancel",
+      task(function ()
+        local times = 0
+        local source = reader({}, {})
+        function source.release ()
+          times = times + 1
+          neap.sleep(5)
+        end
+        local s = neap.read(source)
+        assert.is_false((neap.move_on_after(1, s.next, s)))
+        assert.is_nil(s:next())
+        s:close()
+        assert.equal(1, times)
+      end))
+
     it("STR-13 releases on cancel", task(function ()
       local source = reader({ 1 }, { "release" })
       function source.read () neap.sleep(5) return 1 end

@@ -178,8 +178,10 @@ local function was_read (reader, item, ...)
 end
 
 
+-- a release that was cut by a cancel was the end all the same
 function Reader.__call (reader)
-  return was_read(reader, reader.source:read())
+  local source = reader.source
+  if source ~= nil then return was_read(reader, source:read()) end
 end
 
 
