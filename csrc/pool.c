@@ -308,18 +308,23 @@ static int run_item (lua_State *L, Sched *S, Worker *w) {
 
 /* take the next item of a table; 0 if there is none */
 static int take (lua_State *L, Pool *p) {
+  int keys;
   if (p->source == SOURCE_LIST) {
     if (p->next >= p->total) return 0;
     lua_rawgeti(L, AT_ITEMS, p->next + 1);
     return 1;
   }
-  lua_getiuservalue(L, AT_POOL, POOL_KEY);
-  if (!lua_next(L, AT_ITEMS)) return 0;
-  lua_pushvalue(L, -2);
-  lua_setiuservalue(L, AT_POOL, POOL_KEY);
-  lua_pushvalue(L, -2);
-  lua_replace(L, AT_KEY);
-  lua_remove(L, -2);
+  lua_getiuservalue(L, AT_POOL, POOL_KEYS);
+  keys = lua_gettop(L);
+  do {
+    lua_settop(L, keys);
+    if (p->key >= p->total) return 0;
+    lua_rawgeti(L, keys, ++p->key);
+    lua_pushvalue(L, -1);
+    lua_replace(L, AT_KEY);
+    lua_rawget(L, AT_ITEMS);
+  } while (lua_isnil(L, -1)); /* a key that has gone meanwhile is none */
+  lua_remove(L, keys);
   return 1;
 }
 

@@ -31,6 +31,7 @@ typedef struct Pool {
   lua_Integer born;    /* workers there ever were */
   lua_Integer limit;   /* workers there may be */
   lua_Integer next;    /* index of the last item taken */
+  lua_Integer key;     /* the last one taken of the list of keys */
   lua_Integer total;   /* items of a table; -1 if it is not known */
   lua_Integer done;    /* items that have ended */
   lua_Integer stop;    /* index of the item that said STOP, or the maximum */
@@ -47,7 +48,7 @@ enum {
   POOL_WORK = 1,
   POOL_PROGRESS,
   POOL_ERRORS,
-  POOL_KEY,
+  POOL_KEYS, /* of SOURCE_KEYS: a list of the keys */
   POOL_SIGNAL,
   POOL_VALUES = 5
 };

@@ -153,6 +153,10 @@ static int begin (lua_State *L, const Setup *o, const char *fname) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, pool_work, 1);
   lua_setiuservalue(L, AT_POOL, POOL_WORK);
+  if (o->source == SOURCE_KEYS) {
+    source_push_keys(L, AT_ITEMS);
+    lua_setiuservalue(L, AT_POOL, POOL_KEYS);
+  }
   lua_createtable(L, o->total > 0 && o->total < 1 << 24 ? (int)o->total : 0, 1);
   lua_getiuservalue(L, AT_POOL, POOL_SIGNAL);
   p->scope = scope_open(L, t);
@@ -182,19 +186,19 @@ static int begin_simple (lua_State *L, Setup *o, int options,
 
 
 /*** neap.pool(items, concurrency, fn [, options]) -> results: calls fn(item,
-index) for every item (with its key, if they are a table with keys), at most
-'concurrency' (>= 1 or math.huge) at a time; results, the first value of each
-call, in input order, with n, or with the keys of the table. Items: a table, an
-iterator or a stream, read one item when there is room for it. fn may return
-neap.SKIP (leave this item out) or neap.STOP (take no further items, drop the
-later ones, with their errors). Options: stop_on_error (default true; false runs
-all, then raises one AggregateError, with 'errors' in the order of the input,
-and 'keys', the index or key of the item that each of them is of), signal (when
-aborted, what runs is cancelled, and its reason is raised), item_timeout
-(seconds for each item, which fails with a TimeoutError; default math.huge),
-on_progress(done, total or nil), called after each item; it may suspend. The
-first error is raised when all have unwound; the hook on_suppressed is told of
-those that are not raised. Suspends. */
+index) for every item (with its key, if they are a table with keys: those that
+are there at the call), at most 'concurrency' (>= 1 or math.huge) at a time;
+results, the first value of each call, in input order, with n, or with the keys
+of the table. Items: a table, an iterator or a stream, read one item when there
+is room for it. fn may return neap.SKIP (leave this item out) or neap.STOP (take
+no further items, drop the later ones, with their errors). Options:
+stop_on_error (default true; false runs all, then raises one AggregateError,
+with 'errors' in the order of the input, and 'keys', the index or key of the
+item that each of them is of), signal (when aborted, what runs is cancelled, and
+its reason is raised), item_timeout (seconds for each item, which fails with a
+TimeoutError; default math.huge), on_progress(done, total or nil), called after
+each item; it may suspend. The first error is raised when all have unwound; the
+hook on_suppressed is told of those that are not raised. Suspends. */
 static int l_pool (lua_State *L) {
   static const char *const names[] = { "stop_on_error", "signal",
                                        "item_timeout", "on_progress", NULL };

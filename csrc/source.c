@@ -37,6 +37,18 @@ Source source_of (lua_State *L, int idx, int arg, const char *fname,
 }
 
 
+void source_push_keys (lua_State *L, int idx) {
+  lua_Integer n = 0;
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, idx)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, ++n);
+  }
+}
+
+
 int source_push_close (lua_State *L, int idx) {
   return luaL_getmetafield(L, idx, "__neap_close") != LUA_TNIL;
 }

@@ -23,6 +23,10 @@ typedef enum Source {
 Source source_of (lua_State *L, int idx, int arg, const char *fname,
                   lua_Integer *total);
 
+/* push a list of the keys of the table at 'idx', for it may change while its items
+   are worked on: then 'next' might lose its way, or find no end. May raise. */
+void source_push_keys (lua_State *L, int idx);
+
 /* push the function that is called with the source at 'idx' to end it early,
    its metafield '__neap_close', which may suspend; 0: there is none */
 int source_push_close (lua_State *L, int idx);

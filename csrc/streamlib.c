@@ -69,22 +69,10 @@ static void take_over (lua_State *L, Stream *old, Stream *s) {
 }
 
 
-static void push_keys (lua_State *L, int idx) {
-  lua_Integer n = 0;
-  lua_newtable(L);
-  lua_pushnil(L);
-  while (lua_next(L, idx)) {
-    lua_pop(L, 1);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, -3, ++n);
-  }
-}
-
-
 /* the new stream on top reads what is at index 1 */
 static void read_from (lua_State *L, Stream *s) {
   if (s->source == SOURCE_KEYS) {
-    push_keys(L, 1);
+    source_push_keys(L, 1);
     lua_setiuservalue(L, -2, STREAM_KEYS);
   }
   else if (s->source == SOURCE_CALL && source_push_close(L, 1))

@@ -578,6 +578,26 @@ describe("pool", function ()
   end))
 
 
+  it("the keys of a table are those at the call; one that has gone is left out",
+    task(function ()
+      local items, ran = {}, 0
+      for i = 1, 20 do items["k" .. i] = i end
+      local results = neap.pool(items, 3, function (value, key)
+        ran = ran + 1
+        neap.sleep(1)
+        items[key] = nil
+        for i = 1, 20 do items["new " .. value .. " " .. i] = i end
+        if ran == 9 then
+          for i = 1, 20 do items["k" .. i] = nil end
+          collectgarbage()
+        end
+        return value
+      end)
+      assert.is_true(ran >= 9 and ran < 15)
+      for key, value in pairs(results) do assert.equal("k" .. value, key) end
+    end))
+
+
   it("a keyed table gives one with the same keys", task(function ()
     local results = neap.pool({ x = 1, y = 2, z = false }, 2,
       function (value, key)
