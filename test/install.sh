@@ -53,5 +53,5 @@ $CC "$tmp/host.c" -I"$tmp/usr/include" $INCLUDES -o "$tmp/host" \
 test "$(cd / && "$tmp/host")" = 1
 rm "$tmp/host" "$tmp/host.c"
 ${MAKE:-make} uninstall DESTDIR="$tmp" PREFIX=/usr
-left=$(find "$tmp" -type f)
+left=$(find "$tmp" ! -type d)
 test -z "$left" || { echo "left behind: $left"; exit 1; }
