@@ -324,8 +324,9 @@ local function stuck_at (phase, fn)
     listener:close()
     return
   end
-  local ended, left = neap.event(), neap.event()
+  local seen, ended, left = false, neap.event(), neap.event()
   serving(function (sock)
+    seen = true
     if phase ~= "sending" then
       repeat until sock:receive() == ""
       local text = phase == "reading headers" and "HTTP/1.1 200 OK\r\nA: b"
@@ -344,7 +345,7 @@ local function stuck_at (phase, fn)
   end, function (url)
     fn(url, function ()
       left:set()
-      ended:wait()
+      if seen then ended:wait() end -- a slow machine may not get so far
       return true
     end)
   end)
@@ -365,6 +366,19 @@ local function get (url, phase, options)
 end
 
 
+describe("a request", function ()
+
+  it("whose time is over before it begins is ended by its timeout", task(
+    function ()
+      stuck_at("connecting", function (url)
+        local err = error_of(get, url, "connecting", { timeout = 1e-9 })
+        assert.is_true(neap.is_timeout(err), tostring(err))
+      end)
+    end))
+
+end)
+
+
 for _, phase in ipairs(phases) do
 
   describe("a request that hangs while " .. phase, function ()
@@ -372,7 +386,7 @@ for _, phase in ipairs(phases) do
     it("is ended by its timeout", task(function ()
       stuck_at(phase, function (url, ended)
         local err = error_of(get, url, phase, { timeout = 0.01 })
-        assert.is_true(neap.is_timeout(err))
+        assert.is_true(neap.is_timeout(err), tostring(err))
         assert.matches("^%u+ http.*/: not done within 0.01 s", err.message)
         assert.is_true(ended())
       end)

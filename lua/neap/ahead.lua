@@ -199,11 +199,9 @@ end
 function ahead.wait (work, time)
   local changed = work.changed
   changed:clear()
-  if time == nil or time == huge then
-    changed:wait()
-  elseif time > now() then
-    move_on_after(time - now(), changed.wait, changed)
-  end
+  if time == nil or time == huge then return changed:wait() end
+  local rest = time - now() -- the clock is read once: it goes on meanwhile
+  if rest > 0 then move_on_after(rest, changed.wait, changed) end
 end
 
 

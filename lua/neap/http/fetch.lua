@@ -12,7 +12,7 @@ local urls = require "neap.http.url"
 
 local now, timeout, with_signal = core.now, core.timeout, core.with_signal
 local reading = core.internal.reading
-local huge = math.huge
+local huge, max = math.huge, math.max
 
 local REDIRECTS = 20
 local INTERIM = 20   -- responses before the proper one
@@ -163,7 +163,7 @@ end
 
 local function perform_in_time (req)
   if req.deadline == huge then return perform(req) end
-  return timeout(perform, req.deadline - now(), req.late, req)
+  return timeout(perform, max(0, req.deadline - now()), req.late, req)
 end
 
 
