@@ -408,7 +408,8 @@ build/bench/go: bench/programs/go.go
 
 run-bench: $(if $(shell command -v npm),build/bench/node_modules) \
     $(if $(shell command -v go),build/bench/go)
-	@$(RUN) bench/run.lua $(BENCH)
+	@case $$(ulimit -Sn) in ????) ulimit -Sn 4096;; esac; \
+	  $(RUN) bench/run.lua $(BENCH)
 	@$(RUN) bench/serve.lua $(filter --quick,$(BENCH))
 	@$(BUILD)/bench/post
 

@@ -12,6 +12,12 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# a thousand connections are two thousand descriptors
+# shellcheck disable=SC3045
+case $(ulimit -Sn) in
+  ? | ?? | ??? | [123]???) ulimit -Sn 4096 2>/dev/null || true ;;
+esac
+
 WRAP=${WRAP:-}
 limit=$(command -v timeout || true)
 limit=${limit:+$limit --foreground ${TEST_TIMEOUT:-900}}
