@@ -131,7 +131,7 @@ local function anchors_of (page)
 end
 
 
-describe("documents", function ()
+describe("documents #slow", function ()
 
   for page in pages():gmatch "[^\n]+" do
     for _, block in ipairs(blocks_of(page)) do

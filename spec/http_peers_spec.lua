@@ -77,7 +77,7 @@ local function with_nginx (files, location, fn)
 end
 
 
-describe("fetch from nginx", function ()
+describe("fetch from nginx #slow", function ()
 
   it_with("nginx", "gets a thousand files, fifty at a time, over fifty "
     .. "connections #slow", task(function ()
@@ -224,7 +224,7 @@ server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 ]]
 
 
-describe("fetch from node", function ()
+describe("fetch from node #slow", function ()
 
   local function with_node (fn)
     local name <const> = os.tmpname()

@@ -65,7 +65,7 @@ local function connect (port, options)
 end
 
 
-describe("starttls", function ()
+describe("starttls #slow", function ()
 
   setup(function ()
     dir = peers.folder()
