@@ -106,8 +106,10 @@ SETUP = @$(RUN_ENV) MAKE='$(MAKE)' tools/setup.sh
 SANITIZE = -g -O1 -fno-omit-frame-pointer -DNEAP_DEBUG \
   -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
-PRELOAD = env UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD=$(subst \
-  $(SPACE),:,$(foreach l,asan ubsan,$(shell $(CC) -print-file-name=lib$l.so)))
+PRELOAD = env UBSAN_OPTIONS=print_stacktrace=1 \
+  LSAN_OPTIONS=suppressions=$(CURDIR)/test/lsan.supp:print_suppressions=0 \
+  LD_PRELOAD=$(subst $(SPACE),:,$(foreach l,asan ubsan,$(shell \
+  $(CC) -print-file-name=lib$l.so)))
 SPACE := $(subst ,, )
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full \
   --suppressions=$(CURDIR)/test/valgrind.supp \
