@@ -73,22 +73,34 @@ function support.error_of (fn, ...)
 end
 
 
---- What a program prints, to stdout and stderr, that is run by itself; `neap`
--- is there, but not yet for what is to come `before`. It must end well.
-function support.printed_by (text, before)
+--- What a program prints, to stdout and stderr, that is run by itself, perhaps
+-- in another folder; `neap` is there, but not yet for what is to come `before`.
+-- It must end well.
+function support.printed_by (text, before, folder)
   local name = os.tmpname()
   local file = assert(io.open(name, "w"))
   file:write(before or "", '\nlocal neap = require "neap"\n',
     "io.stdout:setvbuf 'no'\n", text)
   file:close()
-  local command = "LUA_PATH='%s' LUA_CPATH='%s' %s %s 2>&1 </dev/null"
-  local pipe = io.popen(command:format(package.path, package.cpath,
-    os.getenv "LUA" or "lua5.4", name))
+  local command = "cd '%s'; LUA_PATH='%s' LUA_CPATH='%s' %s %s </dev/null 2>&1"
+  local pipe = io.popen(command:format(folder or ".", package.path,
+    package.cpath, os.getenv "LUA" or "lua5.4", name))
   local output = pipe:read "a"
   local ended_well = pipe:close()
   os.remove(name)
   assert.is_true(ended_well, output)
   return output
+end
+
+
+--- Call `fn` with the name of a new folder, which is then removed.
+function support.with_folder (fn)
+  local pipe <close> = io.popen "mktemp -d"
+  local folder = pipe:read "l"
+  local _ <close> = setmetatable({}, { __close = function ()
+    os.execute("rm -r '" .. folder .. "'")
+  end })
+  return fn(folder)
 end
 
 
