@@ -123,12 +123,6 @@ local function of_family (family)
 end
 
 
--- what closes a socket at the end of a block, as long as it is there
-local Guard = {
-  __close = function (guard) if guard.sock then guard.sock:close() end end,
-}
-
-
 --- Connect to a host by TCP. Its addresses are tried as by `sock:connect`.
 -- Suspends.
 -- @tparam string host a name or an address
@@ -142,7 +136,7 @@ function socket.connect (host, port, from_host, from_port, family)
   address.check(host, port, "connect")
   local sock, message = of_family(family)
   if sock == nil then return nil, message end
-  local guard <close> = setmetatable({ sock = sock }, Guard)
+  local guard <close> = base.guard(sock)
   if from_host then
     local bound
     bound, message = sock:bind(from_host, from_port or 0)

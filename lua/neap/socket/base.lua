@@ -326,6 +326,17 @@ function methods:dirty ()
 end
 
 
+local Guard = {
+  __close = function (guard) if guard.sock then guard.sock:close() end end,
+}
+
+
+--- What closes a socket at the end of a block, as long as `guard.sock` is there.
+function base.guard (sock)
+  return setmetatable({ sock = sock }, Guard)
+end
+
+
 local function as_text (self)
   return tostring(self.raw)
 end

@@ -11,12 +11,13 @@ local core = require "neap.core"
 
 local event, move_on_after, scope = core.event, core.move_on_after, core.scope
 
-local dial = {}
-
 local ALONE = 0.25 -- seconds that an attempt has before the next one begins
 
--- words after which nothing else is tried
-local FINAL = {
+local dial = {}
+
+
+--- The words after which no other address is tried.
+dial.FINAL = {
   timeout = true, cancelled = true, forgotten = true, outside = true,
 }
 
@@ -56,7 +57,7 @@ function dial.first (list, try, drop)
         return
       end
       won, word = got, why
-      decided = got ~= nil or FINAL[why]
+      decided = got ~= nil or dial.FINAL[why]
       if decided then attempts:cancel() else failed:set() end
     end
 

@@ -418,17 +418,11 @@ local function become (self, raw)
 end
 
 
--- What closes it at the end of a block, unless somebody has taken it.
-local Attempt = {
-  __close = function (guard) if guard.sock then guard.sock:close() end end,
-}
-
-
 -- the same address, or another one, by a socket of its own
 local function try_another (self, addr, port, deadline)
   local raw, message = another(self)
   if raw == nil then return nil, message end
-  local guard <close> = setmetatable({ sock = wrap(raw) }, Attempt)
+  local guard <close> = base.guard(wrap(raw))
   local sock = guard.sock
   local ok, word = connect_to(sock, addr, port, deadline)
   if not ok then return nil, word end
@@ -473,10 +467,7 @@ local function try_in_turn (self, addresses, port, deadline)
     end
     ok, word = connect_to(self, a.addr, port, deadline)
     if ok then return 1 end
-    if word == "timeout" or word == "cancelled" or word == "forgotten"
-        or word == "outside" then
-      break
-    end
+    if dial.FINAL[word] then break end
     self.fd = nil -- the next one may get another socket by the same number
   end
   return nil, word
