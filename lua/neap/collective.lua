@@ -29,6 +29,19 @@ local function is_awaitable (entry)
 end
 
 
+-- is it what `timeout` takes?
+local function is_entry (value)
+  return type(value) == "function" or is_callable(value) or is_awaitable(value)
+end
+
+
+local function check (entry, fname, key)
+  if is_entry(entry) then return end
+  args.fail(1, fname, ("list[%s]"):format(key),
+    "a function, a task, a future or an operation", entry)
+end
+
+
 -- how many entries a sequence has; nil for a table with other keys
 local function length (list)
   local n = list.n
@@ -38,69 +51,30 @@ local function length (list)
 end
 
 
--- call `fn(key, entry)` for each entry
-local function each (list, fn)
-  local n = length(list)
-  if n ~= nil then
-    for i = 1, n do fn(i, list[i]) end
-  else
-    for key, entry in pairs(list) do fn(key, entry) end
-  end
-end
-
-
--- is it what `timeout` takes?
-local function is_entry (value)
-  return type(value) == "function" or is_callable(value) or is_awaitable(value)
-end
-
-
--- check the list before anything has begun; how many entries there are, and
--- whether it is a sequence
-local function check (list, fname)
+-- A copy of the list, each entry checked, for nobody knows what becomes of the
+-- list before all have begun; how many there are, and whether it is a sequence.
+local function entries (list, fname)
   if type(list) ~= "table" or is_callable(list) then
     args.fail(1, fname, "list", "a table", list)
   end
-  local n, bad_key = length(list), nil
-  local is_sequence = n ~= nil
-  if is_sequence then
+  local copy, n = {}, length(list)
+  if n ~= nil then
     for i = 1, n do
       local entry = list[i]
       -- a function is what an entry mostly is, and a call is not for nothing
-      if type(entry) ~= "function" and not is_entry(entry) then
-        bad_key = i
-        break
-      end
+      if type(entry) ~= "function" then check(entry, fname, i) end
+      copy[i] = entry
     end
-  else
-    n = 0
-    for key, entry in pairs(list) do
-      n = n + 1
-      if not is_entry(entry) then bad_key = key end
-    end
+    return copy, n, true
   end
-  if bad_key ~= nil then
-    args.fail(1, fname, ("list[%s]"):format(bad_key),
-      "a function, a task, a future or an operation", list[bad_key])
+  n = 0
+  for key, entry in pairs(list) do
+    check(entry, fname, key)
+    copy[key] = entry
+    n = n + 1
   end
-  return n, is_sequence
+  return copy, n, false
 end
-
-
--- What the list holds at the call, whatever becomes of it before all entries
--- have begun; each as `change` makes it.
-local function entries (list, n, is_sequence, change)
-  local copy = {}
-  if is_sequence then
-    for i = 1, n do copy[i] = change(list[i]) end
-  else
-    for key, entry in pairs(list) do copy[key] = change(entry) end
-  end
-  return copy, n, is_sequence
-end
-
-
-local function same (entry) return entry end
 
 
 --- Wait for all. Suspends.
@@ -110,9 +84,9 @@ local function same (entry) return entry end
 -- or with its keys
 -- @raise the first error; the other functions are cancelled and have unwound
 local function all (list)
-  local n, is_sequence = check(list, "all")
+  local copy, n, is_sequence = entries(list, "all")
   args.enter "all"
-  return together(entries(list, n, is_sequence, same))
+  return together(copy, n, is_sequence)
 end
 
 
@@ -138,16 +112,18 @@ end
 -- @treturn table for each `{ status = "fulfilled", value =, values = }` (all
 -- values, with `n`) or `{ status = "rejected", reason = }`
 local function all_settled (list)
-  local n, is_sequence = check(list, "all_settled")
+  local copy, n, is_sequence = entries(list, "all_settled")
   args.enter "all_settled"
-  return together(entries(list, n, is_sequence, settling))
+  for key, entry in pairs(copy) do copy[key] = settling(entry) end
+  return together(copy, n, is_sequence)
 end
 
 
--- Run all entries until `decide(key, ok, ...)` says that it is decided; then
--- what runs is cancelled. Errors that come after that belong to nobody, if they
--- are not the one that has decided it. Gives the task that this was of.
-local function contest (list, decide)
+-- Run all entries, in order, until `decide(key, ok, ...)` says that it is
+-- decided; then what runs is cancelled. Errors that come after that belong to
+-- nobody, if they are not the one that has decided it. Gives the task that this
+-- was of.
+local function contest (copy, n, is_sequence, decide)
   local decided, failed, err = false, nil, nil
 
   local function judge (s, key, ok, ...)
@@ -167,7 +143,11 @@ local function contest (list, decide)
   end
 
   scope(function (s)
-    each(list, function (key, entry) s:spawn(contend, s, key, entry) end)
+    if is_sequence then
+      for i = 1, n do s:spawn(contend, s, i, copy[i]) end
+    else
+      for key, entry in pairs(copy) do s:spawn(contend, s, key, entry) end
+    end
   end)
   return failed
 end
@@ -184,13 +164,14 @@ end
 -- @return all that the first one returned
 -- @raise the error of the first one
 local function race (list)
-  if check(list, "race") == 0 then
+  local copy, n, is_sequence = entries(list, "race")
+  if n == 0 then
     args.blame("bad argument #1 to 'race' (list must be a list with at least "
       .. "one entry, got an empty table)")
   end
   args.enter "race"
   local first
-  local failed = contest(list, function (_, ...)
+  local failed = contest(copy, n, is_sequence, function (_, ...)
     first = pack(...)
     return true
   end)
@@ -206,11 +187,11 @@ end
 -- `errors` in the order of the list (with `n`) or with its keys, and `n`, how
 -- many there are
 local function any (list)
-  local n, is_sequence = check(list, "any")
+  local copy, n, is_sequence = entries(list, "any")
   args.enter "any"
   local first
   local failures = { n = is_sequence and n or nil }
-  contest(list, function (key, ok, ...)
+  contest(copy, n, is_sequence, function (key, ok, ...)
     if ok then
       first = pack(...)
     else
