@@ -11,10 +11,8 @@ local http = require "neap.http"
 
 local task, error_of = peers.task, support.error_of
 local serving, answering = servers.serving, servers.answering
-local eventually = servers.eventually
+local eventually, OK = servers.eventually, servers.OK
 local read_request = servers.read_request
-
-local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 describe("a connection", function ()

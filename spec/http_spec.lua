@@ -10,9 +10,7 @@ local http = require "neap.http"
 
 local task, error_of = peers.task, support.error_of
 local serving, answering = servers.serving, servers.answering
-local eventually = servers.eventually
-
-local OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+local eventually, OK = servers.eventually, servers.OK
 
 
 describe("fetch", function ()

@@ -4,17 +4,7 @@ local neap = require "neap"
 local support = require "spec.support"
 
 local task, error_of = support.task, support.error_of
-local huge = math.huge
-
-
--- a function that always fails, and a list of the times of its calls
-local function failing (err)
-  local times = {}
-  return function ()
-    times[#times + 1] = neap.now()
-    error(err, 0)
-  end, times
-end
+local failing, huge = support.failing, math.huge
 
 
 describe("retry", function ()

@@ -4,7 +4,9 @@ local assert = require "luassert"
 local neap = require "neap"
 local socket = require "neap.socket"
 
-local servers = {}
+local servers = {
+  OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", -- a whole response
+}
 
 
 --- A request that a client has sent: its lines, and its body as text; nil when

@@ -104,6 +104,16 @@ function support.with_folder (fn)
 end
 
 
+--- A function that always fails, and a list of the times of its calls.
+function support.failing (err)
+  local times = {}
+  return function ()
+    times[#times + 1] = neap.now()
+    error(err, 0)
+  end, times
+end
+
+
 --- A function that notes its arguments, as one string with the time; called
 -- without any it returns the notes. (log "a" at 2 s: "a@2")
 function support.recorder ()
