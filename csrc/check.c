@@ -48,10 +48,10 @@ static void check_heap (lua_State *L, const Heap *h) {
   holds(L, h->n <= h->reserved && h->reserved <= h->size);
   for (i = 1; i <= h->n; i++) {
     const Entry *e = &h->entry[i], *parent = &h->entry[(i + 2) / 4];
-    holds(L, *e->timer == i && e->at == e->at && e->at < NEVER);
+    holds(L, *e->timer == i && timer_at(h, i) >= 0 && timer_at(h, i) < NEVER);
     if (i > 1)
-      holds(L, parent->at < e->at ||
-                   (parent->at == e->at && parent->key < e->key));
+      holds(L, parent->when < e->when ||
+                   (parent->when == e->when && parent->key < e->key));
   }
 }
 

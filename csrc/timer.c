@@ -12,12 +12,14 @@
 #define parent_of(i) (((i) + 2) / 4)
 
 
-static int before (const Entry *a, const Entry *b) {
-  return a->at < b->at || (a->at == b->at && a->key < b->key);
+/* all operands, always: a jump over one could not be foreseen */
+static inline uint32_t before (const Entry *a, const Entry *b) {
+  return (uint32_t)(a->when < b->when) |
+         ((uint32_t)(a->when == b->when) & (uint32_t)(a->key < b->key));
 }
 
 
-static void put (Heap *h, uint32_t i, Entry e) {
+static inline void put (Heap *h, uint32_t i, Entry e) {
   h->entry[i] = e;
   *e.timer = i;
 }
@@ -32,15 +34,28 @@ static void up (Heap *h, uint32_t i, Entry e) {
 }
 
 
+/* the earliest of the siblings of which c is the first */
+static inline uint32_t earliest (const Heap *h, uint32_t c) {
+  const Entry *x = &h->entry[c];
+  uint32_t best, other;
+  if (c + 3 <= h->n) {
+    best = before(x + 1, x);
+    other = 2 + before(x + 3, x + 2);
+    return c + (before(x + other, x + best) ? other : best);
+  }
+  for (best = 0, other = 1; c + other <= h->n; other++)
+    if (before(x + other, x + best)) best = other;
+  return c + best;
+}
+
+
 static void down (Heap *h, uint32_t i, Entry e) {
-  for (;;) {
-    uint32_t c = 4 * i - 2, best = c, k;
-    if (c > h->n) break;
-    for (k = c + 1; k < c + 4 && k <= h->n; k++)
-      if (before(&h->entry[k], &h->entry[best])) best = k;
-    if (!before(&h->entry[best], &e)) break;
-    put(h, i, h->entry[best]);
-    i = best;
+  uint32_t c;
+  while ((c = 4 * i - 2) <= h->n) {
+    c = earliest(h, c);
+    if (!before(&h->entry[c], &e)) break;
+    put(h, i, h->entry[c]);
+    i = c;
   }
   put(h, i, e);
 }
@@ -48,7 +63,7 @@ static void down (Heap *h, uint32_t i, Entry e) {
 
 void timer_set (Heap *h, Timer *t, TimerType type, double at) {
   Entry e;
-  e.at = at;
+  e.when = timer_bits(at);
   e.key = h->seq++ << 2 | (uint64_t)type;
   e.timer = t;
   up(h, ++h->n, e);
@@ -78,7 +93,7 @@ static Timer *walk (const Heap *h, uint32_t i, uint64_t end, uint32_t *k,
                     int *types) {
   uint32_t c;
   Timer *found = NULL;
-  if (i > h->n || h->entry[i].at > h->entry[1].at ||
+  if (i > h->n || h->entry[i].when > h->entry[1].when ||
       h->entry[i].key >> 2 >= end)
     return NULL;
   if ((*k)-- == 0) return h->entry[i].timer;

@@ -15,6 +15,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "hidden.h"
 
@@ -25,8 +26,8 @@ typedef uint32_t Timer; /* place in the heap; 0: not set */
 typedef enum TimerType { TIMER_TASK, TIMER_SCOPE, TIMER_ALARM } TimerType;
 
 typedef struct Entry {
-  double at;
-  uint64_t key; /* sequence number, with the type in the lowest two bits */
+  uint64_t when; /* see timer_bits */
+  uint64_t key;  /* sequence number, with the type in the lowest two bits */
   Timer *timer;
 } Entry;
 
@@ -49,14 +50,28 @@ void heap_unreserve (Heap *h, HeapAlloc alloc, void *ud);
 
 void heap_free (Heap *h, HeapAlloc alloc, void *ud);
 
-/* 't' must not be set, 'at' must be finite */
+/* 't' must not be set, 'at' must be finite and not negative */
 void timer_set (Heap *h, Timer *t, TimerType type, double at);
 
 /* harmless if 't' is not set */
 void timer_clear (Heap *h, Timer *t);
 
-#define timer_at(h, t) ((h)->entry[t].at)
-#define heap_earliest(h) ((h)->entry[1].at)
+/* a time >= 0 as a whole number with the same order, and back: which of two
+   numbers is less is known without a jump, which could not be foreseen */
+static inline uint64_t timer_bits (double at) {
+  uint64_t bits;
+  memcpy(&bits, &at, sizeof bits);
+  return bits;
+}
+
+static inline double timer_seconds (uint64_t bits) {
+  double at;
+  memcpy(&at, &bits, sizeof at);
+  return at;
+}
+
+#define timer_at(h, t) timer_seconds((h)->entry[t].when)
+#define heap_earliest(h) timer_at(h, 1)
 #define heap_first(h) ((h)->entry[1].timer)
 #define heap_first_seq(h) ((h)->entry[1].key >> 2)
 #define timer_type(h, t) ((TimerType)((h)->entry[*(t)].key & 3))
