@@ -37,11 +37,6 @@ local function enter (name)
 end
 
 
-local function said (sock)
-  return function () return sock:receive() end
-end
-
-
 local function attend (client)
   local sock <close> = client
   sock:send "Your name? "
@@ -56,7 +51,7 @@ local function attend (client)
     scope:spawn(function ()
       for line in lines do sock:send(line .. "\n") end
     end)
-    for line in said(sock) do tell_all(name .. ": " .. line, name) end
+    for line in sock:lines() do tell_all(name .. ": " .. line, name) end
     scope:cancel() -- gone: nothing more is to be sent
   end)
 end
@@ -84,7 +79,7 @@ end
 local function guest (port, name, wanted, answer)
   local sock <close> = assert(socket.connect("127.0.0.1", port))
   sock:send(name .. "\n")
-  for line in said(sock) do
+  for line in sock:lines() do
     line = line:gsub("^Your name%? ", "")
     print(("%-6s reads  %s"):format(name, line))
     if line == wanted then break end

@@ -22,7 +22,7 @@ end
 local lines = neap.generator(function (yield, listener)
   local host, port = listener:getsockname()
   local sock <close> = assert(socket.connect(host, port))
-  for line in function () return (sock:receive()) end do yield(line) end
+  for line in sock:lines() do yield(line) end
 end)
 
 

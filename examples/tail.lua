@@ -47,7 +47,7 @@ local function collect (listener, got)
   for sock in listener:incoming() do
     local _ <close> = sock
     local length
-    for line in function () return sock:receive() end do
+    for line in sock:lines() do
       length = tonumber(line:match "^Content%-Length: (%d+)$") or length
       if line == "" then break end
     end

@@ -57,7 +57,7 @@ describe("fetch", function ()
     task(function ()
       serving(function (sock)
         local lines = {}
-        for line in function () return sock:receive() end do
+        for line in sock:lines() do
           if line == "" then break end
           lines[#lines + 1] = line
         end

@@ -15,7 +15,7 @@ function servers.read_request (sock)
   local line = sock:receive()
   if line == nil then return nil end
   local req = { line = line, headers = {}, body = "" }
-  for text in function () return sock:receive() end do
+  for text in sock:lines() do
     if text == "" then break end
     local name, value = text:match "^([^:]+): (.*)$"
     name = name:lower()

@@ -131,9 +131,9 @@ describe("misuse of sockets", function ()
     for name, object in pairs {
       accept = sock, bind = sock, close = sock, connect = sock, dirty = sock,
       getfd = sock, getsockname = sock, gettimeout = sock, incoming = sock,
-      listen = sock, read = sock, receive = sock, receivefrom = udp,
-      send = sock, sendto = udp, setoption = sock, setpeername = udp,
-      settimeout = sock, shutdown = sock, starttls = sock,
+      lines = sock, listen = sock, read = sock, receive = sock,
+      receivefrom = udp, send = sock, sendto = udp, setoption = sock,
+      setpeername = udp, settimeout = sock, shutdown = sock, starttls = sock,
     } do
       for _, no_socket in ipairs { "x", {}, print } do
         assert.matches(here .. "calling '" .. name .. "' on a bad self %(must "
@@ -630,6 +630,51 @@ describe("a TCP connection", function ()
     assert.equal("connection lost", error_of(b.read, b))
   end))
 
+
+  it("is read as a stream of lines, to the last one that has no end",
+    task(function ()
+      local a, b = pair()
+      local _ <close> = closing(a, b)
+      neap.spawn(function ()
+        for _, piece in ipairs { "one\r\n\ntw", "o\n", "x\nth", "ree\r" } do
+          a:send(piece)
+          settle()
+        end
+        a:shutdown "send"
+      end)
+      local lines = b:lines()
+      assert.equal("one", lines:next())
+      assert.equal("", lines:next())
+      -- another one goes on there, and so after it
+      for line in b:lines() do -- luacheck: ignore 512
+        assert.equal("two", line)
+        break
+      end
+      assert.equal("x", b:receive())
+      assert.same({ n = 1, "three" }, neap.collect(lines))
+      assert.is_nil(lines:next())
+      assert.equal(10, b:send "still open")
+    end))
+
+
+  it("keeps what has come of a line that the stream did not get",
+    task(function ()
+      local a, b = pair()
+      local _ <close> = closing(a, b)
+      b:settimeout(0.001)
+      a:send "a\rb"
+      assert.equal("timeout", error_of(neap.collect, b:lines()))
+      b:settimeout(nil)
+      assert.is_false((neap.move_on_after(0.001, neap.collect, b:lines())))
+      a:send "c\n"
+      assert.equal("a\rbc", b:receive(5):sub(1, 4))
+      a:send "half"
+      a:setoption("linger", { on = true, timeout = 0 })
+      settle()
+      a:close() -- with a reset
+      assert.equal("connection lost", error_of(neap.collect, b:lines()))
+    end))
+
 end)
 
 
@@ -1019,7 +1064,7 @@ describe("a server", function ()
         for client in server:incoming() do
           scope:spawn(function ()
             local _ <close> = client
-            for line in function () return client:receive() end do
+            for line in client:lines() do
               client:send(line .. "\n")
             end
           end)

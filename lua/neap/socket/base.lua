@@ -331,7 +331,7 @@ local Guard = {
 }
 
 
---- What closes a socket at the end of a block, as long as `guard.sock` is there.
+-- What closes a socket at the end of a block, as long as `guard.sock` is there.
 function base.guard (sock)
   return setmetatable({ sock = sock }, Guard)
 end

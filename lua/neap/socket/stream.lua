@@ -139,8 +139,8 @@ end
 -- a line and its end
 local function receive_line (self, deadline)
   while true do
-    local ok, word = fill(self, deadline)
-    if not ok then return nil, word end
+    local ok, word, broken = fill(self, deadline)
+    if not ok then return nil, word, broken end
     local ahead, pos = self.ahead, self.pos
     local stop = find(ahead, "\n", pos, true)
     if stop then return joined(self, sub(ahead, pos, stop)), stop + 1 end
@@ -285,6 +285,14 @@ local quick_receive, quick_send = internal.wire_quick(receive, receive_rest,
 methods.receive = quick_receive
 
 
+-- raise why nothing came, unless the other side has ended
+local function must_be_end (word, broken, fname)
+  stopped(word, fname)
+  if broken then error("connection lost", 0) end
+  if word ~= "closed" then error(word, 0) end
+end
+
+
 --- What has come, at least one byte; so `neap.read(sock)` is a stream of
 -- pieces, which closes the socket at its end. Suspends.
 -- @function sock:read
@@ -307,9 +315,46 @@ function methods:read (max)
     hand_out(self, pos + #data)
     return data
   end
-  stopped(word, "read")
-  if word == "closed" and not broken then return nil end
-  error(broken and "connection lost" or word, 0)
+  must_be_end(word, broken, "read")
+end
+
+
+-- the next line, nil at the end; what it raises leaves all that has come
+local function next_line (self)
+  local deadline = deadline_of(self)
+  if self.ahead then breathe() end
+  local turn <close> = begin(self, IN, deadline)
+  if not turn then error("timeout", 0) end
+  if self.parts then join(self) end
+  local line, pos, broken = receive_line(self, deadline)
+  if line then
+    line = bare(line)
+    hand_out(self, pos)
+    return line
+  end
+  must_be_end(pos, broken, "lines")
+  local _, _, rest = received_nothing(self, pos, "", true)
+  if rest ~= "" then return rest end
+end
+
+
+local Lines = {
+  __name = "neap.socket.lines",
+  __call = function (lines) return next_line(lines.sock) end,
+  __neap_close = function () end, -- whoever stops taking may go on later
+}
+
+
+--- The lines that come, without their ends, as a stream: `for line in
+-- sock:lines() do`. It ends when the other side has ended; what that has sent
+-- behind the last end of a line is a line, too. When the connection is lost, or
+-- a timeout has passed, a string is raised, and what has come of a line is left
+-- for the next one. Does not suspend.
+-- @function sock:lines
+-- @treturn stream
+function methods:lines ()
+  check(self, "lines")
+  return stream_of(setmetatable({ sock = self }, Lines))
 end
 
 

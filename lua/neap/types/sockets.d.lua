@@ -223,6 +223,12 @@ function sock:listen(backlog) end
 function sock:accept() end
 
 
+--- The lines that come, without their ends.
+---@nodiscard
+---@return neap.Stream<string>
+function sock:lines() end
+
+
 --- A server's connections.
 ---@nodiscard
 ---@return neap.Stream<neap.Socket>
