@@ -100,6 +100,7 @@ build = {
         "csrc/traceback.c",
         "csrc/track.c",
         "csrc/verdict.c",
+        "csrc/watch.c",
         "csrc/watchdog.c",
         "csrc/wire.c",
       },

@@ -55,7 +55,7 @@ static int raise_closed (lua_State *L, const char *message) {
 static int check_wake (lua_State *L, Task *t, const char *fname) {
   if (t->why == WHY_CANCEL) return cause_raise(L, t);
   if (t->why == WHY_REFUSED)
-    return luaL_error(L, "cannot %s: %s", fname, loop_refusal(t->scope->S));
+    return luaL_error(L, "cannot %s: %s", fname, watch_refusal(t->scope->S));
   return 0;
 }
 
@@ -239,7 +239,7 @@ static int l_pipe (lua_State *L) {
   *ours = fd[reading ? 0 : 1];
   *theirs = fd[reading ? 1 : 0];
   fcntl(*ours, F_SETFL, O_NONBLOCK);
-  loop_anew(sched_of(L), *ours);
+  watch_anew(sched_of(L), *ours);
   return 2;
 }
 

@@ -24,12 +24,12 @@
 
 /* the descriptor that a task in this line waits for */
 static int fd_of (Task *t, Line *line) {
-  return loop_line_fd(line, t->wait == WAIT_READABLE ? IO_READ : IO_WRITE);
+  return watch_line_fd(line, t->wait == WAIT_READABLE ? IO_READ : IO_WRITE);
 }
 
 
 static void left (Sched *S, Task *t, Line *line) {
-  loop_left(S, fd_of(t, line));
+  watch_left(S, fd_of(t, line));
 }
 
 
@@ -54,7 +54,7 @@ static void park (lua_State *L, Task *t, int fd, int what, double deadline) {
 int io_wait (lua_State *L, Task *t, int fd, int what, double deadline,
              lua_KFunction then) {
   park(L, t, fd, what, deadline);
-  loop_watch_steady(t->scope->S, fd);
+  watch_joined_steady(t->scope->S, fd);
   return lua_yieldk(L, 0, (lua_KContext)t, then);
 }
 
@@ -111,7 +111,7 @@ int io_descriptor (lua_State *L, int idx) {
     fd = to_fd(L, -1);
     lua_pop(L, 1);
   }
-  if (fd < 0 || fd > 0x0fffffff || !loop_is_open(sched_of(L), (int)fd))
+  if (fd < 0 || fd > 0x0fffffff || !watch_is_open(sched_of(L), (int)fd))
     return IO_CLOSED;
   return (int)fd;
 }
@@ -140,7 +140,7 @@ static int is_ready (lua_State *L, int status, lua_KContext ctx) {
   if (t->why == WHY_REFUSED)
     return luaL_error(L, "'%s' cannot wait: %s",
                       t->wait == WAIT_READABLE ? "readable" : "writable",
-                      loop_refusal(t->scope->S));
+                      watch_refusal(t->scope->S));
   return 0;
 }
 
@@ -150,7 +150,7 @@ static int wait_for (lua_State *L, const char *fname, int what) {
   int fd = check_fd(L, fname);
   if (task_cancelled(t)) return sched_raise_later(L, t);
   park(L, t, fd, what, NEVER);
-  loop_watch(t->scope->S, fd);
+  watch_joined(t->scope->S, fd);
   return lua_yieldk(L, 0, (lua_KContext)t, is_ready);
 }
 

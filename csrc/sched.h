@@ -31,6 +31,7 @@ typedef struct Scope Scope;
 typedef struct Chance Chance;
 typedef struct Loop Loop;
 typedef struct Offload Offload;
+typedef struct Watch Watch;
 
 #if defined(NEAP_DEBUG)
 #include <assert.h>
@@ -209,7 +210,8 @@ struct Sched {
   double dt;       /* time between the last two steps */
   lua_Alloc alloc;
   void *alloc_ud;
-  Loop *loop;                /* made when something first needs the system */
+  Loop *loop;                /* made when something first needs the system, */
+  Watch *watch;              /* ... and with it this part of it */
   struct ev_loop *host_loop; /* what it is to use, or NULL for its own */
   int stepping;              /* the host steps it, and polls that loop itself */
   struct neap_Poster *poster; /* what other threads post to, or NULL */

@@ -94,7 +94,7 @@ static const char *hindrance (const Wire *w, const Task *t) {
     case WHY_CANCEL: return "cancelled";
     case WHY_TIME: return "timeout";
     case WHY_CLOSED: return "forgotten";
-    case WHY_REFUSED: return loop_refusal(w->object.S);
+    case WHY_REFUSED: return watch_refusal(w->object.S);
     default: return w->fd < 0 ? "forgotten" : NULL;
   }
 }
@@ -531,7 +531,7 @@ static int l_wire (lua_State *L) {
   w->fd = (int)fd;
   w->drained = 0;
   w->inbox = NULL;
-  if (w->fd >= 0) loop_anew(w->object.S, w->fd);
+  if (w->fd >= 0) watch_anew(w->object.S, w->fd);
   return 1;
 }
 
