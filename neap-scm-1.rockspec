@@ -72,6 +72,7 @@ build = {
         "csrc/poollib.c",
         "csrc/post.c",
         "csrc/process.c",
+        "csrc/quick.c",
         "csrc/rate.c",
         "csrc/reader.c",
         "csrc/record.c",

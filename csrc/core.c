@@ -58,6 +58,7 @@ int luaopen_neap_core (lua_State *L) {
   resolve_openlib(L);
   file_openlib(L);
   wire_openlib(L);
+  quick_openlib(L);
   fd_openlib(L);
   signals_openlib(L);
   process_openlib(L);

@@ -27,6 +27,7 @@ void limiter_openlib (lua_State *L);
 void offload_openlib (lua_State *L);
 void pool_openlib (lua_State *L);
 void process_openlib (lua_State *L);
+void quick_openlib (lua_State *L);
 void resolve_openlib (lua_State *L);
 void semaphore_openlib (lua_State *L);
 void signals_openlib (lua_State *L);

@@ -14,46 +14,34 @@
 ** its string: it lies in an inbox until Lua has it.
 */
 
+#include "wire.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include "cancel.h"
-#include "io.h"
 #include "rooms.h"
 
 /* bytes received at a time */
 #define PIECE 16384
-
-#if !defined(MSG_NOSIGNAL) /* there LuaSocket sets SO_NOSIGPIPE */
-#define MSG_NOSIGNAL 0
-#endif
 
 /*
 ** All wires read into the same inbox, one after the other. One that could not
 ** have its string keeps the inbox until it asks again, and whoever comes next
 ** makes another one for all.
 */
-typedef struct Inbox {
-  const struct Wire *owner; /* who read into it last */
-  size_t n;                 /* bytes of which there is no string yet */
+struct Inbox {
+  const Wire *owner; /* who read into it last */
+  size_t n;          /* bytes of which there is no string yet */
   char bytes[PIECE];
-} Inbox;
+};
 
-typedef struct Wire {
-  Object object;
-  int fd;       /* -1: closed */
-  int drained;  /* the last receive took all there was */
-  Inbox *inbox; /* its user value: what it read into last, or NULL */
-} Wire;
-
-static const char wire_mark = 0; /* its address stands for the class */
+const char wire_mark = 0;
 static const char inbox_key = 0; /* its address is that of the inbox */
 
 
 static Wire *check_wire (lua_State *L) {
-  Wire *w = (Wire *)object_at(L, 1, &wire_mark);
+  Wire *w = wire_at(L, 1);
   if (w == NULL) luaL_error(L, "a wire was expected");
   return w;
 }
@@ -88,8 +76,7 @@ static int failed (lua_State *L, int error) {
 }
 
 
-/* why nothing can be done now: a word, or NULL if it can */
-static const char *hindrance (const Wire *w, const Task *t) {
+const char *wire_hindrance (const Wire *w, const Task *t) {
   switch (t->why) {
     case WHY_CANCEL: return "cancelled";
     case WHY_TIME: return "timeout";
@@ -100,16 +87,13 @@ static const char *hindrance (const Wire *w, const Task *t) {
 }
 
 
-/* the running task, if it may suspend here */
-static Task *task_here (lua_State *L, const Wire *w) {
+Task *wire_task (lua_State *L, const Wire *w) {
   Sched *S = w->object.S;
   return S->co == L && lua_isyieldable(L) ? S->current : NULL;
 }
 
 
-/* why it cannot even begin: a word, or NULL if it can. Outside of tasks it can
-   only if it need not wait. */
-static const char *objection (const Wire *w, const Task *t, double deadline) {
+const char *wire_objection (const Wire *w, const Task *t, double deadline) {
   if (t == NULL && !has_passed(w->object.S, deadline)) return "outside";
   if (t != NULL && task_cancelled(t)) return "cancelled";
   return w->fd < 0 ? "closed" : NULL;
@@ -122,7 +106,7 @@ static const char *objection (const Wire *w, const Task *t, double deadline) {
 */
 #define BEGIN(L, w, t, deadline, self) \
   { \
-    const char *word = objection(w, t, deadline); \
+    const char *word = wire_objection(w, t, deadline); \
     if (word != NULL) return refuse(L, word); \
     if (t != NULL && --(w)->object.S->fuel < 0) \
       return sched_detour(L, (w)->object.S, t, self); \
@@ -136,8 +120,7 @@ static const char *objection (const Wire *w, const Task *t, double deadline) {
 static int on_readable (lua_State *L, int status, lua_KContext t);
 
 
-/* bytes that the wire has read, and Lua has not */
-static size_t held (const Wire *w) {
+size_t wire_held (const Wire *w) {
   return w->inbox != NULL && w->inbox->owner == w ? w->inbox->n : 0;
 }
 
@@ -161,13 +144,10 @@ static Inbox *empty_inbox (lua_State *L, Wire *w, int idx) {
 }
 
 
-/* have bytes in the inbox of the wire at 'idx', by one system call at most; 1:
-   they are there, 0: there are none yet, -1: there will be none, and errno says
-   why, 0 at the end */
-static int fetch (lua_State *L, Wire *w, int idx) {
+int wire_fetch (lua_State *L, Wire *w, int idx) {
   Inbox *in;
   ssize_t n;
-  if (held(w) > 0) return 1;
+  if (wire_held(w) > 0) return 1;
   in = empty_inbox(L, w, idx);
   n = io_read(w->fd, in->bytes, PIECE);
   w->drained = n <= 0;
@@ -183,8 +163,7 @@ static int fetch (lua_State *L, Wire *w, int idx) {
 }
 
 
-/* push what is in the inbox, which is empty then */
-static void hand_over (lua_State *L, Wire *w) {
+void wire_hand_over (lua_State *L, Wire *w) {
   Inbox *in = w->inbox;
   lua_pushlstring(L, in->bytes, in->n);
   w->drained = in->n != PIECE;
@@ -192,8 +171,7 @@ static void hand_over (lua_State *L, Wire *w) {
 }
 
 
-/* nil, a word, and whether the connection was lost */
-static int at_end (lua_State *L) {
+int wire_at_end (lua_State *L) {
   if (errno == 0) return refuse(L, "closed");
   failed(L, errno);
   lua_pushliteral(L, "broken");
@@ -203,9 +181,9 @@ static int at_end (lua_State *L) {
 
 static int receive (lua_State *L, Wire *w, Task *t) {
   double deadline = deadline_at(L, 2);
-  switch (fetch(L, w, 1)) {
-    case 1: hand_over(L, w); return 1;
-    case -1: return at_end(L);
+  switch (wire_fetch(L, w, 1)) {
+    case 1: wire_hand_over(L, w); return 1;
+    case -1: return wire_at_end(L);
     default:
       if (has_passed(w->object.S, deadline)) return refuse(L, "timeout");
       return io_wait(L, t, w->fd, IO_READ, deadline, on_readable);
@@ -216,7 +194,7 @@ static int receive (lua_State *L, Wire *w, Task *t) {
 static int on_readable (lua_State *L, int status, lua_KContext ctx) {
   Wire *w = (Wire *)lua_touserdata(L, 1);
   Task *t = (Task *)ctx;
-  const char *word = hindrance(w, t);
+  const char *word = wire_hindrance(w, t);
   (void)status;
   return word != NULL ? refuse(L, word) : receive(L, w, t);
 }
@@ -229,7 +207,7 @@ static int on_readable (lua_State *L, int status, lua_KContext ctx) {
    task; or the system's words. Suspends. */
 static int l_receive (lua_State *L) {
   Wire *w = check_wire(L);
-  Task *t = task_here(L, w);
+  Task *t = wire_task(L, w);
   double deadline = deadline_at(L, 2);
   BEGIN(L, w, t, deadline, l_receive);
   if (w->drained && !has_passed(w->object.S, deadline))
@@ -250,7 +228,7 @@ static int transmit (lua_State *L, Wire *w, Task *t) {
   const char *data = lua_tostring(L, 2);
   lua_Integer i = lua_tointeger(L, 3), j = lua_tointeger(L, 4);
   while (i <= j) {
-    ssize_t n = send(w->fd, data + i - 1, (size_t)(j - i + 1), MSG_NOSIGNAL);
+    ssize_t n = send(w->fd, data + i - 1, (size_t)(j - i + 1), WIRE_FLAGS);
     int error = errno;
     if (n >= 0) {
       i += n;
@@ -278,7 +256,7 @@ static int transmit (lua_State *L, Wire *w, Task *t) {
 static int on_writable (lua_State *L, int status, lua_KContext ctx) {
   Wire *w = (Wire *)lua_touserdata(L, 1);
   Task *t = (Task *)ctx;
-  const char *word = hindrance(w, t);
+  const char *word = wire_hindrance(w, t);
   (void)status;
   if (word == NULL) return transmit(L, w, t);
   refuse(L, word);
@@ -291,7 +269,7 @@ static int on_writable (lua_State *L, int status, lua_KContext ctx) {
    above), and which byte was the last one sent. Suspends. */
 static int l_send (lua_State *L) {
   Wire *w = check_wire(L);
-  Task *t = task_here(L, w);
+  Task *t = wire_task(L, w);
   size_t size;
   luaL_checklstring(L, 2, &size);
   luaL_argcheck(L, luaL_checkinteger(L, 3) >= 1, 3, "below 1");
@@ -317,7 +295,7 @@ static int is_ready (Wire *w, int what) {
 
 
 static int on_ready (lua_State *L, int status, lua_KContext ctx) {
-  const char *word = hindrance((Wire *)lua_touserdata(L, 1), (Task *)ctx);
+  const char *word = wire_hindrance((Wire *)lua_touserdata(L, 1), (Task *)ctx);
   (void)status;
   if (word != NULL) return refuse(L, word);
   lua_pushboolean(L, 1);
@@ -329,7 +307,7 @@ static int on_ready (lua_State *L, int status, lua_KContext ctx) {
    not (as above). Suspends, unless the deadline has passed. */
 static int l_wait (lua_State *L) {
   Wire *w = check_wire(L);
-  Task *t = task_here(L, w);
+  Task *t = wire_task(L, w);
   int what = lua_toboolean(L, 2) ? IO_WRITE : IO_READ;
   double deadline = deadline_at(L, 3);
   BEGIN(L, w, t, deadline, l_wait);
@@ -338,155 +316,6 @@ static int l_wait (lua_State *L) {
   if (!is_ready(w, what)) return refuse(L, "timeout");
   lua_pushboolean(L, 1);
   return 1;
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* the short way */
-
-
-/*
-** Most messages come and go as a whole, on a socket without a timeout and
-** without TLS that no other task is at. Then 'sock:receive' and 'sock:send'
-** need nothing of what they are written for in Lua. Such a socket, a table, has
-** its wire at SLOT_IN, or at SLOT_OUT, and while we wait there, true; at
-** anything else there, the functions in Lua do the work, or what is left of it.
-** What was read is left to them in the inbox: so it is not lost if there is no
-** memory to call them.
-*/
-enum { SLOT_IN = 1, SLOT_OUT = 2 };
-
-
-/* push what is in the slot; the wire, if it is that and can be used now */
-static Wire *plain_wire (lua_State *L, int slot) {
-  Wire *w;
-  if (!lua_istable(L, 1)) return NULL;
-  lua_rawgeti(L, 1, slot);
-  w = (Wire *)object_at(L, -1, &wire_mark);
-  return w == NULL || objection(w, task_here(L, w), NEVER) != NULL ? NULL : w;
-}
-
-
-static int passed_on (lua_State *L, int status, lua_KContext ctx) {
-  (void)status, (void)ctx;
-  return lua_gettop(L);
-}
-
-
-/* call the upvalue with what is on the stack */
-static int pass_on (lua_State *L, int upvalue) {
-  lua_pushvalue(L, lua_upvalueindex(upvalue));
-  lua_insert(L, 1);
-  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, passed_on);
-  return lua_gettop(L);
-}
-
-
-/* let the functions in Lua go on, or tell them the word on top */
-static int leave_rest (lua_State *L) {
-  if (lua_gettop(L) == 3)
-    lua_pop(L, 1);
-  else
-    lua_replace(L, 3);
-  return pass_on(L, 2);
-}
-
-
-static int quick_wake (lua_State *L, int status, lua_KContext t);
-
-
-/* the socket, the number of bytes and the wire are on the stack, and nobody is
-   at it */
-static int quick_try (lua_State *L, Wire *w, Task *t) {
-  switch (w->drained ? 0 : fetch(L, w, 3)) {
-    case 0:
-      loop_line(L, w->object.S, w->fd, IO_READ); /* which may raise, while */
-      lua_pushboolean(L, 1);                     /* nothing has changed */
-      lua_rawseti(L, 1, SLOT_IN);                /* this needs no memory */
-      return io_wait(L, t, w->fd, IO_READ, NEVER, quick_wake);
-    case -1:
-      at_end(L);
-      lua_settop(L, 5);
-      return leave_rest(L);
-  }
-  if (held(w) != (size_t)lua_tointeger(L, 2)) return leave_rest(L);
-  hand_over(L, w);
-  return 1;
-}
-
-
-static int quick_wake (lua_State *L, int status, lua_KContext ctx) {
-  Wire *w = (Wire *)lua_touserdata(L, 3);
-  Task *t = (Task *)ctx;
-  const char *word = hindrance(w, t);
-  int alone = lua_rawgeti(L, 1, SLOT_IN) == LUA_TBOOLEAN;
-  (void)status;
-  lua_pop(L, 1);
-  if (alone) {
-    lua_pushvalue(L, 3);
-    lua_rawseti(L, 1, SLOT_IN);
-  }
-  if (word != NULL) lua_pushstring(L, word);
-  if (word != NULL || !alone) return leave_rest(L);
-  w->drained = 0;
-  return quick_try(L, w, t);
-}
-
-
-/* sock:receive */
-static int quick_receive (lua_State *L) {
-  Sched *S;
-  Wire *w = NULL;
-  if (lua_gettop(L) == 2 && lua_isinteger(L, 2) && lua_tointeger(L, 2) > 0) {
-    w = plain_wire(L, SLOT_IN);
-    if (w == NULL) lua_settop(L, 2);
-  }
-  if (w == NULL) return pass_on(L, 1);
-  S = w->object.S;
-  if (--S->fuel < 0) {
-    lua_settop(L, 2);
-    return sched_detour(L, S, S->current, quick_receive);
-  }
-  return quick_try(L, w, S->current);
-}
-
-
-/* sock:send */
-static int quick_send (lua_State *L) {
-  Wire *w = NULL;
-  if (lua_gettop(L) == 2 && lua_type(L, 2) == LUA_TSTRING) {
-    w = plain_wire(L, SLOT_OUT);
-    lua_settop(L, 2);
-  }
-  if (w != NULL) {
-    size_t size;
-    const char *data = lua_tolstring(L, 2, &size);
-    ssize_t n;
-    if (--w->object.S->fuel < 0)
-      return sched_detour(L, w->object.S, w->object.S->current, quick_send);
-    n = send(w->fd, data, size, MSG_NOSIGNAL);
-    if (n > 0) {
-      io_charge(w->object.S, n);
-      lua_pushinteger(L, n);
-      if ((size_t)n == size) return 1;
-      lua_pushinteger(L, n + 1); /* the rest */
-      lua_replace(L, 3);
-    }
-  }
-  return pass_on(L, 1);
-}
-
-
-/* internal.wire_quick(receive, rest, send) -> receive, send: the short ways.
-   'rest(sock, n [, word])' goes on with a receive that has begun, or that was
-   stopped. */
-static int l_quick (lua_State *L) {
-  lua_settop(L, 3);
-  lua_pushcclosure(L, quick_send, 1);
-  lua_insert(L, 1);
-  lua_pushcclosure(L, quick_receive, 2);
-  lua_insert(L, 1);
-  return 2;
 }
 
 
@@ -502,7 +331,7 @@ static int l_close (lua_State *L) {
                   lua_toboolean(L, 2) && w->fd >= 0 && is_ready(w, IO_WRITE));
   if (w->fd >= 0) loop_forget(w->object.S, w->fd);
   w->fd = -1;
-  if (held(w) > 0) w->inbox->n = 0;
+  if (wire_held(w) > 0) w->inbox->n = 0;
   return 1;
 }
 
@@ -512,7 +341,7 @@ static int l_close (lua_State *L) {
    operations of other libraries. Suspends when the task has run for long. */
 static int l_enter (lua_State *L) {
   Wire *w = check_wire(L);
-  Task *t = task_here(L, w);
+  Task *t = wire_task(L, w);
   BEGIN(L, w, t, deadline_at(L, 2), l_enter);
   lua_pushboolean(L, 1);
   return 1;
@@ -540,7 +369,6 @@ static const luaL_Reg internals[] = {
   { "wire", l_wire },
   { "wire_close", l_close },
   { "wire_enter", l_enter },
-  { "wire_quick", l_quick },
   { "wire_receive", l_receive },
   { "wire_send", l_send },
   { "wire_wait", l_wait },
