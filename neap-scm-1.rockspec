@@ -49,6 +49,7 @@ build = {
         "csrc/core.c",
         "csrc/coroutine.c",
         "csrc/dump.c",
+        "csrc/ending.c",
         "csrc/error.c",
         "csrc/event.c",
         "csrc/fd.c",

@@ -1,6 +1,7 @@
 /*
 ** generator.c - async generators: bodies that emit values one by one, inside
-** the task of whoever asks for the next. How they are made: generatorlib.c.
+** the task of whoever asks for the next. How they are made: generatorlib.c; how
+** they end: ending.c.
 **
 ** 'next' resumes the body directly. If it emits, the value is returned at
 ** once: no scheduler, no read-ahead. If it waits, the consumer's task waits
@@ -20,10 +21,9 @@
 
 #include "generator.h"
 
+#include "cancel.h"
+#include "ending.h"
 #include "error.h"
-#include "scope.h"
-#include "stock.h"
-#include "traceback.h"
 
 /* how often a body is told that it must not emit, because it is being closed
    or because of what, before it is ended by force */
@@ -38,49 +38,12 @@ const char generator_emits_inside[] =
     "a generator cannot emit inside a scope or timeout that it has opened: "
     "await inside it and emit outside, or send to a channel";
 
-/* indices on the stack of 'next', 'close' and 'fill'; values are above */
-enum { AT_GENERATOR = 1, AT_ERROR, AT_LIST = 2, AT_SIZE };
-
 /* the status of a body that has emitted more values than there is room for */
 #define TOO_MANY (-2)
-
-#define BASE(g) ((g)->closing ? AT_ERROR : AT_GENERATOR)
 
 
 /* ---------------------------------------------------------------------- */
 /* turns */
-
-
-static void unhook (Generator *g) {
-  lua_sethook(g->strand.co, g->hook, g->mask, g->count);
-  g->hooked = 0;
-}
-
-
-/* it ended; the generator is at AT_GENERATOR, its coroutine is well or was
-   reset */
-static void end (lua_State *L, Sched *S, Generator *g) {
-  g->state = GEN_ENDED;
-  if (g->line != NULL) line_leave(g->line, &g->link);
-  g->line = NULL;
-  lua_pushnil(L);
-  lua_setiuservalue(L, AT_GENERATOR, 1);
-  if (g->hooked) unhook(g);
-  stock_give(L, S, g->strand.co);
-  sched_wake_all(S, &g->turn, WHY_DONE);
-}
-
-
-/* the body was reset with the task that it ran in */
-void generator_killed (lua_State *L, Sched *S, Strand *x) {
-  Generator *g = owner_of(x, Generator, strand);
-  (void)L;
-  g->state = GEN_ENDED;
-  if (g->line != NULL) line_leave(g->line, &g->link);
-  g->line = NULL;
-  stock_lose(S);
-  sched_wake_all(S, &g->turn, WHY_DONE);
-}
 
 
 /* the first who waits will have its turn */
@@ -115,144 +78,6 @@ static int wait_turn (lua_State *L, Sched *S, Generator *g, Wait wait,
   t = sched_enter_in(L, S, fname);
   sched_park(S, t, wait, &g->turn, NEVER);
   return lua_yieldk(L, 0, (lua_KContext)t, then);
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* ending by force */
-
-
-/* what was ended by force, if 'n' is 1, has ended; the outermost sees to those
-   that were put off */
-static void unforced (lua_State *L, Sched *S, int n) {
-  if (S->forced == n && S->put_off.first != NULL) generator_close_rest(L, S);
-  S->forced -= n;
-}
-
-
-/* the coroutine cannot go on, or must not: its <close> variables run, but
-   they cannot wait. Leaves the error, if there is one, on top of L. */
-static int reset (lua_State *L, Sched *S, Generator *g) {
-  lua_State *co = g->strand.co;
-  int status;
-  if (g->hooked) unhook(g);
-  S->forced++;
-  status = lua_resetthread(co);
-  unforced(L, S, 1);
-  if (status != LUA_OK) lua_xmove(co, L, 1);
-  return status;
-}
-
-
-static int raise (lua_State *L) {
-  error_arrives(L, "consumed by");
-  return lua_error(L);
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* 'next' */
-
-
-/* the body has ended; its error, if there is one, is on top */
-static int ended (lua_State *L, Sched *S, Generator *g, int status) {
-  if (status != LUA_OK) { /* out of memory, or of C stack */
-    lua_insert(L, AT_GENERATOR + 1);
-    reset(L, S, g);
-    lua_settop(L, AT_GENERATOR + 1);
-  }
-  end(L, S, g);
-  if (status != LUA_OK || g->failed) return raise(L);
-  lua_pushnil(L);
-  return 1;
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* 'close' */
-
-
-/* the error on top was raised as the body was closed; one of the loop wins */
-static int close_failed (lua_State *L, Sched *S) {
-  Task *t = S->current;
-  if (lua_isnil(L, AT_ERROR)) return raise(L);
-  if (t == NULL || !task_cancelled(t) || !cause_is(L, t, -1)) {
-    lua_pushnil(L);
-    error_hook(L, S, "on_suppressed");
-  }
-  return 0;
-}
-
-
-/* the body has ended; its error, if there is one, is on top */
-static int closed (lua_State *L, Sched *S, Generator *g, int status) {
-  int failed = status != LUA_OK || g->failed;
-  if (status != LUA_OK) reset(L, S, g);
-  end(L, S, g);
-  return failed && !error_is_closing(L, -1) ? close_failed(L, S) : 0;
-}
-
-
-/* ---------------------------------------------------------------------- */
-/* what must not be emitted */
-
-
-/* the scopes that a body, which was ended by force, has left open are left;
-   the error is above 'base' */
-static int unwound (lua_State *L, int ending, int base) {
-  Generator *g = (Generator *)lua_touserdata(L, AT_GENERATOR);
-  Task *t = g->object.S->current;
-  (void)ending;
-  if (t->scope != g->strand.scope)
-    return scope_leave(L, t->scope, 1, base, unwound);
-  return g->closing ? close_failed(L, g->object.S) : raise(L);
-}
-
-
-/* it does not stop emitting what it must not */
-static int give_up (lua_State *L, Sched *S, Generator *g, int inside) {
-  int status;
-  lua_settop(L, BASE(g));
-  if (inside) scope_detach(S->current, g->strand.scope);
-  status = reset(L, S, g);
-  end(L, S, g);
-  if (g->closing && !inside) return status == LUA_OK ? 0 : close_failed(L, S);
-  if (status != LUA_OK) { /* what its clean-up raised loses */
-    lua_pushnil(L);
-    error_hook(L, S, "on_suppressed");
-  }
-  lua_settop(L, BASE(g));
-  lua_pushstring(L, g->fault);
-  return inside ? unwound(L, END_ERROR, BASE(g)) : raise(L);
-}
-
-
-static void interject (lua_State *L, lua_Debug *ar) {
-  Generator *g = generator_push(L, L);
-  (void)ar;
-  unhook(g);
-  if (g->closing)
-    error_push_closing(L);
-  else {
-    luaL_where(L, 0);
-    lua_pushstring(L, g->fault);
-    lua_concat(L, 2);
-  }
-  lua_error(L);
-}
-
-
-/* the body waits where that does not raise what is to be raised: let a hook do
-   it, before the next instruction of a Lua function. (If there is none to come,
-   the body ends anyway.) */
-static void set_hook (Generator *g) {
-  lua_State *co = g->strand.co;
-  if (g->hooked) return;
-  g->hook = lua_gethook(co);
-  g->mask = lua_gethookmask(co);
-  g->count = lua_gethookcount(co);
-  g->hooked = 1;
-  lua_sethook(co, interject, LUA_MASKCOUNT, 1);
 }
 
 
@@ -322,7 +147,7 @@ static int resume (lua_State *L, Sched *S, Generator *g, Task *t, int nargs) {
       g->strand.polite = 0;
       status = lua_resume(g->strand.co, L, nargs, &n);
     }
-    unforced(L, S, g->closing);
+    ending_unforced(L, S, g->closing);
   }
   return emitted(L, S, g, t, status, n);
 }
@@ -331,7 +156,7 @@ static int resume (lua_State *L, Sched *S, Generator *g, Task *t, int nargs) {
 /* resume the body so that it raises: that it is being closed, or 'fault' */
 static int interrupt (lua_State *L, Sched *S, Generator *g, Task *t) {
   if (!g->closing || !g->strand.polite) {
-    set_hook(g);
+    ending_hook(g);
     return resume(L, S, g, t, 0);
   }
   error_push_closing(L);
@@ -346,7 +171,8 @@ static int stepped (lua_State *L, Sched *S, Generator *g, Task *t, int status) {
   if (status == LUA_ERRMEM && lua_status(g->strand.co) == LUA_YIELD)
     status = TOO_MANY; /* values were to be handed over */
   if (status != LUA_YIELD && status != TOO_MANY)
-    return g->closing ? closed(L, S, g, status) : ended(L, S, g, status);
+    return g->closing ? ending_closed(L, S, g, status)
+                      : ending_returned(L, S, g, status);
   inside = t != NULL && t->scope != g->strand.scope;
   if (inside)
     g->fault = generator_emits_inside;
@@ -355,11 +181,11 @@ static int stepped (lua_State *L, Sched *S, Generator *g, Task *t, int status) {
   else if (lua_isnoneornil(L, BASE(g) + 1))
     g->fault = generator_emits_nil;
   else if (!g->closing) {
-    if (g->hooked) unhook(g);
+    if (g->hooked) ending_unhook(g);
     pass_turn(S, g);
     return lua_gettop(L) - AT_GENERATOR;
   }
-  if (g->refused++ >= REFUSALS) return give_up(L, S, g, inside);
+  if (g->refused++ >= REFUSALS) return ending_give_up(L, S, g, inside);
   lua_settop(L, BASE(g));
   return interrupt(L, S, g, t);
 }
@@ -481,7 +307,7 @@ static int close (lua_State *L, Sched *S, Generator *g) {
   Task *t;
   if (g->state == GEN_FRESH || lua_status(co) != LUA_YIELD) {
     lua_resetthread(co); /* if somebody has got hold of it */
-    end(L, S, g);
+    ending_over(L, S, g);
     return 0;
   }
   if (S->forced >= DEEP) {

@@ -29,9 +29,6 @@ int generator_next (lua_State *L);
 int generator_close (lua_State *L);
 int generator_leave (lua_State *L);
 
-/* the body was reset with the task that it ran in */
-void generator_killed (lua_State *L, Sched *S, Strand *x);
-
 /* when the core is opened */
 void generator_prepare (Sched *S);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "ending.h"
 #include "generator.h"
 #include "rooms.h"
 #include "stock.h"
@@ -103,7 +104,7 @@ static int begin (lua_State *L) {
     return luaL_error(L, "too many arguments");
   }
   g->strand.co = co;
-  g->strand.killed = generator_killed;
+  g->strand.killed = ending_killed;
   g->state = GEN_FRESH;
   lua_setiuservalue(L, self, 1);
   lua_pushcfunction(co, body);
