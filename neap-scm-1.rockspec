@@ -142,6 +142,7 @@ build = {
     ["neap.socket.address"] = "lua/neap/socket/address.lua",
     ["neap.socket.base"] = "lua/neap/socket/base.lua",
     ["neap.socket.certificate"] = "lua/neap/socket/certificate.lua",
+    ["neap.socket.connect"] = "lua/neap/socket/connect.lua",
     ["neap.socket.datagram"] = "lua/neap/socket/datagram.lua",
     ["neap.socket.dial"] = "lua/neap/socket/dial.lua",
     ["neap.socket.stream"] = "lua/neap/socket/stream.lua",

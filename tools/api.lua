@@ -37,8 +37,8 @@ local rooms = {
   { "Processes and signals", "lua/neap/process.lua",
     "lua/neap/process/pipes.lua", "lua/neap/os_signal.lua" },
   { "Sockets", "lua/neap/socket.lua", "lua/neap/socket/stream.lua",
-    "lua/neap/socket/tls.lua", "lua/neap/socket/datagram.lua",
-    "lua/neap/socket/base.lua" },
+    "lua/neap/socket/connect.lua", "lua/neap/socket/tls.lua",
+    "lua/neap/socket/datagram.lua", "lua/neap/socket/base.lua" },
   { "HTTP", "lua/neap/http.lua", "lua/neap/http/fetch.lua",
     "lua/neap/http/response.lua", "lua/neap/http/headers.lua" },
   { "Errors", "csrc/error.c", "csrc/traceback.c" },
@@ -52,6 +52,7 @@ local internal = {
   "lua/neap/http/request.lua", "lua/neap/http/url.lua",
   "lua/neap/process/launch.lua", "lua/neap/process/owner.lua",
   "lua/neap/socket/address.lua", "lua/neap/socket/certificate.lua",
+  "lua/neap/socket/dial.lua",
   "lua/neap/timeline.lua",
   "lua/neap/workers.lua",
 }
