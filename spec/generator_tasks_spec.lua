@@ -484,6 +484,33 @@ describe("generator", function ()
       assert.is_true(internal.stats().steps - before < DEPTH / 10)
     end))
 
+    it("is ended whole, by force, with a consumer that swallows everything",
+      function ()
+        local closed, kept, level = 0, {}, nil
+        level = neap.generator(function (yield, depth)
+          local _ <close> = setmetatable({}, { __close = function ()
+            closed = closed + 1
+          end })
+          while depth == 0 do pcall(neap.sleep, 1) end
+          kept[depth] = level(depth - 1)
+          for v in kept[depth] do yield(v) end
+        end)
+        neap.clock "virtual"
+        neap.spawn(neap.coroutine.wrap(function ()
+          for _ in level(3) do error "nothing comes" end
+        end))
+        local second = neap.spawn(function ()
+          neap.checkpoint()
+          kept[2]:next()
+        end)
+        for _ = 1, 3 do neap.step() end
+        assert.equal("its turn at a generator", second:waiting_on())
+        internal.end_all()
+        assert.equal(4, closed)
+        for depth = 1, 3 do assert.is_nil(kept[depth]()) end
+        assert.equal("cancelled", second:status())
+      end)
+
     it("is closed whole when the consumer is killed", function ()
       local closed = { n = 0 }
       local nest = nested(by_yield, closed)
