@@ -13,7 +13,9 @@ local ITEMS, PAGE = 47, 10
 local function answer (sock)
   local _ <close> = sock
   local page = tonumber(sock:receive():match "page=(%d+)")
-  repeat until sock:receive() == "" -- the headers
+  for line in sock:lines() do -- the headers
+    if line == "" then break end
+  end
   local lines = {}
   for i = (page - 1) * PAGE + 1, math.min(page * PAGE, ITEMS) do
     lines[#lines + 1] = ("item %d\n"):format(i)

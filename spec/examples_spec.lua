@@ -24,7 +24,9 @@ local function with_pages (pages, asked, fn)
         scope:spawn(function ()
           local _ <close> = sock
           local path = sock:receive():match "^GET (.*) HTTP/1%.1$"
-          repeat until sock:receive() == ""
+          for line in sock:lines() do
+            if line == "" then break end
+          end
           asked[#asked + 1] = path
           sock:send(pages[path] or "HTTP/1.1 404 No\r\n\r\n")
         end)

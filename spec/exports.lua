@@ -51,7 +51,9 @@ function exports.fetched ()
   local listener <close> = assert(socket.bind("127.0.0.1", 0))
   neap.spawn(function ()
     local client <close> = listener:accept()
-    repeat until client:receive() == ""
+    for line in client:lines() do
+      if line == "" then break end
+    end
     client:send "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
   end)
   local _, port = listener:getsockname()
