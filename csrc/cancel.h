@@ -71,6 +71,15 @@ static inline int task_cancelled (const Task *t) {
          ((t->flags & T_CANCEL) != 0 && t->scope->owner != t);
 }
 
+/* A worker was cancelled by itself: that is meant for what it has been working
+   on, which has ended. It can go on; 1 if it was so. */
+static inline int task_pardon (Task *t) {
+  if (!(t->flags & T_CANCEL) || t->scope->owner == t || t->scope->cause != NULL)
+    return 0;
+  t->flags = (uint8_t)(t->flags & ~T_CANCEL);
+  return 1;
+}
+
 /* move the deadline; 'at' absolute, NEVER for none; one that has passed cancels
    at once, so that the next suspension point raises */
 void scope_deadline (Scope *s, double at);

@@ -197,6 +197,7 @@ static int told (lua_State *L, int status, lua_KContext ctx) {
 static void item_ended (lua_State *L, Worker *w, int ending) {
   Pool *p = w->pool;
   Sched *S = p->S;
+  int meant = w->index <= p->stop && task_pardon(S->current); /* see there */
   if (ending < END_EXPIRED) {
     invariant(ending == END_VALUES); /* nobody else has the scope */
     keep_result(L, S, p, w);
@@ -204,7 +205,7 @@ static void item_ended (lua_State *L, Worker *w, int ending) {
   else {
     Task *t = S->current;
     lua_Integer index = w->index;
-    if (task_cancelled(t) && cause_is(L, t, -1)) lua_error(L);
+    if (!meant && task_cancelled(t) && cause_is(L, t, -1)) lua_error(L);
     if (index > p->stop) { /* dropped */
       lua_pushnil(L);
       error_hook(L, S, "on_suppressed");

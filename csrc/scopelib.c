@@ -318,7 +318,9 @@ static int l_move_on_after (lua_State *L) {
 
 static int attempted (lua_State *L, int ending, int base) {
   Task *t = sched_of(L)->current;
-  if (ending >= END_EXPIRED && task_cancelled(t) && cause_is(L, t, -1))
+  int meant = task_pardon(t); /* for the item, not for the worker */
+  if (ending >= END_EXPIRED && !meant && task_cancelled(t) &&
+      cause_is(L, t, -1))
     return lua_error(L);
   lua_pushboolean(L, ending < END_EXPIRED);
   lua_insert(L, base + 1);
@@ -327,7 +329,7 @@ static int attempted (lua_State *L, int ending, int base) {
 
 
 /* internal.attempt(fn, ...) -> true, ... or false, err: runs fn(...) in a scope
-   of its own, protected as by neap.pcall. For what is done with one item. */
+   of its own, protected as by neap.pcall. For what a worker does with one item. */
 static int l_attempt (lua_State *L) {
   Task *t = sched_enter(L, "attempt");
   if (task_cancelled(t)) return sched_raise_later(L, t);

@@ -14,7 +14,7 @@ local args = require "neap.args"
 local core = require "neap.core"
 
 local cancelled, current, make_error = core.cancelled, core.current, core.error
-local give = core.internal.give
+local attempt, give = core.internal.attempt, core.internal.give
 local together = core.internal.all
 local protected = core.pcall -- cancellation passes
 local scope, suppress = core.scope, core.internal.suppress
@@ -139,7 +139,7 @@ local function contest (copy, n, is_sequence, decide)
   end
 
   local function contend (s, key, entry)
-    judge(s, key, protected(timeout, entry, huge))
+    judge(s, key, attempt(timeout, entry, huge))
   end
 
   scope(function (s)

@@ -15,6 +15,7 @@ local core = require "neap.core"
 
 local attempt, suppress = core.internal.attempt, core.internal.suppress
 local cancelled, scope = core.cancelled, core.scope
+local is_abort = core.is_abort
 local HOLE, VALUES = core.internal.HOLE, core.internal.VALUES
 local huge, unpack = math.huge, table.unpack
 
@@ -29,6 +30,7 @@ function workers.cut (work, last, me)
   work.last = last
   for _, worker in ipairs(work.workers) do
     if worker ~= me and (worker.index == nil or worker.index > last) then
+      worker.cut = true
       worker.task:cancel()
     end
   end
@@ -38,7 +40,7 @@ end
 -- what `attempt` gave for the item; `give` is the pattern's
 local function attempted (work, worker, ok, ...)
   if worker.index > work.last then
-    if not ok then suppress((...)) end
+    if not ok and not (worker.cut and is_abort((...))) then suppress((...)) end
   elseif not ok and cancelled() then
     error((...), 0) -- of clean-up, when all is being ended
   else
@@ -83,7 +85,7 @@ end
 
 
 function bear (work)
-  local worker = { index = nil }
+  local worker = { index = nil, cut = false }
   work.idle = work.idle + 1
   work.workers[#work.workers + 1] = worker
   worker.task = work.scope:spawn(labour, work, worker)
