@@ -149,6 +149,9 @@ static int l_file_of (lua_State *L) {
   fd = fileno(p->f);
   if (fd < 0 || fstat(fd, &st) != 0)
     return luaL_error(L, "%s", strerror(errno));
+  /* the system is told where it stands, if it can stand anywhere: Lua has read
+     more than it gave away */
+  (void)fseek(p->f, 0, SEEK_CUR);
   new_file(L, sched_of(L), fd, step_is_waitable(st.st_mode))->borrowed = 1;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1); /* not to be collected before */

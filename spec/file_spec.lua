@@ -145,6 +145,18 @@ describe("files", function ()
       end)
     end)
 
+    it("an open file is read from where it stands, though Lua has read ahead",
+      function ()
+        put(path, "header\nline 2\nline 3\n")
+        run(function ()
+          local file <close> = io.open(path)
+          assert.equal("header", file:read "l")
+          assert.same({ n = 2, "line 2", "line 3" },
+            neap.file.lines(file):collect())
+        end)
+      end)
+
+
     it("an open file is read from where it stands, and stays open", function ()
       put(path, "one\ntwo\nthree\n")
       local f <close> = assert(io.open(path))

@@ -86,7 +86,8 @@ end
 --- The whole of a file. Suspends.
 -- @function neap.file.read
 -- @tparam string|file path its name, or an open file, which is read from where
--- it stands to its end and not closed: `io.stdin`
+-- it stands to its end and not closed: `io.stdin`. (Of a pipe, what Lua's own
+-- functions have read ahead is not seen, nor do they see what was read here.)
 -- @treturn string
 -- @raise a `FileError`
 function file.read (path)
