@@ -544,6 +544,15 @@ describe("map", function ()
   end)
 
 
+  it("tells where a string was raised, also by a worker", task(function ()
+    local function parse () error "cannot parse" end
+    local err = error_of(neap.collect,
+      neap.map({ 1 }, parse, { concurrency = 2 }))
+    assert.matches("cannot parse.*in .- 'parse'", (neap.traceback(err)
+      :gsub("in upvalue", "in"):gsub("in function <", "in 'parse' <")))
+  end))
+
+
   describe("with a signal", function ()
 
     it("ABT-13 that is aborted raises in the call", task(function ()

@@ -20,6 +20,7 @@ local stream_of, suppress = core.internal.stream_of, core.internal.suppress
 local VALUES = core.internal.VALUES
 local move_on_after, new_event = core.move_on_after, core.event
 local now, shield, sleep = core.now, core.shield, core.sleep
+local set_traceback, traceback = core.internal.set_traceback, core.traceback
 local with_signal = core.with_signal
 local huge, pack, unpack = math.huge, table.pack, table.unpack
 
@@ -48,7 +49,10 @@ end
 
 --- An error as an item. If the consumer never comes to it, it is told of.
 function ahead.failure (work, err)
-  local failure = setmetatable({ err = err, raised = false }, Failure)
+  -- where it was raised is known of the last string only
+  local trace = type(err) == "string" and traceback(err) or nil
+  local failure = setmetatable({ err = err, trace = trace, raised = false },
+    Failure)
   work.failures[#work.failures + 1] = failure
   return failure
 end
@@ -146,6 +150,7 @@ function ahead.fail (work, failure)
   local _, err = task:pawait()
   if task:status() == "failed" then suppress(err) end
   failure.raised = true
+  if failure.trace then set_traceback(failure.err, failure.trace) end
   error(failure.err, 0)
 end
 
