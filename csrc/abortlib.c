@@ -296,8 +296,8 @@ static int l_any (lua_State *L) {
 
 /*** neap.with_signal(signal, fn, ...) -> ...: runs fn(...) in a scope that the
 signal cancels: nothing below needs to be handed the signal. Raises the reason
-when the work has unwound, and at once, without calling fn, if the signal is
-aborted already. Suspends. */
+when the work has unwound, unless it has ended all the same, and at once, without
+calling fn, if the signal is aborted already. Suspends. */
 static int l_with_signal (lua_State *L) {
   Task *t;
   Scope *s;

@@ -78,8 +78,10 @@ static int next_turn (lua_State *L, int status, lua_KContext ctx) {
 end and ever after. An error, of the source or of an operator's function, is
 raised once, then the stream is ended. stream() is the same. Calls of several
 tasks are served in turn. When the caller is cancelled while the source is being
-waited for, nothing is lost: the stream can be asked again. Suspends when the
-source or a function does, and for its turn; needs no 'run' otherwise. */
+waited for, nothing is lost: the stream can be asked again. (But a generator's
+body, and a function that waits for its item, are cancelled with whoever runs
+them: then that was the end.) Suspends when the source or a function does, and
+for its turn; needs no 'run' otherwise. */
 int stream_next (lua_State *L) {
   Stream *s = stream_check(L, "next");
   Sched *S = s->object.S;

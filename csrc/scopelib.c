@@ -258,7 +258,8 @@ static int check_awaitable (lua_State *L, int i, const char *fname) {
 deadline. When it passes, the work is cancelled and unwound, then a
 TimeoutError with 'message' is raised (a string, or any error value to raise
 as it is; default "Timeout"). 0 runs to the first suspension point; math.huge
-is no deadline. Given a Task, a future or a cancellable operation instead of
+is no deadline. Work that ends without raising, since it does not wait any more
+or waits in a shield, has succeeded, however late. Given a Task, a future or a cancellable operation instead of
 fn, it stops waiting and leaves it running; one that is done already is asked
 for its outcome, also with 0. Suspends. */
 static int l_timeout (lua_State *L) {

@@ -1,7 +1,7 @@
 --- Debounce: many calls in a row, one run when it has become quiet.
 --
--- A burst is a row of calls with less than `wait` between them. It is known by
--- times alone: when its last call was, and from when `max_wait` counts.
+-- A burst is a row of calls with less than `wait` between them, or just `wait`,
+-- if the run that is due then has not begun.
 --
 -- @module neap.debounce
 

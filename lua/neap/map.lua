@@ -109,7 +109,8 @@ local Mapped = ahead.class("neap.map", take)
 -- @tparam[opt=concurrency] integer options.buffer items that are taken and
 -- whose results are not yet consumed, running ones included; not less than
 -- `concurrency`
--- @tparam[opt] signal options.signal when aborted, the stream raises its reason
+-- @tparam[opt] signal options.signal when aborted, the stream raises its reason;
+-- one that is aborted already, this call, and the items are left as they were
 -- @treturn stream
 local function map (items, fn, options)
   args.callable(fn, -2, "map", "fn")

@@ -179,8 +179,8 @@ end
 --- Fetch a URL: send a request, and return the response when its headers are
 -- there; the body is read later, from the response. Suspends. Whatever ends it
 -- early (an error, a cancellation, `signal`, `timeout`) closes the connection;
--- else it is kept for the next request to the same server. Certificates of
--- https are checked.
+-- else it is kept, for at most 15 seconds, for the next request to the same
+-- server. Certificates of https are checked.
 -- @function http.fetch
 -- @tparam string url of http or https
 -- @tparam[opt] table options as follows

@@ -51,7 +51,7 @@ operation("receivefrom", false)
 --- Send a datagram to the peer. Suspends.
 -- @function udp:send
 -- @tparam string datagram
--- @treturn integer|nil 1
+-- @treturn integer|nil how many bytes it has
 -- @treturn string|nil "refused", "timeout", or what the system says
 operation("send", true)
 
@@ -61,7 +61,7 @@ operation("send", true)
 -- @tparam string datagram
 -- @tparam string host an address in numbers, or the path of a Unix socket
 -- @tparam[opt] integer port
--- @treturn integer|nil 1
+-- @treturn integer|nil how many bytes it has
 -- @treturn string|nil "timeout", or what the system says
 operation("sendto", true)
 
