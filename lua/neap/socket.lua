@@ -200,6 +200,13 @@ function socket.sleep (seconds)
 end
 
 
+local function check_list (list, arg, what)
+  if list ~= nil and type(list) ~= "table" then
+    args.fail(arg, "select", what, "a list of sockets or nil", list)
+  end
+end
+
+
 --- Wait until one of several sockets is ready, as LuaSocket's `select` does.
 -- Tasks seldom need it: each waits for one socket. Suspends.
 -- @tparam table|nil receivers a list of sockets
@@ -209,6 +216,11 @@ end
 -- @treturn table those that can be sent to
 -- @treturn string|nil "timeout"
 function socket.select (receivers, senders, timeout)
+  check_list(receivers, 1, "receivers")
+  check_list(senders, 2, "senders")
+  if timeout ~= nil and type(timeout) ~= "number" then
+    args.fail(3, "select", "timeout", "a number or nil", timeout)
+  end
   local function look () return luasocket.select(receivers, senders, 0) end
   local r, s, message = look()
   if message ~= "timeout" or timeout == 0 then return r, s, message end
