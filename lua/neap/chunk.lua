@@ -184,8 +184,9 @@ end)
 -- most
 -- @tparam[opt] function options.weight `weight(item)`, called once for each
 -- item; one that is heavier than `size` is a chunk of its own
--- @tparam[opt] signal options.signal when aborted, the stream raises its reason;
--- one that is aborted already, this call, and the items are left as they were
+-- @tparam[opt] signal options.signal when aborted, the stream raises its
+-- reason; if it is aborted already, this call does, and the items stay as they
+-- were
 -- @treturn stream
 local function chunk (items, size, options)
   options = args.options(options, -3, "chunk", valid)

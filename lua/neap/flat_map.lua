@@ -163,8 +163,9 @@ end)
 -- `math.huge` is allowed
 -- @tparam[opt=true] boolean options.ordered if false, items come as soon as
 -- they are there, in order for each result
--- @tparam[opt] signal options.signal when aborted, the stream raises its reason;
--- one that is aborted already, this call, and the items are left as they were
+-- @tparam[opt] signal options.signal when aborted, the stream raises its
+-- reason; if it is aborted already, this call does, and the items stay as they
+-- were
 -- @treturn stream
 local function flat_map (items, fn, options)
   args.callable(fn, -2, "flat_map", "fn")

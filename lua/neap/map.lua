@@ -109,8 +109,9 @@ local Mapped = ahead.class("neap.map", take)
 -- @tparam[opt=concurrency] integer options.buffer items that are taken and
 -- whose results are not yet consumed, running ones included; not less than
 -- `concurrency`
--- @tparam[opt] signal options.signal when aborted, the stream raises its reason;
--- one that is aborted already, this call, and the items are left as they were
+-- @tparam[opt] signal options.signal when aborted, the stream raises its
+-- reason; if it is aborted already, this call does, and the items stay as they
+-- were
 -- @treturn stream
 local function map (items, fn, options)
   args.callable(fn, -2, "map", "fn")

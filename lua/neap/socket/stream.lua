@@ -341,9 +341,9 @@ local Lines = {
 
 --- The lines that come, without their ends, as a stream: `for line in
 -- sock:lines() do`. It ends when the other side has ended; what that has sent
--- behind the last end of a line is a line, too. Whoever leaves the loop can go on
--- with the socket: it is not closed. When the connection is lost, or
--- a timeout has passed, a string is raised, and what has come of a line is left
+-- behind the last end of a line is a line, too. Whoever leaves the loop can go
+-- on with the socket: it is not closed. When the connection is lost, or a
+-- timeout has passed, a string is raised, and what has come of a line is left
 -- for the next one. Does not suspend.
 -- @function sock:lines
 -- @treturn stream
