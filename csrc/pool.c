@@ -197,7 +197,7 @@ static int told (lua_State *L, int status, lua_KContext ctx) {
 static void item_ended (lua_State *L, Worker *w, int ending) {
   Pool *p = w->pool;
   Sched *S = p->S;
-  int meant = w->index <= p->stop && task_pardon(S->current); /* see there */
+  int meant = w->index <= p->stop && task_pardon(S->current); /* by a cancel */
   if (ending < END_EXPIRED) {
     invariant(ending == END_VALUES); /* nobody else has the scope */
     keep_result(L, S, p, w);

@@ -259,9 +259,9 @@ deadline. When it passes, the work is cancelled and unwound, then a
 TimeoutError with 'message' is raised (a string, or any error value to raise
 as it is; default "Timeout"). 0 runs to the first suspension point; math.huge
 is no deadline. Work that ends without raising, since it does not wait any more
-or waits in a shield, has succeeded, however late. Given a Task, a future or a cancellable operation instead of
-fn, it stops waiting and leaves it running; one that is done already is asked
-for its outcome, also with 0. Suspends. */
+or waits in a shield, has succeeded, however late. Given a Task, a future or a
+cancellable operation instead of fn, it stops waiting and leaves it running; one
+that is done already is asked for its outcome, also with 0. Suspends. */
 static int l_timeout (lua_State *L) {
   double seconds;
   Scope *s;
@@ -330,7 +330,8 @@ static int attempted (lua_State *L, int ending, int base) {
 
 
 /* internal.attempt(fn, ...) -> true, ... or false, err: runs fn(...) in a scope
-   of its own, protected as by neap.pcall. For what a worker does with one item. */
+   of its own, protected as by neap.pcall. For what a worker does with one
+   item. */
 static int l_attempt (lua_State *L) {
   Task *t = sched_enter(L, "attempt");
   if (task_cancelled(t)) return sched_raise_later(L, t);
