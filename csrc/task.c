@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "stack.h"
 #include "strand.h"
 #include "traceback.h"
 
@@ -314,10 +315,12 @@ static void force (lua_State *L, Task *t) {
 }
 
 
-/* the error of a task, whose coroutine is given, that yields; where it did, is
-   asked without what could raise there, out of any protected call */
+/* the error of the task given that yields; where it did, is asked without what
+   could raise there, out of any protected call */
 static int yielded_error (lua_State *L) {
-  lua_State *co = (lua_State *)lua_touserdata(L, 1);
+  Task *t = (Task *)lua_touserdata(L, 1);
+  Sched *S = t->scope->S;
+  lua_State *co = t->at.co;
   lua_Debug ar;
   if (lua_getstack(co, 1, &ar) && lua_getinfo(co, "Sl", &ar) &&
       ar.currentline > 0)
@@ -328,6 +331,8 @@ static int yielded_error (lua_State *L) {
                   "coroutine.yield outside of a generator: a task lets others "
                   "run by neap.checkpoint()");
   lua_concat(L, 2);
+  stack_push(L, S, co, lua_tostring(L, 2), 0);
+  error_note(L, S, 2);
   return 1;
 }
 
@@ -337,7 +342,7 @@ void task_ended (lua_State *L, Task *t, int status) {
     finish(L, t, (Status)t->why);
   else if (status == LUA_YIELD) {
     lua_pushcfunction(L, yielded_error);
-    lua_pushlightuserdata(L, t->at.co);
+    lua_pushlightuserdata(L, t);
     lua_pcall(L, 1, 1, 0);
     force(L, t);
   }

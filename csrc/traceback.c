@@ -46,11 +46,8 @@ void error_pushtrace (lua_State *L, Sched *S, int idx) {
 }
 
 
-/*
-** Note the text on top for the value at 'idx'; pops it. Not for nil: a place
-** in the registry that is nil would be given away again.
-*/
-static void note (lua_State *L, Sched *S, int idx) {
+/* not for nil: a place in the registry that is nil would be given away again */
+void error_note (lua_State *L, Sched *S, int idx) {
   if (lua_isnil(L, idx))
     lua_pop(L, 1);
   else if (lua_istable(L, idx)) {
@@ -107,7 +104,7 @@ static int take_trace (lua_State *L) {
   const char *message =
       lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : NULL;
   stack_push(L, S, L, message, 2);
-  note(L, S, 1);
+  error_note(L, S, 1);
   return 0;
 }
 
@@ -142,7 +139,7 @@ static int add_trace (lua_State *L) {
   else /* the task's body has ended: nothing is left of it */
     lua_pushliteral(L, "]");
   lua_concat(L, 4);
-  note(L, S, 1);
+  error_note(L, S, 1);
   return 0;
 }
 
@@ -170,7 +167,7 @@ static int add_item (lua_State *L) {
   if (lua_isnil(L, -1) || lua_rawlen(L, -1) > LONG_TRACE) return 0;
   lua_pushfstring(L, "\n[item %s%s%s]", quote, key, quote);
   lua_concat(L, 2);
-  note(L, S, 1);
+  error_note(L, S, 1);
   return 0;
 }
 
@@ -309,7 +306,7 @@ static int l_set_traceback (lua_State *L) {
     lua_pushboolean(L, 0); /* a place in the registry is never nil */
     lua_replace(L, 2);
   }
-  note(L, S, 1);
+  error_note(L, S, 1);
   return 0;
 }
 

@@ -22,6 +22,10 @@ void error_arrives (lua_State *L, const char *how);
    says so, too */
 void error_of_item (lua_State *L, Sched *S, int key);
 
+/* note the text on top as traceback of the error at 'idx', an index from the
+   bottom; pops it. May raise for memory. */
+void error_note (lua_State *L, Sched *S, int idx);
+
 /* push the traceback noted for the value at 'idx', or nil */
 void error_pushtrace (lua_State *L, Sched *S, int idx);
 

@@ -335,6 +335,12 @@ describe("a task", function ()
       error_of(run, coroutine.yield))
     assert.matches("^[^:]*task_spec.lua:%d+: coroutine.yield outside",
       error_of(run, function () coroutine.yield(1) end))
+    run(function ()
+      local t = neap.async(function () pcall(coroutine.yield, 1) end)
+      assert.is_false((t:pawait()))
+      assert.matches("generator.*stack traceback:\n\t.*'coroutine.yield'\n.*"
+        .. "'pcall'\n.*task_spec.lua", t:traceback())
+    end)
   end)
 
 
