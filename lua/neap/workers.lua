@@ -30,7 +30,6 @@ function workers.cut (work, last, me)
   work.last = last
   for _, worker in ipairs(work.workers) do
     if worker ~= me and (worker.index == nil or worker.index > last) then
-      worker.cut = true
       worker.task:cancel()
     end
   end
@@ -40,7 +39,8 @@ end
 -- what `attempt` gave for the item; `give` is the pattern's
 local function attempted (work, worker, ok, ...)
   if worker.index > work.last then
-    if not ok and not (worker.cut and is_abort((...))) then suppress((...)) end
+    -- it was cut: that is no error
+    if not ok and not is_abort((...)) then suppress((...)) end
   elseif not ok and cancelled() then
     error((...), 0) -- of clean-up, when all is being ended
   else
@@ -85,7 +85,7 @@ end
 
 
 function bear (work)
-  local worker = { index = nil, cut = false }
+  local worker = { index = nil }
   work.idle = work.idle + 1
   work.workers[#work.workers + 1] = worker
   worker.task = work.scope:spawn(labour, work, worker)
