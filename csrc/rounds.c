@@ -66,7 +66,7 @@ static inline void step (Sched *S, lua_State *L, Task *t, lua_State *outside) {
   if (status >= 0) {
     S->current = NULL;
     S->co = outside;
-    task_ended(L, t, status);
+    task_ended(L, t, status, n);
   }
 }
 

@@ -60,8 +60,8 @@ double sched_now (Sched *S) {
 /* entering a suspending function */
 
 
-void sched_check_open (lua_State *L, const Sched *S) {
-  if (S->closed) luaL_error(L, "the Lua state is being closed");
+void sched_refuse_closed (lua_State *L) {
+  luaL_error(L, "the Lua state is being closed");
 }
 
 

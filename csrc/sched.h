@@ -320,9 +320,14 @@ static inline int has_failed (int status) {
 */
 #define sched_enter(L, fname) sched_enter_in(L, sched_of(L), fname)
 
+/* the Lua state is being closed; raises */
+void sched_refuse_closed (lua_State *L);
+
 /* raise if the Lua state is being closed, and the scheduler has gone before what
    calls now: nothing can begin any more */
-void sched_check_open (lua_State *L, const Sched *S);
+static inline void sched_check_open (lua_State *L, const Sched *S) {
+  if (!likely(!S->closed)) sched_refuse_closed(L);
+}
 
 /* why it may not; raises */
 Task *sched_refuse (lua_State *L, Sched *S, const char *fname);

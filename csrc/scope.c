@@ -127,10 +127,8 @@ static void rebase (Task *t, Scope *s) {
 }
 
 
-Scope *scope_of_body (lua_State *L, Task *t) {
-  Scope *s;
-  if (t->scope->owner == t) return t->scope;
-  s = scope_open(L, t);
+Scope *scope_open_body (lua_State *L, Task *t) {
+  Scope *s = scope_open(L, t);
   s->body = 1;
   rebase(t, s);
   if (s->cause == NULL && t->flags & T_CANCEL) {

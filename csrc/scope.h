@@ -16,14 +16,21 @@ HIDDEN_BEGIN
 /* open a scope inside the one the task is in; may raise for memory */
 Scope *scope_open (lua_State *L, Task *t);
 
+/* the same, for the task's whole body */
+Scope *scope_open_body (lua_State *L, Task *t);
+
 /* the same for one that cancellation from outside does not enter */
 Scope *scope_open_shield (lua_State *L, Task *t);
 
 /* see to it that the next one that is opened needs no memory; may raise */
 void scope_reserve (lua_State *L, Sched *S);
 
-/* a scope of the task's whole body, made when it is first needed */
-Scope *scope_of_body (lua_State *L, Task *t);
+/* the scope of the task's whole body, made when it is first needed; may raise
+   for memory */
+static inline Scope *scope_of_body (lua_State *L, Task *t) {
+  if (t->scope->owner == t) return t->scope;
+  return scope_open_body(L, t);
+}
 
 /* how a scope ended; what is above 'base' on the stack: */
 enum {

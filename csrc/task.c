@@ -115,7 +115,8 @@ static inline Task *new_task (lua_State *L, Scope *scope, int first, int flags,
     luaL_error(L, "too many tasks: the limit of %d is reached",
                (int)S->max_live);
   h = (Handle *)lua_newuserdatauv(L, size, nvalues);
-  memset(h, 0, size);
+  memset(h, 0, sizeof(Handle));
+  if (size > sizeof(Handle)) memset(h + 1, 0, size - sizeof(Handle));
   h->object.mark = &task_mark;
   h->object.S = S;
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->task_meta);
@@ -213,11 +214,12 @@ static int push_watcher (lua_State *L, Sched *S, Task *t) {
 }
 
 
-/* the task has ended; on its coroutine is what 'body' leaves. If that is
-   nothing, its handle lives only as long as nothing is allocated. */
-static void finish (lua_State *L, Task *t, Status how) {
+/* the task has ended; on its coroutine are the 'n' values that 'body' leaves. If
+   these are none, its handle lives only as long as nothing is allocated. */
+static void finish (lua_State *L, Task *t, Status how, int n) {
   Sched *S = t->scope->S;
-  int is_watched, is_whole, n = lua_gettop(t->at.co);
+  int is_watched, is_whole;
+  invariant(n == lua_gettop(t->at.co));
   t->status = (uint8_t)how;
   if (S->trace != NULL) S->tracer->ended(t);
   S->live--;
@@ -305,7 +307,7 @@ static void force (lua_State *L, Task *t) {
   reset(L, t);
   if (t->scope->owner != t) {
     leave_error(L, t);
-    finish(L, t, TASK_FAILED);
+    finish(L, t, TASK_FAILED, lua_gettop(co));
     return;
   }
   lua_pushcfunction(co, bury);
@@ -337,9 +339,9 @@ static int yielded_error (lua_State *L) {
 }
 
 
-void task_ended (lua_State *L, Task *t, int status) {
+void task_ended (lua_State *L, Task *t, int status, int n) {
   if (status == LUA_OK)
-    finish(L, t, (Status)t->why);
+    finish(L, t, (Status)t->why, n);
   else if (status == LUA_YIELD) {
     lua_pushcfunction(L, yielded_error);
     lua_pushlightuserdata(L, t);
@@ -375,7 +377,7 @@ void task_kill (lua_State *L, Task *t) {
     scope_abandon(L, t->scope);
   }
   leave_error(L, t);
-  finish(L, t, TASK_CANCELLED);
+  finish(L, t, TASK_CANCELLED, lua_gettop(t->at.co));
 }
 
 

@@ -31,8 +31,9 @@ void task_recall (lua_State *L, Task *t, int first);
    raises if the state is being closed */
 Scope *task_background (lua_State *L, Sched *S);
 
-/* the coroutine of the task has ended, or died; on it is what it left */
-void task_ended (lua_State *L, Task *t, int status);
+/* the coroutine of the task has ended, or died; on it are the 'n' values that it
+   left */
+void task_ended (lua_State *L, Task *t, int status, int n);
 
 /* the continuation of a task that awaits the one with the handle at index 1,
    which is ctx, too: returns the results, or raises */
