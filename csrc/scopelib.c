@@ -195,6 +195,29 @@ static int l_pcall (lua_State *L) {
 }
 
 
+static int read_ended (lua_State *L, int status, lua_KContext ctx) {
+  task_pardon(((Sched *)ctx)->current);
+  if (!has_failed(status)) return lua_gettop(L) - 1; /* not the handler */
+  return pcall_ended(L, status, ctx);
+}
+
+
+/* internal.read(fn) -> true, ... or false, err: like neap.pcall, for a task that
+   asks on behalf of another one. If it is cancelled by itself, that is meant for
+   what fn does, and its error. */
+static int l_read (lua_State *L) {
+  Sched *S = sched_of(L);
+  int status;
+  sched_enter_in(L, S, "read");
+  lua_settop(L, 1);
+  lua_pushcfunction(L, error_handler);
+  lua_pushboolean(L, 1);
+  lua_rotate(L, 1, 2);
+  status = lua_pcallk(L, 0, LUA_MULTRET, 1, (lua_KContext)S, read_ended);
+  return read_ended(L, status, (lua_KContext)S);
+}
+
+
 /*** neap.cancelled() -> boolean: is the running task cancelled, or a scope that
 it is in? False outside of tasks. Does not suspend. */
 static int l_cancelled (lua_State *L) {
@@ -368,6 +391,7 @@ static const luaL_Reg funcs[] = {
 static const luaL_Reg internals[] = {
   { "attempt", l_attempt },
   { "may_go_on", l_may_go_on },
+  { "read", l_read },
   { NULL, NULL },
 };
 

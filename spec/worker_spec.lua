@@ -83,3 +83,56 @@ describe("a cancelled worker", function ()
   end))
 
 end)
+
+
+describe("a source that cancels the task which reads it", function ()
+
+  -- 1 and 2, then an error
+  local source = neap.generator(function ()
+    for i = 1, 3 do
+      neap.sleep(1)
+      coroutine.yield(i)
+      if i == 2 then gone() end
+    end
+  end)
+
+  it("has failed, for those who read what was read ahead", task(function ()
+    local function same (x) return x end
+    local endless = neap.stream(function () neap.sleep(1) return 0 end)
+    for name, stream in pairs {
+      buffer = neap.buffer(source(), 2),
+      chunk = neap.chunk(source(), 1, { timeout = 9 })
+        :map(function (chunk) return chunk[1] end),
+      debounce = neap.stream(source()):debounce(0),
+      throttle = neap.stream(source()):throttle(0),
+      merge = neap.merge(source()),
+      ["merge of two"] = neap.merge(source(), endless)
+        :filter(function (x) return x > 0 end),
+      zip = neap.zip(source(), { 1, 2, 3 }),
+      map = neap.map(source(), same, { concurrency = 2 }),
+      ["map in any order"] = neap.map(source(), same,
+        { concurrency = 2, ordered = false }),
+      flat_map = neap.flat_map(source(), function (x) return { x } end,
+        { concurrency = 2 }),
+    } do
+      local items = {}
+      local err = error_of(function ()
+        for item in stream do items[#items + 1] = item end
+      end)
+      assert.same({ "AbortError", "gone" }, { err.name, err.reason }, name)
+      assert.same({ 1, 2 }, items, name)
+      assert.is_nil(stream(), name)
+    end
+  end))
+
+
+  it("keeps the item that it gives all the same", task(function ()
+    local stream = neap.merge(neap.stream(coroutine.wrap(function ()
+      neap.current():cancel()
+      coroutine.yield(1)
+      coroutine.yield(2)
+    end)))
+    assert.same({ 1, 2 }, { stream(), stream(), stream() })
+  end))
+
+end)

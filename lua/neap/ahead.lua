@@ -134,11 +134,22 @@ function ahead.has_ended (work)
 end
 
 
+-- the consumer wants no more: that the task is cancelled is no error
+local function halt (work)
+  work.halted = true
+  work.task:cancel()
+end
+
+
 --- For the consumer, when nothing more comes: wait until the task has ended,
--- and raise its error, if it has one.
+-- and raise its error, if it has one. A source that cancels the task which reads
+-- it has failed, too.
 function ahead.finish (work)
   work.task:pawait()
-  if work.task:status() == "failed" then work.task:await() end
+  if work.task:status() == "failed"
+    or work.task:status() == "cancelled" and not work.halted then
+    work.task:await()
+  end
 end
 
 
@@ -146,7 +157,7 @@ end
 function ahead.fail (work, failure)
   local task = work.task
   work.failure = failure -- if the consumer is cancelled now, it comes again
-  task:cancel()
+  halt(work)
   local _, err = task:pawait()
   if task:status() == "failed" then suppress(err) end
   failure.raised = true
@@ -156,9 +167,11 @@ end
 
 
 --- Send all items of a stream, and the error that it raises.
-function ahead.pump (work, stream, channel)
+-- @tparam function ask a protected call: `core.pcall`, or `core.internal.read`
+-- in a task that nobody but the stream can have cancelled by itself
+function ahead.pump (work, stream, channel, ask)
   repeat
-    local ok, item = core.pcall(stream)
+    local ok, item = ask(stream)
     if not ok then item = ahead.failure(work, item) end
     if item == nil then return end
     channel:send(item)
@@ -190,7 +203,7 @@ function ahead.stop (work)
   local task = work.task
   local failed, err = false, nil
   if task ~= nil and not ended[task:status()] then
-    task:cancel()
+    halt(work)
     err = select(2, shield(task.pawait, task))
     failed = task:status() == "failed"
   end
@@ -232,8 +245,7 @@ function ahead.class (name, take)
     end,
     __neap_close = function (source) ahead.stop(source.work) end,
     __gc = function (source)
-      local task = source.work.task
-      if task ~= nil then task:cancel() end
+      if source.work.task ~= nil then halt(source.work) end
       tell_of_failures(source.work)
     end,
   }
@@ -249,6 +261,7 @@ end
 -- @treturn stream with its tail
 function ahead.stream (class, work, anywhere)
   work.begun = false
+  work.halted = false
   work.name = class.__name -- of the task, for those who look at what waits
   work.failures = {}
   setmetatable(work, Work)

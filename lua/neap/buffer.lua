@@ -11,7 +11,7 @@ local pump = ahead.pump
 
 
 local function run (work)
-  pump(work, work.streams[1], work.channel)
+  pump(work, work.streams[1], work.channel, core.pcall)
 end
 
 

@@ -9,6 +9,7 @@ local core = require "neap.core"
 local new_channel, scope = core.channel, core.scope
 local close_all, pump = ahead.close_all, ahead.pump
 local current, new_event = core.current, core.event
+local read = core.internal.read
 local stream_of, take_over = core.internal.stream_of, core.internal.take_over
 local unpack = table.unpack
 
@@ -38,7 +39,7 @@ end
 local function merge_all (work)
   scope(function (s)
     for _, stream in ipairs(work.streams) do
-      s:spawn(pump, work, stream, work.channel)
+      s:spawn(pump, work, stream, work.channel, read)
     end
   end)
 end
@@ -74,7 +75,8 @@ local function give_values (work, i)
   while not work.over do
     asked:wait()
     asked:clear()
-    local value = stream()
+    local ok, value = read(stream)
+    if not ok then error(value, 0) end
     if value == nil then work.over = true end
     work.row[i] = value -- first: there may be no memory for it
     work.missing = work.missing - 1

@@ -13,10 +13,11 @@
 local ahead = require "neap.ahead"
 local core = require "neap.core"
 
-local attempt, suppress = core.internal.attempt, core.internal.suppress
+local attempt, read = core.internal.attempt, core.internal.read
 local cancelled, scope = core.cancelled, core.scope
 local is_abort = core.is_abort
 local HOLE, VALUES = core.internal.HOLE, core.internal.VALUES
+local suppress = core.internal.suppress
 local huge, unpack = math.huge, table.unpack
 
 local workers = {}
@@ -70,7 +71,7 @@ local function labour (work, worker)
   local stream, places = work.streams[1], work.places
   while work.last == huge do
     if places ~= nil then places:acquire() end
-    local ok, item = core.pcall(stream)
+    local ok, item = read(stream)
     work.idle = work.idle - 1
     if ok and item == nil then return workers.cut(work, work.taken, worker) end
     work.taken = work.taken + 1
