@@ -304,8 +304,8 @@ run-coverage:
 tsan: ## run the C programs with threads under gcc's thread sanitizer
 	$(SETUP) build asan
 	@$(MAKE) -s BUILD=build/tsan CC=gcc CFLAGS='-g -O1 -fsanitize=thread' hosts
-	@for program in test/host_test test/process_test test/states_test \
-	    examples/embed/threads; do \
+	@for program in test/host_wait_test test/process_test \
+	    test/states_test examples/embed/threads; do \
 	  echo "tsan $$program" && \
 	  TSAN_OPTIONS='halt_on_error=1 suppressions=test/tsan.supp' \
 	    $(FIXED) build/tsan/$$program >/dev/null || \
