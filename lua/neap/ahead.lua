@@ -142,8 +142,8 @@ end
 
 
 --- For the consumer, when nothing more comes: wait until the task has ended,
--- and raise its error, if it has one. A source that cancels the task which reads
--- it has failed, too.
+-- and raise its error, if it has one. A source that cancels the task which
+-- reads it has failed, too.
 function ahead.finish (work)
   work.task:pawait()
   if work.task:status() == "failed"
