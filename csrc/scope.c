@@ -314,29 +314,6 @@ int scope_call (lua_State *L, Scope *s, int base, ScopeThen then) {
 }
 
 
-/* ---------------------------------------------------------------------- */
-/* children */
-
-
-static int waits_for_children (const Scope *s) {
-  const Task *t = s->owner;
-  return t != NULL && t->status == TASK_WAITING && t->wait == WAIT_CHILDREN &&
-         t->scope == s;
-}
-
-
-int scope_child_ended (lua_State *L, Task *t) {
-  Scope *s = t->scope;
-  Status how = (Status)t->status;
-  line_leave(&s->children, &t->sib);
-  if (s->children.first == NULL && waits_for_children(s))
-    sched_wake(s->S, s->owner, WHY_DONE);
-  if (s == s->S->roots) s->S->patience = 0; /* 'run' is to see it */
-  if (how == TASK_CANCELLED && s->cause != NULL) s->touched = 1;
-  return how == TASK_FAILED && verdict_child(L, s, t);
-}
-
-
 void scope_describe (lua_State *L, Task *t) {
   Scope *s = t->scope;
   lua_State *co = task_co(t);

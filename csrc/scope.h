@@ -74,10 +74,6 @@ int scope_call (lua_State *L, Scope *s, int base, ScopeThen then);
 /* the usual 'then': return the values, raise the error */
 int scope_return (lua_State *L, int ending, int base);
 
-/* child 't' has ended. 1 if the scope has let go of it, or will when it has
-   raised its error */
-int scope_child_ended (lua_State *L, Task *t);
-
 /* it has ended, or its owner has: give back what is held for it, and let Lua's
    object know no more of it */
 void scope_let_go (Scope *s);

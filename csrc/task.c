@@ -16,6 +16,7 @@
 #include "stack.h"
 #include "strand.h"
 #include "traceback.h"
+#include "verdict.h"
 
 
 #define task_at(L) (((Handle *)lua_touserdata(L, BASE_HANDLE))->task)
@@ -47,7 +48,7 @@ static int is_cause (lua_State *L, Task *t) {
 ** if a finalizer spawned more while an error was made. All that is on the stack
 ** is left to 'finish'.
 */
-static int left (lua_State *L, Task *t, int failed, int base) {
+static always_inline int left (lua_State *L, Task *t, int failed, int base) {
   int n;
   if (t->scope->owner == t)
     return scope_leave(L, t->scope, failed, base, body_left);
@@ -103,8 +104,8 @@ static void check_room (lua_State *L, lua_State *co, int n) {
 }
 
 
-static inline Task *new_task (lua_State *L, Scope *scope, int first, int flags,
-                              size_t size, int nvalues) {
+static always_inline Task *new_task (lua_State *L, Scope *scope, int first,
+                                     int flags, size_t size, int nvalues) {
   Sched *S = scope->S;
   int i, last = lua_gettop(L);
   Handle *h;
@@ -214,11 +215,31 @@ static int push_watcher (lua_State *L, Sched *S, Task *t) {
 }
 
 
+static int waits_for_children (const Scope *s) {
+  const Task *t = s->owner;
+  return t != NULL && t->status == TASK_WAITING && t->wait == WAIT_CHILDREN &&
+         t->scope == s;
+}
+
+
+/* the task has ended: it is no child of its scope any more. 1 if the scope sees to
+   the rest, for there is an error to raise */
+static always_inline int leave_family (lua_State *L, Task *t) {
+  Scope *s = t->scope;
+  line_leave(&s->children, &t->sib);
+  if (s->children.first == NULL && waits_for_children(s))
+    sched_wake(s->S, s->owner, WHY_DONE);
+  if (s == s->S->roots) s->S->patience = 0; /* 'run' is to see it */
+  if (t->status == TASK_CANCELLED && s->cause != NULL) s->touched = 1;
+  return t->status == TASK_FAILED && verdict_child(L, s, t);
+}
+
+
 /* the task has ended; on its coroutine are the 'n' values that 'body' leaves. If
    these are none, its handle lives only as long as nothing is allocated. */
 static void finish (lua_State *L, Task *t, Status how, int n) {
   Sched *S = t->scope->S;
-  int is_watched, is_whole;
+  int is_watched, is_whole, is_passed_on;
   invariant(n == lua_gettop(t->at.co));
   t->status = (uint8_t)how;
   if (S->trace != NULL) S->tracer->ended(t);
@@ -229,14 +250,14 @@ static void finish (lua_State *L, Task *t, Status how, int n) {
   }
   is_whole = n == 0 || task_keep(t, n - BASE_FUNCTION + 1);
   is_watched = S->nwatchers > 0 && push_watcher(L, S, t);
+  is_passed_on = leave_family(L, t);
   if (!is_whole) { /* the handle has the coroutine */
-    scope_child_ended(L, t);
     record_part(t);
     lua_pushnil(t->at.co);
     lua_replace(t->at.co, BASE_HANDLE);
     record_unmake(L, S, t);
   }
-  else if (!scope_child_ended(L, t)) {
+  else if (!is_passed_on) {
     if (n > 0) lua_settop(t->at.co, 0);
     record_release(t);
   }

@@ -55,8 +55,8 @@ static int deliver_protected (lua_State *L, int status, lua_KContext ctx) {
 }
 
 
-static int join (lua_State *L, const char *fname, lua_CFunction self,
-                 lua_KFunction then) {
+static always_inline int join (lua_State *L, const char *fname,
+                               lua_CFunction self, lua_KFunction then) {
   Handle *h = check_task(L, fname);
   Sched *S = h->object.S;
   Task *me = sched_enter_in(L, S, fname);
@@ -202,7 +202,7 @@ static int t_tostring (lua_State *L) {
 }
 
 
-static int spawn (lua_State *L, const char *fname, int flags) {
+static always_inline int spawn (lua_State *L, const char *fname, int flags) {
   Sched *S = sched_of(L);
   Scope *scope = S->host;
   arg_callable(L, 1, 1, fname, "fn");
