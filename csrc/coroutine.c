@@ -169,11 +169,13 @@ static int escaped (lua_State *L, Strand *x, Call call) {
 
 
 /* can it be resumed? else a message is pushed */
-static int resumable (lua_State *L, lua_State *co, int nargs) {
+static int resumable (lua_State *L, Sched *S, lua_State *co, int nargs) {
   if (!lua_checkstack(co, nargs))
     lua_pushliteral(L, "too many arguments to resume");
-  else if (lua_status(co) == LUA_YIELD && co != L)
-    return 1;
+  else if (lua_status(co) == LUA_YIELD && co != L) {
+    if (!strand_is_occupied(S, co)) return 1;
+    lua_pushliteral(L, "cannot resume non-suspended coroutine");
+  }
   else if (lua_status(co) == LUA_OK && co != L) {
     lua_Debug ar;
     if (lua_getstack(co, 0, &ar))
@@ -217,7 +219,7 @@ static int wrap_goes_on (lua_State *L, int status, lua_KContext ctx) {
 static int resume (lua_State *L, lua_State *co, Call call, lua_KFunction then) {
   Sched *S = sched_of(L);
   int nargs = lua_gettop(L) - 1, n = 0, status;
-  if (!resumable(L, co, nargs)) {
+  if (!resumable(L, S, co, nargs)) {
     lua_insert(L, 2);
     lua_settop(L, 2);
     return results[call](L, co, LUA_ERRRUN, 2);
@@ -226,7 +228,10 @@ static int resume (lua_State *L, lua_State *co, Call call, lua_KFunction then) {
     Strand *x = strand_borrow(L, S, co);
     x->scope = S->current->scope;
     status = strand_resume(L, S, S->current, x, give_arguments(L, co), &n);
-    if (status < 0) return lua_yieldk(L, 0, (lua_KContext)x, then);
+    if (status < 0) {
+      strand_occupy(S, x);
+      return lua_yieldk(L, 0, (lua_KContext)x, then);
+    }
     if (strand_leave(S, S->current, x)) return escaped(L, x, call);
   }
   else
@@ -316,15 +321,17 @@ static int close_goes_on (lua_State *L, int status, lua_KContext ctx) {
 
 
 /*** neap.coroutine.close(co) -> true or false, err: as coroutine.close; the
-<close> variables of a body that waits in neap.coroutine.yield may await.
-Suspends when they do. */
+<close> variables of a body that waits in neap.coroutine.yield may await. For
+that an error is raised there: a body that catches it by pcall (neap.pcall lets
+it pass) goes on until it yields or waits again. Suspends when they do. */
 static int co_close (lua_State *L) {
   Sched *S = sched_of(L);
   lua_State *co = check_thread(L, "close");
   lua_Debug ar;
   int status;
   lua_settop(L, 1);
-  if (co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)))
+  if (co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)) ||
+      strand_is_occupied(S, co))
     return luaL_error(L, "cannot close a running coroutine");
   if (in_task(L, S) && waits_in_yield(co)) {
     error_push_closing(L);
@@ -338,15 +345,37 @@ static int co_close (lua_State *L) {
 }
 
 
+static const char *status_of (lua_State *L, Sched *S, lua_State *co) {
+  lua_Debug ar;
+  if (co == L) return "running";
+  switch (lua_status(co)) {
+    case LUA_YIELD: return strand_is_occupied(S, co) ? "normal" : "suspended";
+    case LUA_OK:
+      if (lua_getstack(co, 0, &ar)) return "normal";
+      return lua_gettop(co) > 0 ? "suspended" : "dead";
+    default: return "dead";
+  }
+}
+
+
+/*** neap.coroutine.status(co) -> "running", "normal", "suspended" or "dead": as
+coroutine.status; one in which a task waits is "normal". Does not suspend. */
+static int co_status (lua_State *L) {
+  lua_State *co = check_thread(L, "status");
+  lua_pushstring(L, status_of(L, sched_of(L), co));
+  return 1;
+}
+
+
 static const luaL_Reg funcs[] = {
-  { "close", co_close }, { "create", co_create }, { "resume", co_resume },
-  { "wrap", co_wrap },   { "yield", co_yield },   { NULL, NULL },
+  { "close", co_close },   { "create", co_create }, { "resume", co_resume },
+  { "status", co_status }, { "wrap", co_wrap },     { "yield", co_yield },
+  { NULL, NULL },
 };
 
 
 void coroutine_openlib (lua_State *L) {
-  static const char *const others[] = { "isyieldable", "running", "status",
-                                        NULL };
+  static const char *const others[] = { "isyieldable", "running", NULL };
   int i;
   lua_newtable(L);
   lua_pushvalue(L, -2);

@@ -187,6 +187,9 @@ struct Task {
 /* (no CLOCK_...: some of these are names of the system's) */
 typedef enum Clock { TIME_REAL, TIME_VIRTUAL, TIME_BYHAND } Clock;
 
+/* lines that share these coroutines, so that each is short */
+#define OCCUPIED 64
+
 struct Sched {
   lua_State *main;
   lua_State *from;  /* the state that runs the loop, NULL when none does */
@@ -226,11 +229,12 @@ struct Sched {
   Scope *background; /* where work that belongs to no single task lives */
   Scope *free_scopes;
   Strand *free_strands;
-  Line open;         /* generators that have begun in a task */
-  Line dropped;      /* ... that are to be closed by a task */
-  Line put_off;      /* ... or by those that are being closed: */
-  int forced;        /* ... how many are, inside one another in C */
-  int depth;         /* coroutines resumed inside one another, in C */
+  Line occupied[OCCUPIED]; /* coroutines in which a task waits (strand.c) */
+  Line open;               /* generators that have begun in a task */
+  Line dropped;            /* ... that are to be closed by a task */
+  Line put_off;            /* ... or by those that are being closed: */
+  int forced;              /* ... how many are, inside one another in C */
+  int depth;               /* coroutines resumed inside one another, in C */
   int descend;       /* the new innermost one is to be resumed from 'step', */
   int descend_nargs; /* ... with so many arguments */
   Task *dying;       /* being ended by force; its handle is registry's */
@@ -269,6 +273,7 @@ struct Sched {
   struct Inbox *inbox; /* what sockets read into (wire.c), or NULL */
   Line signals;        /* who listens to signals (signals.h) */
   int interrupts;      /* Ctrl-C seen and not yet acted on */
+  int was_interrupted; /* ... has ever been acted on */
   int closed;
   size_t modules;   /* whose functions have names: a checksum */
   const char *home; /* what the sources of neap's own Lua files begin with */

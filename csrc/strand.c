@@ -12,7 +12,14 @@
 
 #include "strand.h"
 
+#include <stdint.h>
+
 #include "scope.h"
+
+typedef struct Borrowed {
+  Strand strand;
+  Link link; /* place among the occupied ones */
+} Borrowed;
 
 
 Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co) {
@@ -20,14 +27,36 @@ Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co) {
   if (x != NULL)
     S->free_strands = x->outer;
   else
-    x = (Strand *)sched_new(L, S, sizeof(Strand));
+    x = (Strand *)sched_new(L, S, sizeof(Borrowed));
   x->co = co;
   x->killed = NULL;
+  ((Borrowed *)x)->link.next = NULL;
   return x;
 }
 
 
+static size_t occupied_line (const lua_State *co) {
+  return ((uintptr_t)co >> 6) % OCCUPIED;
+}
+
+
+void strand_occupy (Sched *S, Strand *x) {
+  line_join(&S->occupied[occupied_line(x->co)], &((Borrowed *)x)->link);
+}
+
+
+int strand_is_occupied (const Sched *S, const lua_State *co) {
+  const Line *line = &S->occupied[occupied_line(co)];
+  const Link *x = line->first;
+  while (x != NULL && owner_of(x, Borrowed, link)->strand.co != co)
+    x = line_after(line, x);
+  return x != NULL;
+}
+
+
 void strand_return (Sched *S, Strand *x) {
+  Link *link = &((Borrowed *)x)->link;
+  if (link->next != NULL) line_leave(&S->occupied[occupied_line(x->co)], link);
   x->outer = S->free_strands;
   S->free_strands = x;
 }
@@ -80,6 +109,6 @@ void strand_free_spares (Sched *S) {
   while (S->free_strands != NULL) {
     Strand *x = S->free_strands;
     S->free_strands = x->outer;
-    sched_alloc(S, x, sizeof(Strand), 0);
+    sched_alloc(S, x, sizeof(Borrowed), 0);
   }
 }

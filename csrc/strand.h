@@ -36,6 +36,13 @@ enum { POLITE_GENERATOR = 1, POLITE_COROUTINE };
    memory */
 Strand *strand_borrow (lua_State *L, Sched *S, lua_State *co);
 
+/* From now on the task waits in the coroutine of a borrowed strand, until that
+   goes back. Then it looks as if it had yielded, like any other. */
+void strand_occupy (Sched *S, Strand *x);
+
+/* does a task wait in it? */
+int strand_is_occupied (const Sched *S, const lua_State *co);
+
 /*
 ** The coroutine of a borrowed strand has yielded or ended. Returns 1 if it left
 ** scopes of its own open behind a yield: they would go on in the consumer. Then

@@ -370,10 +370,51 @@ describe("neap.coroutine", function ()
     end))
 
 
+  it("one in which a task waits is nobody else's", task(function ()
+    local dead = "cannot resume non-suspended coroutine"
+    local function refused (c)
+      assert.equal("normal", co.status(c))
+      assert.same({ false, dead }, { co.resume(c) })
+      assert.matches("cannot close a running coroutine", error_of(co.close, c))
+    end
+    local outer
+    outer = co.create(function ()
+      co.resume(co.create(function ()
+        neap.sleep(1) -- from here on it is the innermost that is resumed
+        assert.equal("running", co.status(co.running()))
+        refused(outer)
+      end))
+      co.yield(neap.now())
+      return "end"
+    end)
+    assert.same({ true, 1 }, { co.resume(outer) })
+    local other = co.create(function ()
+      neap.sleep(2)
+      return neap.now()
+    end)
+    local resumed = neap.async(co.resume, other)
+    neap.sleep(1)
+    refused(other)
+    assert.equal("suspended", co.status(outer))
+    assert.same({ true, "end" }, { co.resume(outer) })
+    assert.same({ true, 3 }, { resumed:await() })
+    assert.equal("dead", co.status(other))
+  end))
+
+
+  it("one whose task was ended is dead", task(function ()
+    local c = co.create(function () neap.sleep(9) end)
+    neap.move_on_after(1, co.resume, c)
+    assert.equal("dead", co.status(c))
+    assert.is_false((co.close(c))) -- for its error
+  end))
+
+
   it("checks its arguments", function ()
     assert.error_matches(function () co.create(5) end, "#1 to 'create'")
     assert.error_matches(function () co.resume(5) end, "#1 to 'resume'")
     assert.error_matches(function () co.close(5) end, "#1 to 'close'")
+    assert.error_matches(function () co.status(5) end, "#1 to 'status'")
   end)
 
 end)

@@ -126,7 +126,16 @@ function neap.coroutine.wrap(fn) end
 function neap.coroutine.yield(...) end
 
 
---- As `coroutine.close`; `<close>` variables may await.
+--- As `coroutine.status`; one in which a task waits is "normal".
+---@nodiscard
+---@param co thread
+---@return "running"|"normal"|"suspended"|"dead"
+function neap.coroutine.status(co) end
+
+
+--- As `coroutine.close`; `<close>` variables may await. For that an error is
+--- raised where the body waits in a yield: a pcall there must let it pass, as
+--- `neap.pcall` does.
 ---@async
 ---@param co thread
 ---@return boolean ok
