@@ -194,9 +194,13 @@ static int l_runs (lua_State *L) {
 /* sharing */
 
 
+/* what the last one who left has waited for: an error of the run that is not the
+   reason it was given takes the reason's place */
 static int unwound (lua_State *L, int ending, int base) {
-  (void)ending;
-  (void)base;
+  if (ending == END_VALUES && handle_status(handle_at(L, 1)) == TASK_FAILED) {
+    lua_settop(L, base + 2); /* false, err */
+    return lua_error(L);
+  }
   return cause_raise(L, sched_of(L)->current);
 }
 

@@ -50,6 +50,30 @@ describe("runs", function ()
     end))
 
 
+  it("an error of unwinding is raised where the last caller was cancelled",
+    task(function ()
+      local function work ()
+        local _ <close> = setmetatable({}, { __close = function ()
+          error("disk full", 0)
+        end })
+        neap.sleep(10)
+      end
+      for _, d in ipairs {
+        neap.debounce(work, 1, { superseded = "share" }),
+        neap.throttle(work, 1, { trailing = false }),
+      } do
+        assert.equal("disk full", error_of(neap.move_on_after, 2, d))
+        local callers = { neap.async(d), neap.async(d) }
+        neap.sleep(1.5)
+        for i, name in ipairs { "AbortError", "disk full" } do
+          callers[i]:cancel()
+          local _, err = callers[i]:pawait()
+          assert.equal(name, type(err) == "table" and err.name or err)
+        end
+      end
+    end))
+
+
   it("refuse what they cannot do", task(function ()
     local runs = internal.runs()
     assert.error_matches(function () runs.start({}, neap.now) end, "neap.runs")
