@@ -57,6 +57,16 @@ static double due (const Limiter *l) {
 }
 
 
+/* ... now? */
+static int is_due (Limiter *l) {
+  double now;
+  if (rate_is_unlimited(&l->rate)) return 1;
+  now = sched_now(l->object.S);
+  rate_forget(&l->rate, now);
+  return due(l) <= now;
+}
+
+
 /* ---------------------------------------------------------------------- */
 /* slots */
 
@@ -251,8 +261,7 @@ static int l_call (lua_State *L) {
   s = scope_open(L, t);
   abort_listen(L, s, signal); /* the limiter keeps it alive */
   lua_settop(L, signal - 1);
-  if (l->line.first == NULL && l->running < l->concurrency &&
-      (rate_is_unlimited(&l->rate) || due(l) <= sched_now(S))) {
+  if (l->line.first == NULL && l->running < l->concurrency && is_due(l)) {
     take(l, s);
     start(l, s);
   }

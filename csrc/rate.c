@@ -30,8 +30,8 @@ static double later (double time, double seconds) {
 }
 
 
-/* starts that no window has in common with a start now need not be kept */
-static void forget (Rate *r, double now) {
+void rate_forget (Rate *r, double now) {
+  if (r->n > 0 && start_at(r, r->n - 1) > now) r->n = 0;
   while (r->n > 0 && later(start_at(r, 0), r->per) <= now) {
     r->oldest = (r->oldest + 1) % r->size;
     r->n--;
@@ -50,7 +50,7 @@ void rate_reserve (lua_State *L, Sched *S, Rate *r, int keeper,
   lua_Integer size, i;
   double *starts;
   if (places(r, more) <= r->size) return;
-  forget(r, sched_now(S)); /* maybe that is enough */
+  rate_forget(r, sched_now(S)); /* maybe that is enough */
   size = places(r, more);
   if (size <= r->size) return;
   size = size < LEAST ? LEAST : size * 2;
@@ -65,7 +65,7 @@ void rate_reserve (lua_State *L, Sched *S, Rate *r, int keeper,
 
 
 void rate_note (Rate *r, double now) {
-  forget(r, now);
+  rate_forget(r, now);
   invariant(r->n < r->size);
   r->starts[(r->oldest + r->n++) % r->size] = now;
 }

@@ -37,6 +37,10 @@ void rate_reserve (lua_State *L, Sched *S, Rate *r, int keeper,
 /* there is a start now, for which there is room */
 void rate_note (Rate *r, double now);
 
+/* starts that no window has in common with a start now need not be kept; nor any
+   when the last is yet to come: the clock was chosen anew */
+void rate_forget (Rate *r, double now);
+
 /* when there may be one beside the pending ones; NEVER: not before one of those
    was noted */
 double rate_due (const Rate *r, lua_Integer pending);

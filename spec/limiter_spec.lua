@@ -605,6 +605,21 @@ describe("limiter", function ()
   end)
 
 
+  it("when the clock was chosen anew, earlier calls do not count", function ()
+    local limiter = neap.limiter { rate = 1, per = 5 }
+    local function starts (clock, time)
+      neap.clock(clock)
+      return neap.run(function ()
+        neap.sleep(time)
+        limiter(neap.now)
+        return limiter(neap.now)
+      end)
+    end
+    assert.equal(1005, starts("virtual", 1000))
+    assert.equal(7, starts("virtual", 2))
+  end)
+
+
   it("a thousand calls leave no memory behind", task(function ()
     local limiter = neap.limiter { rate = 50, concurrency = 10 }
     support.assert_flat(10, function ()
