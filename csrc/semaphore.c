@@ -236,6 +236,8 @@ static int s_with_permit (lua_State *L) {
   Sem *s = check_sem(L, "with_permit");
   Task *t;
   arg_callable(L, 2, 1, "with_permit", "fn");
+  if (s->largest == 0)
+    return luaL_error(L, "'with_permit' of a semaphore of size 0");
   t = sched_enter_in(L, S, "with_permit");
   SCHED_DETOUR(L, S, t, s_with_permit);
   lua_getiuservalue(L, 1, SEM_HELD);

@@ -219,6 +219,9 @@ describe("semaphore", function ()
       t:pawait()
       assert.equal(1, sem:available())
       assert.matches("#1 to 'with_permit'", error_of(sem.with_permit, sem, 1))
+      local none = neap.semaphore(0)
+      assert.matches("'with_permit' of a semaphore of size 0",
+        error_of(none.with_permit, none, print))
     end))
 
 
