@@ -187,6 +187,19 @@ static int l_clock (lua_State *L) {
 }
 
 
+/* internal.set_time(time, real_time): the clock that was just chosen goes on from
+   there, if it is not the system's */
+static int l_set_time (lua_State *L) {
+  Sched *S = sched_of(L);
+  invariant(S->heap.n == 0);
+  if (S->clock == TIME_REAL) return 0;
+  S->time = luaL_checknumber(L, 1);
+  S->unscaled = luaL_checknumber(L, 2);
+  S->birth = S->looked = S->stepped = S->time;
+  return 0;
+}
+
+
 /*** neap.advance(seconds [, real_seconds]): moves the manual clock; what falls
 due in it becomes ready, in order of deadline. 'real_seconds' (default: the
 same) passed for the player: advance(0, dt) is a pause, advance(dt / 4, dt) slow
@@ -256,10 +269,17 @@ static const luaL_Reg funcs[] = {
 };
 
 
+static const luaL_Reg internals[] = {
+  { "set_time", l_set_time },
+  { NULL, NULL },
+};
+
+
 void clock_openlib (lua_State *L) {
   Sched *S = (Sched *)lua_touserdata(L, -1);
   sched_kind(S, WAIT_SLEEP, &waits_sleep);
   sched_kind(S, WAIT_SETTLED, &waits_settled);
   sched_kind(S, WAIT_FRAME, &waits_frame);
   sched_funcs(L, funcs);
+  sched_internals(L, internals);
 }

@@ -402,6 +402,34 @@ describe("in every order", function ()
     assert(ran == 1)
   end)
 
+  it("leaves the clock as it was, its time as well", function ()
+    neap.clock "manual"
+    neap.advance(5, 7)
+    neap.simulate(1, neap.sleep, 100)
+    assert.same({ "manual", 5, 7 },
+      { neap.clock(), neap.now(), neap.real_now() })
+    neap.clock "virtual"
+    neap.run(neap.sleep, 3)
+    neap.explore(function () neap.sleep(100) end, { runs = 2 })
+    assert.same({ "virtual", 3 }, { neap.clock(), neap.now() })
+  end)
+
+  it("says so when something waits for the clock, before anything has changed",
+    function ()
+      local task = neap.spawn(neap.sleep, 1)
+      neap.step()
+      for name, fn in pairs {
+        simulate = function () neap.simulate(1, print) end,
+        explore = function () neap.explore(print) end,
+      } do
+        assert.matches("simulate_spec.lua:%d+: '" .. name
+          .. "' while 1 deadline", error_of(fn))
+      end
+      assert.equal("waiting", task:status())
+      task:cancel()
+      neap.step()
+    end)
+
   always("a race has one winner, and the losers have ended", function ()
     local ended = 0
     local function runner (name)

@@ -14,7 +14,7 @@ local core = require "neap.core"
 local chance, chance_next, chance_schedule = core.internal.chance,
   core.internal.chance_next, core.internal.chance_schedule
 local clock, end_all = core.clock, core.internal.end_all
-local is_running = core.internal.is_running
+local is_running, set_time = core.internal.is_running, core.internal.set_time
 local run, traceback = core.run, core.traceback
 
 
@@ -25,13 +25,16 @@ local usual = setmetatable({}, { __close = function () chance(nil) end })
 local Clock = { __close = function (before)
   end_all() -- what was left to the host, and its deadlines
   clock(before.name)
+  set_time(before.time, before.real)
 end }
 
 
--- run `fn` on a virtual clock of its own
-local function in_virtual_time (fn, ...)
-  local _ <close> = setmetatable({ name = clock() }, Clock)
-  clock "virtual"
+-- run `fn` on a virtual clock of its own, for the function of that name
+local function in_virtual_time (fname, fn, ...)
+  local before = { name = clock(), time = core.now(), real = core.real_now() }
+  local ok, why = pcall(clock, "virtual")
+  if not ok then args.blame((why:gsub("^.-'clock'", "'" .. fname .. "'"))) end
+  local _ <close> = setmetatable(before, Clock)
   local results = table.pack(pcall(run, fn, ...))
   return results, not results[1] and traceback(results[2]) or nil
 end
@@ -47,8 +50,8 @@ end
 
 --- Run `fn(...)` as `neap.run` does, on a virtual clock, in an order of ready
 -- tasks and of equal deadlines that a seed decides. Afterwards the clock is the
--- one that was chosen before. What tasks of the host have left is
--- ended. Blocks the caller; raises inside a task.
+-- one that was chosen before, at the time that it was. What tasks of the host
+-- have left is ended. Blocks the caller; raises inside a task.
 -- @tparam integer|string seed the same seed gives the same order; or a
 -- schedule, as `neap.explore` reports it
 -- @tparam function fn
@@ -64,7 +67,7 @@ local function simulate (seed, fn, ...)
   check_outside "simulate"
   local _ <close> = usual
   chance(seed)
-  local results = in_virtual_time(fn, ...)
+  local results = in_virtual_time("simulate", fn, ...)
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)
 end
@@ -87,7 +90,7 @@ local function sample (fn, first, runs)
   for i = 1, runs do
     local seed = first + i - 1
     chance(seed)
-    local results, trace = in_virtual_time(fn)
+    local results, trace = in_virtual_time("explore", fn)
     if not results[1] then
       report(("run %d of %d"):format(i, runs), seed, results[2], trace)
     end
@@ -103,7 +106,7 @@ local function enumerate (fn, runs)
   chance ""
   while more and n < runs do
     n = n + 1
-    local results, trace = in_virtual_time(fn)
+    local results, trace = in_virtual_time("explore", fn)
     if not results[1] then
       report(("schedule %d"):format(n), chance_schedule(), results[2], trace)
     end
