@@ -210,6 +210,13 @@ static int l_interrupts (lua_State *L) {
 }
 
 
+/* internal.was_interrupted() -> boolean: has one cancelled a root task? */
+static int l_was_interrupted (lua_State *L) {
+  lua_pushboolean(L, sched_of(L)->was_interrupted);
+  return 1;
+}
+
+
 static const WaitKind waits = { "file descriptor", left, describe, 0 };
 
 static const luaL_Reg funcs[] = {
@@ -224,6 +231,7 @@ static const luaL_Reg funcs[] = {
 static const luaL_Reg internals[] = {
   { "breathe", l_breathe },
   { "interrupts", l_interrupts },
+  { "was_interrupted", l_was_interrupted },
   { NULL, NULL },
 };
 

@@ -154,6 +154,7 @@ static int interrupt_reason (lua_State *L) {
 /* Ctrl-C; without memory for the reason, that it lacks is the reason */
 static void interrupted (lua_State *L, Sched *S, Task *root) {
   S->interrupts = 0;
+  S->was_interrupted = 1;
   task_push(L, root);
   lua_pushcfunction(L, interrupt_reason);
   lua_pcall(L, 0, 1, 0);

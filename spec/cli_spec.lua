@@ -58,6 +58,31 @@ end
 
 describe("bin/neap", function ()
 
+  it("an error that is a part of itself is shown once", function ()
+    local text, code = neap [[
+      local err = require "neap".error("AggregateError", "all of it")
+      err.errors = { err, "and this" }
+      error(err)
+    ]]
+    assert.equal(1, code)
+    assert.matches("%[1%] AggregateError: all of it", text)
+    assert.matches("%[2%] and this", text)
+    assert.is_nil(text:find("[1]", text:find("[1]", 1, true) + 1, true))
+  end)
+
+
+  it("an error that looks like Ctrl-C is an error", function ()
+    local text, code = neap [[
+      local neap = require "neap"
+      local task = neap.async(neap.sleep, 9)
+      task:cancel "interrupted"
+      task:await()
+    ]]
+    assert.equal(1, code)
+    assert.matches("AbortError", text)
+  end)
+
+
   teardown(function ()
     for _, name in ipairs(files) do os.remove(name) end
   end)
