@@ -11,6 +11,7 @@ local args = require "neap.args"
 local core = require "neap.core"
 
 local aborted, checkpoint = core.abort_signal.abort, core.checkpoint
+local current = core.current
 local may_go_on, new_runs = core.internal.may_go_on, core.internal.runs
 local share, with_signal = core.internal.share, core.with_signal
 
@@ -81,6 +82,15 @@ function Burst:flush ()
   check(self, "flush")
   enter "flush"
   if self.runs:pending() then return hearing(self, flush) end
+end
+
+
+-- The run, whose outcome a call is to have. That may not be the run itself.
+function burst.earlier (run, fname)
+  if run == current() then
+    args.blame(("'%s' called by the run that it would wait for"):format(fname))
+  end
+  return run
 end
 
 

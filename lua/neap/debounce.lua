@@ -63,7 +63,7 @@ local function call (object, ...)
     local due = min(time + object.wait, since + object.max_wait)
     run = later(object, due, run, ...)
   else
-    run = object.lead
+    run = burst.earlier(object.lead, "debounce")
   end
   object.last, object.since = time, since
   return share(run)
@@ -81,8 +81,8 @@ local Debounced = burst.class("debounce", call, renew)
 --- Make a callable that runs `fn` once it has not been called for `wait`
 -- seconds, with the arguments of the latest call. A call of it suspends until
 -- the run that it belongs to has ended, and returns its results or raises its
--- error. A run that has begun is not superseded: a call from then on begins a
--- new burst. Cancelling one caller does not disturb the others; a run is
+-- error. A run that has begun is not superseded: a call from then on waits for
+-- a run of its own. Cancelling one caller does not disturb the others; a run is
 -- cancelled when its last caller is. What is returned has the methods
 -- `d:cancel([reason])`, `d:flush()` and `d:pending()`. Does not suspend.
 -- @tparam function fn what to run

@@ -35,7 +35,7 @@ local function call (object, ...)
     local due = (free and time or began) + object.interval
     run = runs:defer(due, begin, object, ...)
   else
-    run = object.lead
+    run = burst.earlier(object.lead, "throttle")
   end
   return share(run)
 end
