@@ -66,6 +66,7 @@ static char *copy_bytes (lua_State *L, const char *from, size_t size) {
 static Step *outcome (lua_State *L, lua_KContext ctx) {
   Step *x = (Step *)offload_job(L, (Task *)ctx);
   if (x == NULL) cause_raise(L, (Task *)ctx); /* ended by force */
+  if (x->job.refused != 0) x->error = x->job.refused;
   if (x->error == 0) return x;
   lua_pushnil(L);
   lua_pushstring(L, strerror(x->error));

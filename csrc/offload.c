@@ -333,16 +333,17 @@ void *offload_new (lua_State *L, Sched *S, size_t size, void (*work)(Job *),
 int offload_wait (lua_State *L, Task *t, Wait wait, lua_KFunction then) {
   Job *job = ((JobBox *)lua_touserdata(L, -1))->job;
   Sched *S = job->S;
-  int error;
   open_pool(L, S);
-  job->poster = post_open(L, S);
-  error = add(S->offload, job);
-  if (error != 0) {
-    post_release(job->poster);
-    return luaL_error(L, "cannot start a thread: %s", strerror(error));
+  job->poster = post_try(L, S);
+  job->refused = job->poster == NULL ? errno : add(S->offload, job);
+  if (job->refused == 0) {
+    S->offloaded++;
+    sched_park(S, t, wait, &job->waiter, NEVER);
   }
-  S->offloaded++;
-  sched_park(S, t, wait, &job->waiter, NEVER);
+  else { /* others get a turn, as when it had been done and had failed */
+    if (job->poster != NULL) post_release(job->poster);
+    sched_pass(S, t);
+  }
   return lua_yieldk(L, 0, (lua_KContext)t, then);
 }
 

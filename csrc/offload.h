@@ -17,6 +17,7 @@ HIDDEN_BEGIN
 typedef struct Job {
   void (*work)(struct Job *job);    /* in a helper thread */
   void (*discard)(struct Job *job); /* free what it holds, not it; any thread */
+  int refused; /* why it could not be begun, an errno, or 0 */
   /* what follows is offload.c's */
   Sched *S;
   neap_Poster *poster;
@@ -37,7 +38,8 @@ void *offload_new (lua_State *L, Sched *S, size_t size, void (*work)(Job *),
 /*
 ** Let a thread do the job whose owner is on top, and wait for that. Then
 ** 'then' is called with the owner still on top, and with the task as its
-** context. May raise, then nothing has changed.
+** context. May raise, then nothing has changed. What the system denies (a
+** descriptor, a thread) is no error but an outcome, the job's 'refused'.
 **
 ** WAIT_LOOKUP: cancelling the task leaves the job to itself. WAIT_FILE: the
 ** task goes on when the job is done, and is cancelled at the next point.

@@ -68,7 +68,7 @@ static void renew (Sched *S) {
 }
 
 
-neap_Poster *post_open (lua_State *L, Sched *S) {
+neap_Poster *post_try (lua_State *L, Sched *S) {
   loop_check_fork(S);
   if (S->poster == NULL) {
     neap_Poster *p;
@@ -77,7 +77,8 @@ neap_Poster *post_open (lua_State *L, Sched *S) {
     if (p == NULL || !loop_waker(S, p->pipe[0])) {
       int error = errno;
       if (p != NULL) unmake(p);
-      luaL_error(L, "cannot make a poster: %s", strerror(error));
+      errno = error;
+      return NULL;
     }
     S->poster = p;
     S->renew[RENEW_POSTER] = renew;
@@ -86,6 +87,13 @@ neap_Poster *post_open (lua_State *L, Sched *S) {
   S->poster->owners++;
   pthread_mutex_unlock(&S->poster->lock);
   return S->poster;
+}
+
+
+neap_Poster *post_open (lua_State *L, Sched *S) {
+  neap_Poster *p = post_try(L, S);
+  if (p == NULL) luaL_error(L, "cannot make a poster: %s", strerror(errno));
+  return p;
 }
 
 

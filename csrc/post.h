@@ -25,6 +25,9 @@ typedef struct Posted {
 /* the poster of this state, with one more owner; may raise */
 neap_Poster *post_open (lua_State *L, Sched *S);
 
+/* the same, but NULL and errno when the system cannot give what it needs */
+neap_Poster *post_try (lua_State *L, Sched *S);
+
 /* one owner less; from any thread */
 void post_release (neap_Poster *p);
 

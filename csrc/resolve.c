@@ -65,9 +65,10 @@ static int looked_up (lua_State *L, int status, lua_KContext ctx) {
   lua_Integer n = 0;
   (void)status;
   if (x == NULL) return cause_raise(L, (Task *)ctx);
-  if (x->error != 0) {
+  if (x->job.refused != 0 || x->error != 0) {
     lua_pushnil(L);
-    lua_pushstring(L, gai_strerror(x->error));
+    lua_pushstring(L, x->job.refused != 0 ? strerror(x->job.refused)
+                                          : gai_strerror(x->error));
     offload_free(L, 2);
     return 2;
   }

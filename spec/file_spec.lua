@@ -525,6 +525,47 @@ describe("files", function ()
       end)
       for i = 1, 20 do assert.equal("text", tasks[i]) end
     end)
+
+    it("that cannot be had, for no descriptor is left, are a failure like any "
+      .. "other", function ()
+      assert.equal([[
+FileError PATH Too many open files 24
+FileError PATH Too many open files 24
+FileError PATH Too many open files 24
+nil Too many open files
+nil Too many open files
+NetworkError cannot connect: Too many open files
+text
+]], (support.printed_by(([[
+        local path = %q
+        local file, http = neap.file, require "neap.http"
+        local socket = require "neap.socket"
+        local held = {}
+        while true do
+          local f = io.open "/dev/null"
+          if f == nil then break end
+          held[#held + 1] = f
+        end
+        local function failing (...)
+          local _, err = pcall(...)
+          print(err.name, err.path, err.reason, err.errno)
+        end
+        neap.run(function ()
+          failing(file.read, path)
+          failing(file.write, path, "text")
+          failing(neap.collect, file.lines(path))
+          print(require("neap.core").internal.resolve "localhost")
+          held[1]:close() -- for the socket
+          print(socket.connect("localhost", 9))
+          local _, err = pcall(http.fetch, "http://localhost:9/")
+          print(err.name, err.message:match "cannot connect: .*")
+          held[2]:close()
+          held[3]:close()
+          file.write(path, "text")
+          print(file.read(path))
+        end)
+      ]]):format(path)):gsub("\t", " "):gsub(path, "PATH")))
+    end)
   end)
 
 
