@@ -456,6 +456,9 @@ describe("files", function ()
         { "#1 to 'file.lines' %(path", neap.file.lines },
         { "#1 to 'file.chunks' %(path", neap.file.chunks, {} },
         { "#2 to 'file.chunks' %(size", neap.file.chunks, path, 0 },
+        { "spec.*#2 to 'file.chunks' %(size must be at most 2147483647, got "
+          .. "9223372036854775807", neap.file.chunks, path, math.maxinteger },
+        { "#2 to 'file.chunks' %(size", neap.file.chunks, path, 2^31 },
         { "#1 to 'file.write' %(path", neap.file.write, io.stdout, "x" },
         { "#2 to 'file.write' %(data", neap.file.write, path, 7 },
         { "option 'mode' to 'file.write'", neap.file.write, path, "x",

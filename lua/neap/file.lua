@@ -22,6 +22,7 @@ local readable, writable = core.readable, core.writable
 local with_signal = core.with_signal
 
 local BLOCK = 65536
+local MOST = 0x7fffffff -- bytes that the system reads at a time
 local ENOENT, EEXIST = 2, 17 -- on every Unix
 
 local file = {}
@@ -134,13 +135,17 @@ end
 -- and read only as far as somebody asks. Does not suspend; the stream does.
 -- @function neap.file.chunks
 -- @tparam string|file path see `neap.file.read`
--- @tparam[opt=65536] integer size bytes to read at a time; a pipe may give less
+-- @tparam[opt=65536] integer size bytes to read at a time, at most 2147483647;
+-- a pipe may give less
 -- @treturn stream
 -- @raise from the stream: a `FileError`
 function file.chunks (path, size)
   check_source(path, "file.chunks")
   if size ~= nil then
     size = args.integer(size, 2, "file.chunks", "size", 1)
+    if size > MOST then
+      args.fail(2, "file.chunks", "size", "at most " .. MOST, size)
+    end
   end
   return chunks(path, size or BLOCK)
 end
