@@ -330,7 +330,7 @@ describe("files", function ()
     it("what has the name of its temporary file is left alone", function ()
       local random = math.random
       finally(function () math.random = random end) -- luacheck: ignore
-      local taken = dir .. "/file.000005~"
+      local taken = dir .. "/.neap-00000005"
       put(taken, "not ours")
       local tries = 0
       math.random = function () -- luacheck: ignore
@@ -348,6 +348,23 @@ describe("files", function ()
       assert.equal("text", get(path))
       assert.equal("not ours", get(taken))
       os.remove(taken)
+      assert.equal("", others())
+    end)
+
+    it("a name may be as long as the system allows", function ()
+      local long = dir .. "/" .. ("x"):rep(255)
+      run(function ()
+        neap.file.write(long, "one")
+        neap.file.write(long, "two")
+      end)
+      assert.equal("two", get(long))
+      os.remove(long)
+      assert.equal("", others())
+    end)
+
+    it("a name without a folder is one in the working directory", function ()
+      support.printed_by("neap.run(neap.file.write, 'file', 'text')", nil, dir)
+      assert.equal("text", get(path))
       assert.equal("", others())
     end)
 

@@ -192,6 +192,7 @@ end
 
 -- write to a file of its own beside the target, which then takes its place
 local function replace (target, path, data, mode, keep)
+  local folder = target:match "^.*/" or ""
   local temporary, f, reason, errno
   local done = false
   -- there before the file is: else it might lack the memory
@@ -200,7 +201,7 @@ local function replace (target, path, data, mode, keep)
     if f and not done then os.remove(temporary) end
   end })
   for _ = 1, 100 do
-    temporary = ("%s.%06x~"):format(target, math.random(0, 0xffffff))
+    temporary = ("%s.neap-%08x"):format(folder, math.random(0, 0xffffffff))
     f, reason, errno = open(temporary, "x", mode)
     if f or errno ~= EEXIST then break end
   end

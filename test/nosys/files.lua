@@ -6,9 +6,17 @@ local play = stage.play
 local HERE = os.getenv "TMPDIR" or "/tmp"
 
 
--- files in the folder whose names begin so
-local function left_over (prefix)
-  local pipe <close> = io.popen("ls " .. prefix .. "* 2>/dev/null")
+-- a new folder
+local function new_folder ()
+  local pipe <close> = io.popen "mktemp -d"
+  return pipe:read "l"
+end
+
+
+-- remove it; what was in it
+local function remove_folder (folder)
+  local pipe <close> = io.popen(("ls -A '%s'; rm -r '%s'"):format(folder,
+    folder))
   return pipe:read "a"
 end
 
@@ -21,7 +29,8 @@ end
 
 play("files", function (neap, room)
   local file = room.file
-  local path = os.tmpname()
+  local folder = new_folder()
+  local path = folder .. "/file"
   local old, new = ("old\n"):rep(100), ("new line\n"):rep(3000)
   local f <close> = assert(io.open(path, "w"))
   f:write(old)
@@ -47,8 +56,7 @@ play("files", function (neap, room)
     assert(not ok or read == new and lines == 3000)
     assert(not ok or now == new .. "more\n")
     assert(now == old or now:sub(1, #new) == new, "half of a file")
-    os.remove(path)
-    assert(left_over(path) == "", "a temporary file is left")
+    assert(remove_folder(folder) == "file\n", "a temporary file is left")
   end
 end, "neap.file")
 
