@@ -313,20 +313,28 @@ static int l_rename (lua_State *L) {
 }
 
 
+static const char *kind_of (mode_t mode) {
+  if (mode == 0) return "none";
+  if (S_ISLNK(mode)) return "link";
+  return S_ISREG(mode) ? "file" : "other";
+}
+
+
 static int found (lua_State *L, int status, lua_KContext ctx) {
   Step *x = outcome(L, ctx);
   (void)status;
   if (x == NULL) return 3;
-  lua_pushstring(L, x->to);
+  lua_pushstring(L, x->to != NULL ? x->to : x->path);
+  lua_pushstring(L, kind_of(x->mode));
   lua_pushinteger(L, (lua_Integer)(x->mode & 07777));
-  lua_pushboolean(L, S_ISREG(x->mode));
   offload_free(L, 3);
   return 3;
 }
 
 
-/* internal.file_find(path) -> path, mode, regular: the file behind all links,
-   its rights, and whether it is a plain one; or nil, message, number.
+/* internal.file_find(path) -> path, kind, mode: the file behind all links; what
+   it is: "file", "other", "none" if there is nothing, or "link" if that leads to
+   what has no name or is not there; its rights. Or nil, message, number.
    Suspends. */
 static int l_find (lua_State *L) {
   Task *t = enter(L, "file.write");

@@ -75,13 +75,18 @@ void step_rename (Job *job) {
 }
 
 
+/* what has no name may be there nevertheless, behind a link: a pipe in
+   /proc/self/fd, or what that link is still to be the name of */
 void step_find (Job *job) {
   Step *x = (Step *)job;
   struct stat st;
   x->to = realpath(x->path, NULL);
-  check(x, x->to == NULL ? -1 : stat(x->to, &st));
-  if (x->error != 0) return;
-  x->mode = st.st_mode;
+  if (x->to != NULL)
+    check(x, stat(x->to, &st));
+  else
+    check(x, errno == ENOENT ? lstat(x->path, &st) : -1);
+  if (x->error == 0) x->mode = st.st_mode;
+  if (x->error == ENOENT) x->error = 0;
 }
 
 

@@ -34,7 +34,9 @@ void step_write (Job *job);  /* the same: n, of as much as there is room for */
 void step_close (Job *job);  /* fd; errors of writing may be told only now */
 void step_chmod (Job *job);  /* fd, mode: whatever the umask is */
 void step_rename (Job *job); /* path, to */
-void step_find (Job *job);   /* path: to, the name behind all links; mode */
+void step_find (Job *job);   /* path: to, the name behind all links, or NULL;
+                                mode, that of a link if it leads to no name, 0
+                                if there is nothing */
 
 /* can the loop wait for a file of that kind? */
 int step_is_waitable (mode_t mode);

@@ -436,6 +436,38 @@ describe("files", function ()
       assert.equal("", others())
     end)
 
+    it("a link to nothing stays: what it leads to is made", function ()
+      os.execute(("cd '%s' && ln -s file link && ln -s none/file lost")
+        :format(dir))
+      run(function ()
+        neap.file.write(dir .. "/link", "new")
+        local err = error_of(neap.file.write, dir .. "/lost", "x")
+        assert.same({ "FileError", dir .. "/lost", 2 },
+          { err.name, err.path, err.errno })
+      end)
+      assert.equal("new", get(path))
+      assert.equal("file none/file\n", output(
+        ("cd '%s' && echo $(readlink link) $(readlink lost)"):format(dir)))
+      os.remove(dir .. "/link")
+      os.remove(dir .. "/lost")
+      assert.equal("", others())
+    end)
+
+    it("a link to what has no name stays: it is written in place", function ()
+      if not io.open "/proc/self/fd" then return pending "no /proc" end
+      local sink = io.popen(("cat >'%s'"):format(path), "w")
+      local link = dir .. "/link"
+      run(function ()
+        os.execute(("ln -s /proc/self/fd/%d '%s'"):format(
+          internal.file_of(sink):getfd(), link))
+        neap.file.write(link, "through")
+      end)
+      sink:close()
+      assert.equal("through", get(path))
+      assert(os.remove(link), "the link is gone")
+      assert.equal("", others())
+    end)
+
     it("a directory that is not there is a FileError", function ()
       run(function ()
         local err = error_of(neap.file.write, dir .. "/none/file", "x")

@@ -118,7 +118,7 @@ local function points (dir)
     { "file:write", function () return file:write("!text", 2) end, 4 },
     { "file:chmod", function () return file:chmod(384) end, true },
     { "file_find", function ()
-      return (select(2, internal.file_find(path)))
+      return (select(3, internal.file_find(path)))
     end, 384 },
     { "file_rename", function ()
       return internal.file_rename(path, path)

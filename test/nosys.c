@@ -78,6 +78,7 @@ static const Kind kinds[] = {
   { "getaddrinfo", { EAI_AGAIN, EAI_MEMORY, EAI_NONAME } },
   { "kill", { EPERM } },
   { "listen", { EADDRINUSE } },
+  { "lstat", { EIO } },
   { "madvise", { EINVAL } },
   { "nanosleep", { EINTR } },
   { "open", { EINTR, EMFILE, EACCES } },
@@ -322,6 +323,12 @@ int kill (pid_t pid, int sig) {
 int listen (int fd, int n) {
   REAL(listen);
   return fails("listen") ? -1 : real(fd, n);
+}
+
+
+int lstat (const char *path, struct stat *st) {
+  REAL(lstat);
+  return fails("lstat") ? -1 : real(path, st);
 }
 
 

@@ -23,7 +23,7 @@ local with_signal = core.with_signal
 
 local BLOCK = 65536
 local MOST = 0x7fffffff -- bytes that the system reads at a time
-local ENOENT, EEXIST = 2, 17 -- on every Unix
+local EEXIST = 17 -- on every Unix
 
 local file = {}
 
@@ -216,15 +216,12 @@ end
 
 local function write (path, data, opts)
   local append = opts.append
-  local target, mode, regular = find(path)
-  if target == nil then
-    local reason, errno = mode, regular
-    if errno ~= ENOENT then fail(path, reason, errno) end
-    target, mode, regular = path, nil, true
-  end
+  local target, kind, mode = must(path, find(path))
+  local regular = kind == "file" or kind == "none"
   if regular and not append then
-    return replace(target, path, data, opts.mode or mode or 438, -- rw-rw-rw-
-      opts.mode ~= nil or mode ~= nil)
+    local keep = opts.mode ~= nil or kind == "file"
+    if kind == "none" then mode = 438 end -- rw-rw-rw-
+    return replace(target, path, data, opts.mode or mode, keep)
   end
   local f <close> = must(path, open(path, append and "a" or "w", opts.mode))
   write_all(f, path, data)
@@ -239,7 +236,8 @@ local valid = { append = "boolean", mode = "natural", signal = "signal" }
 -- all has been written: others see the old contents or the new ones, and on an
 -- error or a cancel the old ones stay. Links are followed, and the rights of a
 -- file that is there are kept. What is no plain file (a device, a pipe) is
--- written in place, and so is what is appended. Suspends.
+-- written in place, and so is what is appended, and what a link leads to that
+-- has no name or is not there yet. Suspends.
 -- @function neap.file.write
 -- @tparam string path
 -- @tparam string|items data a string, or items that are strings or numbers

@@ -61,6 +61,25 @@ play("files", function (neap, room)
 end, "neap.file")
 
 
+play("links to nothing", function (neap, room)
+  local file = room.file
+  local folder = new_folder()
+  local link, path = folder .. "/link", folder .. "/file"
+  assert(os.execute(("ln -s file '%s'"):format(link)))
+  return function ()
+    neap.run(function ()
+      file.write(link, "text")
+      file.write(folder .. "/new", "text")
+    end)
+  end, function (ok)
+    assert(not ok or contents(path) == "text")
+    local names = remove_folder(folder)
+    assert(names:find "link\n", "the link is gone")
+    assert(not names:find("neap", 1, true), "a temporary file is left")
+  end
+end, "neap.file")
+
+
 play("pipes as files", function (neap, room)
   local file = room.file
   local path = ("%s/neap-nosys-%x"):format(HERE, math.random(0))
