@@ -121,12 +121,15 @@ static int opened (lua_State *L, int status, lua_KContext ctx) {
 
 
 /* internal.file_open(path, how [, mode]) -> file or nil, message, number: how:
-   "r", "w", "a", or "x" for a file that must not be there. Suspends. */
+   "r", "w", "a", "x" for a file that must not be there, or "o" to write over one
+   that must be. (In a folder like /tmp Linux refuses O_CREAT for a file of
+   somebody else, though it is there and may be written.) Suspends. */
 static int l_open (lua_State *L) {
-  static const char *const names[] = { "r", "w", "a", "x", NULL };
+  static const char *const names[] = { "r", "w", "a", "x", "o", NULL };
   static const int flags[] = { O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC,
                                O_WRONLY | O_CREAT | O_APPEND,
-                               O_WRONLY | O_CREAT | O_EXCL };
+                               O_WRONLY | O_CREAT | O_EXCL,
+                               O_WRONLY | O_TRUNC };
   Task *t = enter(L, "file.open");
   int how = luaL_checkoption(L, 2, NULL, names);
   mode_t mode = (mode_t)luaL_optinteger(L, 3, 0666);

@@ -41,6 +41,27 @@ local function output (command)
 end
 
 
+local is_root = output "id -u" == "0\n"
+
+
+-- What a program prints that is run by somebody who may not do everything:
+-- nobody instead of root. nil, if that cannot be.
+local function unprivileged (text)
+  local name = os.tmpname()
+  put(name, 'local neap = require "neap"\n' .. text)
+  local command = ("%s env LUA_PATH='%s' LUA_CPATH='%s' %s"):format(
+    is_root and "setpriv --reuid=65534 --regid=65534 --clear-groups" or "",
+    package.path, package.cpath, os.getenv "LUA" or "lua5.4")
+  local printed
+  if output(("chmod 644 %s; %s -e 'require [[neap]] print(1)' 2>&1"):format(
+    name, command)) == "1\n" then
+    printed = output(("%s %s 2>&1"):format(command, name))
+  end
+  os.remove(name)
+  return printed
+end
+
+
 describe("files", function ()
   local dir, path
 
@@ -466,6 +487,37 @@ describe("files", function ()
       assert.equal("through", get(path))
       assert(os.remove(link), "the link is gone")
       assert.equal("", others())
+    end)
+
+    it("a file beside which none can be made is written in place", function ()
+      put(path, "older")
+      assert(os.execute(("cd '%s' && chmod 666 file && chmod 555 .")
+        :format(dir)))
+      local printed = unprivileged(([[
+        neap.run(function ()
+          local path = %q
+          neap.file.write(path, "new")
+          local _, err = pcall(neap.file.write, path .. "2", "x")
+          print(err.name, err.errno)
+          _, err = pcall(neap.file.write, path, "x", { mode = 384 })
+          print(err.name, err.errno)
+        end)
+      ]]):format(path))
+      assert(os.execute(("chmod 700 '%s'"):format(dir)))
+      if printed == nil then return pending "nobody else can run neap" end
+      assert.equal(("FileError\t13\n"):rep(2), printed)
+      assert.equal("new", get(path))
+      assert.equal("", others())
+    end)
+
+    it("in /proc no file can be made", function ()
+      local comm = "/proc/self/comm"
+      if not io.open(comm) then return pending "no /proc" end
+      local name = get(comm)
+      run(neap.file.write, comm, "written")
+      local written = get(comm)
+      put(comm, name)
+      assert.equal("written\n", written)
     end)
 
     it("a directory that is not there is a FileError", function ()

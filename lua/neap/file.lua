@@ -25,6 +25,10 @@ local BLOCK = 65536
 local MOST = 0x7fffffff -- bytes that the system reads at a time
 local EEXIST = 17 -- on every Unix
 
+-- That there can be no file beside another one: EPERM, ENOENT (in /proc),
+-- EACCES, EROFS.
+local DENIED = { [1] = true, [2] = true, [13] = true, [30] = true }
+
 local file = {}
 
 
@@ -190,7 +194,8 @@ local function write_all (f, path, data)
 end
 
 
--- write to a file of its own beside the target, which then takes its place
+-- Write to a file of its own beside the target, which then takes its place;
+-- nil, the reason and its number, if there can be none.
 local function replace (target, path, data, mode, keep)
   local folder = target:match "^.*/" or ""
   local temporary, f, reason, errno
@@ -205,12 +210,13 @@ local function replace (target, path, data, mode, keep)
     f, reason, errno = open(temporary, "x", mode)
     if f or errno ~= EEXIST then break end
   end
-  if not f then fail(path, reason, errno) end
+  if not f then return nil, reason, errno end
   if keep then must(path, f:chmod(mode)) end
   write_all(f, path, data)
   must(path, f:finish())
   must(path, rename(temporary, target))
   done = true
+  return true
 end
 
 
@@ -221,9 +227,15 @@ local function write (path, data, opts)
   if regular and not append then
     local keep = opts.mode ~= nil or kind == "file"
     if kind == "none" then mode = 438 end -- rw-rw-rw-
-    return replace(target, path, data, opts.mode or mode, keep)
+    local done, reason, errno = replace(target, path, data, opts.mode or mode,
+      keep)
+    if done then return end
+    if kind == "none" or opts.mode or not DENIED[errno] then
+      fail(path, reason, errno)
+    end
   end
-  local f <close> = must(path, open(path, append and "a" or "w", opts.mode))
+  local how = append and "a" or kind == "link" and "w" or "o"
+  local f <close> = must(path, open(path, how, opts.mode))
   write_all(f, path, data)
   must(path, f:finish())
 end
@@ -236,8 +248,9 @@ local valid = { append = "boolean", mode = "natural", signal = "signal" }
 -- all has been written: others see the old contents or the new ones, and on an
 -- error or a cancel the old ones stay. Links are followed, and the rights of a
 -- file that is there are kept. What is no plain file (a device, a pipe) is
--- written in place, and so is what is appended, and what a link leads to that
--- has no name or is not there yet. Suspends.
+-- written in place, and so is what is appended, what a link leads to that has
+-- no name or is not there yet, and a file beside which none can be made (with
+-- `mode`, that fails). Suspends.
 -- @function neap.file.write
 -- @tparam string path
 -- @tparam string|items data a string, or items that are strings or numbers
