@@ -248,16 +248,21 @@ static int f_write (lua_State *L) {
 }
 
 
-/* file:chmod(mode) -> true or nil, message, number. Suspends. */
-static int f_chmod (lua_State *L) {
+/* file:assign(mode [, uid, gid]) -> true or nil, message, number: whose it is,
+   and the rights. Suspends. */
+static int f_assign (lua_State *L) {
   File *f = check_file(L);
   mode_t mode = (mode_t)luaL_checkinteger(L, 2);
+  uid_t uid = (uid_t)luaL_optinteger(L, 3, -1);
+  gid_t gid = (gid_t)luaL_optinteger(L, 4, -1);
   Task *t = enter(L, "file.write");
   Step *x;
-  SCHED_DETOUR(L, t->scope->S, t, f_chmod);
-  x = step_new(L, step_chmod);
+  SCHED_DETOUR(L, t->scope->S, t, f_assign);
+  x = step_new(L, step_assign);
   x->fd = f->fd;
   x->mode = mode;
+  x->uid = uid;
+  x->gid = gid;
   return offload_wait(L, t, WAIT_FILE, said_true);
 }
 
@@ -329,16 +334,22 @@ static int found (lua_State *L, int status, lua_KContext ctx) {
   if (x == NULL) return 3;
   lua_pushstring(L, x->to != NULL ? x->to : x->path);
   lua_pushstring(L, kind_of(x->mode));
+  if (x->mode == 0) {
+    offload_free(L, 2);
+    return 2;
+  }
   lua_pushinteger(L, (lua_Integer)(x->mode & 07777));
-  offload_free(L, 3);
-  return 3;
+  lua_pushinteger(L, (lua_Integer)x->uid);
+  lua_pushinteger(L, (lua_Integer)x->gid);
+  offload_free(L, 5);
+  return 5;
 }
 
 
-/* internal.file_find(path) -> path, kind, mode: the file behind all links; what
-   it is: "file", "other", "none" if there is nothing, or "link" if that leads to
-   what has no name or is not there; its rights. Or nil, message, number.
-   Suspends. */
+/* internal.file_find(path) -> path, kind [, mode, uid, gid]: the file behind all
+   links; what it is: "file", "other", "none" if there is nothing, or "link" if
+   that leads to what has no name or is not there; its rights, and whose it is.
+   Or nil, message, number. Suspends. */
 static int l_find (lua_State *L) {
   Task *t = enter(L, "file.write");
   Step *x;
@@ -350,7 +361,7 @@ static int l_find (lua_State *L) {
 
 
 static const luaL_Reg methods[] = {
-  { "chmod", f_chmod },
+  { "assign", f_assign },
   { "close", f_close },
   { "finish", f_finish },
   { "getfd", f_getfd },

@@ -85,14 +85,25 @@ void step_find (Job *job) {
     check(x, stat(x->to, &st));
   else
     check(x, errno == ENOENT ? lstat(x->path, &st) : -1);
-  if (x->error == 0) x->mode = st.st_mode;
+  if (x->error == 0) {
+    x->mode = st.st_mode;
+    x->uid = st.st_uid;
+    x->gid = st.st_gid;
+  }
   if (x->error == ENOENT) x->error = 0;
 }
 
 
-void step_chmod (Job *job) {
+/* The owner first: that takes setuid away. Who has it already is left alone, for
+   some file systems have no owners to be set. */
+void step_assign (Job *job) {
   Step *x = (Step *)job;
-  check(x, fchmod(x->fd, x->mode));
+  struct stat st;
+  check(x, fstat(x->fd, &st));
+  if (x->error == 0 && x->uid != (uid_t)-1 &&
+      (st.st_uid != x->uid || st.st_gid != x->gid))
+    check(x, fchown(x->fd, x->uid, x->gid));
+  if (x->error == 0) check(x, fchmod(x->fd, x->mode));
 }
 
 

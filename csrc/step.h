@@ -19,6 +19,8 @@ typedef struct Step {
   int fd; /* what it is done to; of an opened file, until an object has it */
   int flags;
   mode_t mode;
+  uid_t uid; /* -1: whoever it is */
+  gid_t gid;
   int waitable;
   ssize_t n;
   int error;
@@ -32,11 +34,11 @@ void step_open (Job *job);   /* path, flags, mode: fd, waitable */
 void step_read (Job *job);   /* fd, bytes, size: n */
 void step_write (Job *job);  /* the same: n, of as much as there is room for */
 void step_close (Job *job);  /* fd; errors of writing may be told only now */
-void step_chmod (Job *job);  /* fd, mode: whatever the umask is */
+void step_assign (Job *job); /* fd, uid, gid, mode: whatever the umask is */
 void step_rename (Job *job); /* path, to */
 void step_find (Job *job);   /* path: to, the name behind all links, or NULL;
-                                mode, that of a link if it leads to no name, 0
-                                if there is nothing */
+                                uid, gid; mode, that of a link if it leads to
+                                no name, 0 if there is nothing */
 
 /* can the loop wait for a file of that kind? */
 int step_is_waitable (mode_t mode);

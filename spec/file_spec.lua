@@ -431,6 +431,43 @@ describe("files", function ()
       os.remove(dir .. "/link")
     end)
 
+    it("owner, group and rights stay, also those of setuid", function ()
+      if not is_root then return pending "only root can give files away" end
+      put(path, "old")
+      assert(os.execute(("chown 1:2 '%s' && chmod 6755 '%s'"):format(path,
+        path)))
+      local function rights () return output("stat -c '%u %g %a' " .. path) end
+      run(neap.file.write, path, "new")
+      assert.equal("1 2 6755\n", rights())
+      run(neap.file.write, path, "newer", { mode = tonumber("600", 8) })
+      assert.equal("1 2 600\n", rights())
+      assert.equal("newer", get(path))
+      assert.equal("", others())
+    end)
+
+    it("the file of an owner who cannot be kept is written in place",
+      function ()
+        if not is_root then return pending "only root has files of others" end
+        put(path, "older")
+        assert(os.execute(("cd '%s' && chmod 666 file && chmod 1777 .")
+          :format(dir)))
+        local printed = unprivileged(([[
+          neap.run(function ()
+            local path = %q
+            neap.file.write(path, "new")
+            local _, err = pcall(neap.file.write, path, "x", { mode = 384 })
+            print(err.name, err.errno)
+          end)
+        ]]):format(path))
+        local owner = output(("stat -c '%%u %%a' '%s'"):format(path))
+        assert(os.execute(("chmod 700 '%s'"):format(dir)))
+        if printed == nil then return pending "nobody else can run neap" end
+        assert.equal("FileError\t1\n", printed)
+        assert.equal("0 666\n", owner)
+        assert.equal("new", get(path))
+        assert.equal("", others())
+      end)
+
     it("mode gives the rights, whatever the umask is", function ()
       for _, mode in ipairs { "600", "666", "777", "0" } do
         run(function ()

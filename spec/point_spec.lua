@@ -116,7 +116,7 @@ local function points (dir)
     end, false },
     { "file:read", function () return read:read(4) end, "text" },
     { "file:write", function () return file:write("!text", 2) end, 4 },
-    { "file:chmod", function () return file:chmod(384) end, true },
+    { "file:assign", function () return file:assign(384) end, true },
     { "file_find", function ()
       return (select(3, internal.file_find(path)))
     end, 384 },

@@ -73,6 +73,7 @@ static const Kind kinds[] = {
   { "epoll_wait", { EINTR } },
   { "execve", { ENOMEM, EACCES } },
   { "fchmod", { EPERM } },
+  { "fchown", { EPERM } },
   { "fcntl", { EMFILE } },
   { "fstat", { EIO } },
   { "getaddrinfo", { EAI_AGAIN, EAI_MEMORY, EAI_NONAME } },
@@ -283,6 +284,12 @@ int execve (const char *path, char *const argv[], char *const env[]) {
 int fchmod (int fd, mode_t mode) {
   REAL(fchmod);
   return fails("fchmod") ? -1 : real(fd, mode);
+}
+
+
+int fchown (int fd, uid_t uid, gid_t gid) {
+  REAL(fchown);
+  return fails("fchown") ? -1 : real(fd, uid, gid);
 }
 
 
@@ -712,7 +719,7 @@ static int play (Play *p) {
    until it ends by itself */
 static int can_last (int kind, int error) {
   if (is_harmless(error)) return error == SHORT;
-  return error != EPERM || strcmp(kinds[kind].name, "fchmod") == 0;
+  return error != EPERM || strncmp(kinds[kind].name, "fch", 3) == 0;
 }
 
 

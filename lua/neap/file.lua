@@ -25,9 +25,11 @@ local BLOCK = 65536
 local MOST = 0x7fffffff -- bytes that the system reads at a time
 local EEXIST = 17 -- on every Unix
 
--- That there can be no file beside another one: EPERM, ENOENT (in /proc),
--- EACCES, EROFS.
-local DENIED = { [1] = true, [2] = true, [13] = true, [30] = true }
+-- That there can be no file beside another one, or none of its owner: EPERM,
+-- ENOENT (in /proc), EACCES, EINVAL (an owner whom a container lacks), EROFS.
+local DENIED = {
+  [1] = true, [2] = true, [13] = true, [22] = true, [30] = true,
+}
 
 local file = {}
 
@@ -195,8 +197,9 @@ end
 
 
 -- Write to a file of its own beside the target, which then takes its place;
--- nil, the reason and its number, if there can be none.
-local function replace (target, path, data, mode, keep)
+-- nil, the reason and its number, if there can be none. What is to get certain
+-- rights nobody else may open before.
+local function replace (target, path, data, mode, uid, gid)
   local folder = target:match "^.*/" or ""
   local temporary, f, reason, errno
   local done = false
@@ -207,11 +210,15 @@ local function replace (target, path, data, mode, keep)
   end })
   for _ = 1, 100 do
     temporary = ("%s.neap-%08x"):format(folder, math.random(0, 0xffffffff))
-    f, reason, errno = open(temporary, "x", mode)
+    f, reason, errno = open(temporary, "x", mode and 384 or 438)
     if f or errno ~= EEXIST then break end
   end
   if not f then return nil, reason, errno end
-  if keep then must(path, f:chmod(mode)) end
+  if mode then
+    local ok
+    ok, reason, errno = f:assign(mode, uid, gid)
+    if not ok then return nil, reason, errno end
+  end
   write_all(f, path, data)
   must(path, f:finish())
   must(path, rename(temporary, target))
@@ -222,13 +229,10 @@ end
 
 local function write (path, data, opts)
   local append = opts.append
-  local target, kind, mode = must(path, find(path))
-  local regular = kind == "file" or kind == "none"
-  if regular and not append then
-    local keep = opts.mode ~= nil or kind == "file"
-    if kind == "none" then mode = 438 end -- rw-rw-rw-
+  local target, kind, mode, uid, gid = must(path, find(path))
+  if not append and (kind == "file" or kind == "none") then
     local done, reason, errno = replace(target, path, data, opts.mode or mode,
-      keep)
+      uid, gid)
     if done then return end
     if kind == "none" or opts.mode or not DENIED[errno] then
       fail(path, reason, errno)
@@ -246,11 +250,11 @@ local valid = { append = "boolean", mode = "natural", signal = "signal" }
 
 --- Write a file. The data goes to a file beside it, which takes its place when
 -- all has been written: others see the old contents or the new ones, and on an
--- error or a cancel the old ones stay. Links are followed, and the rights of a
--- file that is there are kept. What is no plain file (a device, a pipe) is
--- written in place, and so is what is appended, what a link leads to that has
--- no name or is not there yet, and a file beside which none can be made (with
--- `mode`, that fails). Suspends.
+-- error or a cancel the old ones stay. Links are followed, and owner, group and
+-- rights of a file that is there are kept. What is no plain file (a device, a
+-- pipe) is written in place, and so is what is appended, what a link leads to
+-- that has no name or is not there yet, and a file beside which none can be
+-- made, or none of its owner (with `mode`, that fails). Suspends.
 -- @function neap.file.write
 -- @tparam string path
 -- @tparam string|items data a string, or items that are strings or numbers

@@ -21,6 +21,12 @@ local function remove_folder (folder)
 end
 
 
+local function owner_of (path)
+  local pipe <close> = io.popen(("stat -c %%u:%%g '%s'"):format(path))
+  return pipe:read "l"
+end
+
+
 local function contents (path)
   local f <close> = assert(io.open(path, "rb"))
   return f:read "a"
@@ -34,6 +40,8 @@ play("files", function (neap, room)
   local old, new = ("old\n"):rep(100), ("new line\n"):rep(3000)
   local f <close> = assert(io.open(path, "w"))
   f:write(old)
+  os.execute(("chown 1:1 '%s' 2>/dev/null"):format(path)) -- if we are root
+  local owner = owner_of(path)
   local read, lines
   return function ()
     neap.run(function ()
@@ -52,6 +60,7 @@ play("files", function (neap, room)
       if err.errno ~= 2 then stage.expect(err) end
     end)
   end, function (ok)
+    assert(owner_of(path) == owner, "another owner")
     local now = contents(path)
     assert(not ok or read == new and lines == 3000)
     assert(not ok or now == new .. "more\n")
