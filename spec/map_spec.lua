@@ -380,6 +380,21 @@ describe("map", function ()
       end, { concurrency = 2 })))
     end))
 
+  it("SKIP and STOP count with values behind them", task(function ()
+    for _, options in ipairs {
+      { concurrency = 1 }, { buffer = 2 }, { concurrency = 2 },
+      { concurrency = 2, ordered = false },
+      { signal = neap.abort_controller().signal },
+    } do
+      assert.same({ 1, 3 }, list(neap.map(numbers(9), function (x)
+        neap.sleep(x)
+        if x == 2 then return neap.SKIP, "left out" end
+        if x == 4 then return neap.STOP, nil end
+        return x
+      end, options)))
+    end
+  end))
+
   it("what those behind STOP still come to is left out, their errors are told "
     .. "of", task(function ()
       for _, ordered in ipairs { true, false } do

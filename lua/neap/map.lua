@@ -26,8 +26,9 @@ local valid = {
 }
 
 
--- what a call of `fn` gave, as an item
+-- what a call of `fn` gave, as an item, or a mark: whatever is behind it
 local function result_of (work, ok, result, ...)
+  if ok and (result == SKIP or result == STOP) then return result end
   if result ~= nil or not ok then return outcome(work, ok, result, ...) end
   return failure(work, "the function of 'map' returned nil, which is the end "
     .. "of a stream (neap.SKIP leaves an item out)")
