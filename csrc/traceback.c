@@ -13,7 +13,6 @@
 #include "args.h"
 #include "cancel.h"
 #include "error.h"
-#include "origin.h"
 #include "record.h"
 #include "stack.h"
 
@@ -311,36 +310,11 @@ static int l_set_traceback (lua_State *L) {
 }
 
 
-/* internal.suppress(err [, task, other]): tell of an error of the running task
-   that another one keeps from being raised; not if it is the same that this task
-   had: a contest was decided by it */
+/* internal.suppress(err): tell of an error that is not raised */
 static int l_suppress (lua_State *L) {
-  Sched *S = sched_of(L);
-  lua_settop(L, 3);
-  if (handle_at(L, 2) != NULL && S->current != NULL) {
-    int same;
-    task_push(L, S->current);
-    origin_push(L, 4, 1);
-    origin_push(L, 2, 3);
-    same = lua_rawequal(L, 5, 6);
-    lua_settop(L, 1);
-    if (same) return 0;
-  }
   lua_settop(L, 1);
   lua_pushnil(L);
-  error_hook(L, S, "on_suppressed");
-  return 0;
-}
-
-
-/* internal.give(err, task): the running task is about to raise the error of this
-   one */
-static int l_give (lua_State *L) {
-  lua_settop(L, 2);
-  if (handle_at(L, 2) == NULL)
-    return arg_error(L, 2, "give", "task", "a task", 2);
-  lua_insert(L, 1);
-  origin_given(L, sched_of(L)->current, 1);
+  error_hook(L, sched_of(L), "on_suppressed");
   return 0;
 }
 
@@ -348,7 +322,6 @@ static int l_give (lua_State *L) {
 static const luaL_Reg internals[] = {
   { "set_traceback", l_set_traceback },
   { "suppress", l_suppress },
-  { "give", l_give },
   { NULL, NULL },
 };
 

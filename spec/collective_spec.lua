@@ -450,6 +450,27 @@ describe("all four", function ()
     end))
 
 
+  it("lose no error when the caller is cancelled while others unwind",
+    task(function ()
+      for _, name in ipairs(four) do
+        local told = {}
+        neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
+        local ok, err = pcall(neap.move_on_after, 1.5, neap[name], {
+          after(1, false, "first"), loser(function () end),
+          after(1.25, false, {}),
+        })
+        neap.hooks { on_suppressed = false }
+        if name == "race" or name == "all" then
+          assert.same({ false, "first" }, { ok, err }, name)
+          assert.same({}, told, name)
+        else
+          assert.same({ true, false }, { ok, err }, name)
+          assert.same({ "first", {} }, told, name)
+        end
+      end
+    end))
+
+
   it("ALL-01 errors point at the caller's line", task(function ()
     for _, bad in ipairs { 5, { 5 }, { key = 5 }, { n = -1 } } do
       for _, name in ipairs(four) do

@@ -13,8 +13,8 @@
 local args = require "neap.args"
 local core = require "neap.core"
 
-local cancelled, current, make_error = core.cancelled, core.current, core.error
-local attempt, give = core.internal.attempt, core.internal.give
+local attempt, cancelled = core.internal.attempt, core.cancelled
+local make_error = core.error
 local together = core.internal.all
 local protected = core.pcall -- cancellation passes
 local scope, suppress = core.scope, core.internal.suppress
@@ -90,50 +90,69 @@ local function all (list)
 end
 
 
+-- An error that the result of a call is to tell, as any other value may be. It
+-- is kept in `errors`, in case that the call raises.
+local function keep (errors, err)
+  errors.n = errors.n + 1
+  errors[errors.n] = err
+end
+
+
+-- what a protected call gave; if it has raised, nobody else tells of what is
+-- kept in `errors`
+local function telling (errors, ok, ...)
+  if ok then return ... end
+  for i = 1, errors.n do suppress(errors[i]) end
+  error((...), 0)
+end
+
+
 -- What pcall gave, as an entry of all_settled. What clean-up raised when all is
 -- being cancelled is raised, as everywhere.
-local function settled (ok, ...)
+local function settled (errors, ok, ...)
   if ok then
     return { status = "fulfilled", value = (...), values = pack(...) }
   elseif cancelled() then
     error((...), 0)
   end
+  keep(errors, (...))
   return { status = "rejected", reason = (...) }
 end
 
 
-local function settling (entry)
-  return function () return settled(protected(timeout, entry, huge)) end
+local function settling (errors, entry)
+  return function () return settled(errors, protected(timeout, entry, huge)) end
 end
 
 
 --- Wait for all to end, well or not. Suspends.
 -- @tparam table list as for `neap.all`
 -- @treturn table for each `{ status = "fulfilled", value =, values = }` (all
--- values, with `n`) or `{ status = "rejected", reason = }`
+-- values, with `n`) or `{ status = "rejected", reason = }`. When the call is
+-- cancelled, the hook on_suppressed is told of the errors that there are
 local function all_settled (list)
   local copy, n, is_sequence = entries(list, "all_settled")
   args.enter "all_settled"
-  for key, entry in pairs(copy) do copy[key] = settling(entry) end
-  return together(copy, n, is_sequence)
+  local errors = { n = 0 }
+  for key, entry in pairs(copy) do copy[key] = settling(errors, entry) end
+  return telling(errors, pcall(together, copy, n, is_sequence))
 end
 
 
 -- Run all entries, in order, until `decide(key, ok, ...)` says that it is
--- decided; then what runs is cancelled. Errors that come after that belong to
--- nobody, if they are not the one that has decided it. Gives the task that this
--- was of.
+-- decided; then what runs is cancelled, and errors that come after that belong
+-- to nobody. If it raises, that decides, too: the scope raises it as the error
+-- of a child.
 local function contest (copy, n, is_sequence, decide)
-  local decided, failed, err = false, nil, nil
+  local decided = false
 
   local function judge (s, key, ok, ...)
     if decided then
-      if not ok then suppress((...), failed, err) end
+      if not ok then suppress((...)) end
     elseif not ok and cancelled() then
-      error((...), 0) -- of clean-up: the caller is being cancelled
+      error((...), 0) -- of clean-up, when all is being cancelled
     elseif decide(key, ok, ...) then
       decided = true
-      if not ok then failed, err = current(), (...) end
       s:cancel()
     end
   end
@@ -149,13 +168,6 @@ local function contest (copy, n, is_sequence, decide)
       for key, entry in pairs(copy) do s:spawn(contend, s, key, entry) end
     end
   end)
-  return failed
-end
-
-
-local function deliver (ok, ...)
-  if ok then return ... end
-  error((...), 0)
 end
 
 
@@ -171,12 +183,12 @@ local function race (list)
   end
   args.enter "race"
   local first
-  local failed = contest(copy, n, is_sequence, function (_, ...)
+  contest(copy, n, is_sequence, function (_, ok, ...)
+    if not ok then error((...), 0) end
     first = pack(...)
     return true
   end)
-  if failed then give(first[2], failed) end
-  return deliver(unpack(first, 1, first.n))
+  return unpack(first, 1, first.n)
 end
 
 
@@ -185,20 +197,22 @@ end
 -- @return all that it returned
 -- @raise an AggregateError when all have failed, or there are none; its
 -- `errors` in the order of the list (with `n`) or with its keys, and `n`, how
--- many there are
+-- many there are. When the call is cancelled, the hook on_suppressed is told of
+-- the errors that there are
 local function any (list)
   local copy, n, is_sequence = entries(list, "any")
   args.enter "any"
   local first
-  local failures = { n = is_sequence and n or nil }
-  contest(copy, n, is_sequence, function (key, ok, ...)
+  local failures, errors = { n = is_sequence and n or nil }, { n = 0 }
+  telling(errors, pcall(contest, copy, n, is_sequence, function (key, ok, ...)
     if ok then
       first = pack(...)
     else
       failures[key] = (...)
+      keep(errors, (...))
     end
     return ok
-  end)
+  end))
   if first ~= nil then return unpack(first, 1, first.n) end
   error(make_error("AggregateError", ("none of %d succeeded"):format(n),
     { errors = failures, n = n }), 0)
