@@ -25,13 +25,17 @@
 /* making them */
 
 
+static int handed_on (lua_State *L, const char *fname) {
+  return luaL_error(L,
+                    "'%s' of a stream that was handed on to an operator: use "
+                    "the stream that this one returned",
+                    fname);
+}
+
+
 /* raises if the stream was handed on */
 static void check_whole (lua_State *L, const char *fname, const Stream *s) {
-  if (s->state == STREAM_HANDED_ON)
-    luaL_error(L,
-               "'%s' of a stream that was handed on to an operator: use "
-               "the stream that this one returned",
-               fname);
+  if (s->state == STREAM_HANDED_ON) handed_on(L, fname);
 }
 
 
@@ -228,6 +232,30 @@ static int l_take_over (lua_State *L) {
 }
 
 
+/* internal.check_over(items, fname, others): raises what take_over would. In the
+   table 'others' are the streams that are to be taken over before this one,
+   which is added */
+static int l_check_over (lua_State *L) {
+  const char *fname = luaL_checkstring(L, 2);
+  Stream *s = stream_test(L, 1);
+  lua_Integer total;
+  luaL_checktype(L, 3, LUA_TTABLE);
+  lua_settop(L, 3);
+  if (s == NULL) {
+    source_of(L, 1, -1, fname, &total);
+    return 0;
+  }
+  check_free(L, fname, s);
+  if (s->state == STREAM_ENDED) return 0;
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, 3) != LUA_TNIL) handed_on(L, fname);
+  lua_pushvalue(L, 1);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, 3);
+  return 0;
+}
+
+
 /* internal.stream_of(source, tasks) -> s, nil, nil, s: a stream over a callable
    object of neap's own, which is closed also when it has raised; 'tasks': it
    has tasks of its own */
@@ -303,6 +331,7 @@ static int l_list (lua_State *L) {
 
 
 static const luaL_Reg internals[] = {
+  { "check_over", l_check_over },
   { "fill", stream_fill },
   { "list", l_list },
   { "map", l_map },

@@ -413,6 +413,27 @@ describe("merge, zip and concat", function ()
         end))
     end)
 
+    it("take nothing over before all are checked: " .. name, task(function ()
+      local s, other = neap.stream { 1, 2 }, neap.stream { 1 }
+      local handed_on = neap.stream { 1 }
+      neap.map(handed_on, print)
+      local reads_itself
+      reads_itself = neap.stream(function ()
+        error_of(neap[name], s, reads_itself)
+      end)
+      for bad, message in pairs {
+        [s] = "was handed on", [handed_on] = "was handed on",
+        [neap.generator(print)] = "what a generator function gives",
+      } do
+        assert.matches(message, error_of(neap[name], s, other, bad), nil, true)
+      end
+      reads_itself()
+      assert.equal(1, s())
+      assert.equal(1, other())
+      s:close()
+      assert.equal(nil, neap[name](s, s)()) -- ended, so nothing is missing
+    end))
+
     it("BUG-18 leave nothing in memory: " .. name, task(function ()
       support.assert_flat(5, function ()
         for _ = 1, 10 do

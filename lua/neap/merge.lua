@@ -7,9 +7,9 @@ local args = require "neap.args"
 local core = require "neap.core"
 
 local new_channel, scope = core.channel, core.scope
+local check_over, read = core.internal.check_over, core.internal.read
 local close_all, pump = ahead.close_all, ahead.pump
 local current, new_event = core.current, core.event
-local read = core.internal.read
 local stream_of, take_over = core.internal.stream_of, core.internal.take_over
 local unpack = table.unpack
 
@@ -24,7 +24,8 @@ local function streams_over (fname, kind, ...)
       args.fail(i, fname, "items", "a table, an iterator or a stream", all[i])
     end
   end
-  local streams = {}
+  local streams, seen = {}, {}
+  for i = 1, n do args.items(all[i], i, fname, check_over, seen) end
   for i = 1, n do
     streams[i] = args.items(all[i], i, fname, take_over, kind)
   end
