@@ -312,6 +312,29 @@ describe("flat_map", function ()
       end
     end))
 
+  it("what results behind STOP still come to is left out, their errors are "
+    .. "told of", task(function ()
+      for _, ordered in ipairs { true, false } do
+        local told = {}
+        neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
+        local got = list(neap.flat_map({ 1, 2, 3, 4, 5 }, function (x)
+          if x == 1 then return marbles "---1|" end
+          if x == 2 then
+            neap.sleep(1)
+            return neap.STOP
+          end
+          return function ()
+            local ok, err = pcall(neap.sleep, 9)
+            if x == 3 or ok then return x end
+            error(x == 4 and "clean-up" or err, 0)
+          end
+        end, { concurrency = 5, ordered = ordered }))
+        neap.hooks { on_suppressed = false }
+        assert.same({ "1" }, got)
+        assert.same({ "clean-up" }, told)
+      end
+    end))
+
   it("as they come, nothing more is begun behind an error", task(function ()
     local begun = 0
     local s = neap.flat_map(function () return 1 end, function ()

@@ -114,6 +114,10 @@ describe("a source that cancels the task which reads it", function ()
         { concurrency = 2, ordered = false }),
       flat_map = neap.flat_map(source(), function (x) return { x } end,
         { concurrency = 2 }),
+      ["flat_map, in a result"] = neap.flat_map({ source }, source,
+        { concurrency = 2 }),
+      ["flat_map in any order, in a result"] = neap.flat_map({ source }, source,
+        { concurrency = 2, ordered = false }),
     } do
       local items = {}
       local err = error_of(function ()

@@ -15,6 +15,7 @@ local close_all, fail, finish = ahead.close_all, ahead.fail, ahead.finish
 local cut, semaphore = workers.cut, core.semaphore
 local has_ended, wait = ahead.has_ended, ahead.wait
 local huge = math.huge
+local is_cut, read = workers.is_cut, core.internal.read
 local is_failure, unpack = ahead.is_failure, ahead.unpack
 local map_stage, take_over = core.internal.map, core.internal.take_over
 local new_channel, stream_of = core.channel, core.internal.stream_of
@@ -87,7 +88,8 @@ end
 local function send (work, worker, channel, last, ...)
   local stream <close> = result_stream(...)
   while true do
-    local ok, item = core.pcall(stream)
+    local ok, item = read(stream)
+    if is_cut(work, worker, ok, item) then return end
     if not ok then
       cut(work, last, worker)
       return channel:send(ahead.failure(work, item))

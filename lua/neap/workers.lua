@@ -37,12 +37,19 @@ function workers.cut (work, last, me)
 end
 
 
+--- Was the worker's item cut? Then what a protected call gave for it counts no
+-- more, and that it was cancelled is no error.
+function workers.is_cut (work, worker, ok, err)
+  if worker.index <= work.last then return false end
+  if not ok and not is_abort(err) then suppress(err) end
+  return true
+end
+
+
 -- what `attempt` gave for the item; `give` is the pattern's
 local function attempted (work, worker, ok, ...)
-  if worker.index > work.last then
-    -- it was cut: that is no error
-    if not ok and not is_abort((...)) then suppress((...)) end
-  elseif not ok and cancelled() then
+  if workers.is_cut(work, worker, ok, ...) then return end
+  if not ok and cancelled() then
     error((...), 0) -- of clean-up, when all is being ended
   else
     work:give(worker, ok, ...)
