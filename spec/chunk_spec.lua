@@ -231,6 +231,32 @@ describe("chunk", function ()
 
   end
 
+  for _, options in ipairs { {}, { weight = function () return 1 end } } do
+
+    it("CHK-05 an error behind a chunk is told of, if nobody comes to it",
+      function ()
+        local told = {}
+        neap.hooks { on_suppressed = function (e) told[#told + 1] = e end }
+        for _ in neap.chunk(numbers(3, "left"), 4, options) do break end
+        assert.same({ "left" }, told)
+        neap.chunk(numbers(3, "collected"), 4, options)()
+        collectgarbage()
+        collectgarbage()
+        assert.same({ "left", "collected" }, told)
+        local s = neap.chunk(numbers(3, "raised"), 4, options)
+        assert.equal(3, #s())
+        assert.equal("raised", error_of(s))
+        assert.is_nil(s())
+        s:close()
+        s = nil -- luacheck: ignore 311
+        collectgarbage()
+        collectgarbage()
+        neap.hooks { on_suppressed = false }
+        assert.same({ "left", "collected" }, told)
+      end)
+
+  end
+
   it("CHK-04 chunk(1):take(1) pulls exactly one item", function ()
     local source = numbers()
     assert.same({ { 1 } }, list(neap.chunk(source, 1):take(1)))

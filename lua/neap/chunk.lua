@@ -18,7 +18,8 @@ local core = require "neap.core"
 local finish, has_ended, wait = ahead.finish, ahead.has_ended, ahead.wait
 local new_event, now = core.event, core.now
 local fill, list = core.internal.fill, core.internal.list
-local stream_of, take_over = core.internal.stream_of, core.internal.take_over
+local stream_of, suppress = core.internal.stream_of, core.internal.suppress
+local take_over = core.internal.take_over
 local huge = math.huge
 
 local valid = { timeout = "seconds", weight = "callable", signal = "signal" }
@@ -68,15 +69,34 @@ end
 -- By size only, in the task of the consumer
 
 
+-- A class of sources of chunks. An error waits behind the chunk before it; if
+-- the consumer never comes to it, it is told of.
+local function class (take)
+  local function tell (work)
+    if not work.failed then return end
+    work.failed = false
+    suppress(work.err)
+  end
+  return {
+    __name = "neap.chunk",
+    __call = function (work)
+      local chunk = take(work)
+      if chunk ~= nil or not work.failed then return chunk end
+      work.failed = false
+      error(work.err, 0)
+    end,
+    __neap_close = function (work)
+      tell(work)
+      work.items:close()
+    end,
+    __gc = tell,
+  }
+end
+
+
 -- Without weights: the core fills the chunk. What was taken when it is cut
 -- short is in the chunk, and stays there.
-local Counted = {
-  __name = "neap.chunk",
-  __neap_close = function (work) work.items:close() end,
-}
-
-
-function Counted.__call (work)
+local Counted = class(function (work)
   local chunk = work.chunk or list(work.size)
   work.chunk = chunk
   if not work.failed then
@@ -87,25 +107,17 @@ function Counted.__call (work)
     work.chunk = nil
     return chunk
   end
-  if work.failed then error(work.err, 0) end
-end
+end)
 
 
--- what `pcall` gave for the next item, or for its weight; an error waits
--- behind the chunk before it
+-- what `pcall` gave for the next item, or for its weight
 local function noted (work, ok, ...)
   if ok then return ... end
   work.failed, work.err = true, (...)
 end
 
 
-local Weighed = {
-  __name = "neap.chunk",
-  __neap_close = function (work) work.items:close() end,
-}
-
-
-function Weighed.__call (work)
+local Weighed = class(function (work)
   while not is_full(work) and not work.failed do
     if work.item == nil then
       work.item = noted(work, core.pcall(work.items))
@@ -120,8 +132,7 @@ function Weighed.__call (work)
     work.item, work.item_weight = nil, nil
   end
   if work.count > 0 then return hand_over(work) end
-  if work.failed then error(work.err, 0) end
-end
+end)
 
 
 -- ------------------------------------------------------------------------
