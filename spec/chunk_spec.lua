@@ -257,6 +257,28 @@ describe("chunk", function ()
 
   end
 
+  for _, options in ipairs { {}, { weight = function () return 1 end } } do
+
+    it("CHK-10 what clean-up raises on a cancel is raised, not lost",
+      task(function ()
+        local source = neap.generator(function (yield)
+          local _ <close> = setmetatable({}, { __close = function ()
+            error("cannot close", 0)
+          end })
+          for i = 1, 9 do
+            neap.sleep(1)
+            yield(i)
+          end
+        end)
+        assert.equal("cannot close", error_of(neap.move_on_after, 5.5,
+          function ()
+            for _ in neap.chunk(source(), 2, options) do end
+          end))
+        assert.equal(5.5, neap.now())
+      end))
+
+  end
+
   it("CHK-04 chunk(1):take(1) pulls exactly one item", function ()
     local source = numbers()
     assert.same({ { 1 } }, list(neap.chunk(source, 1):take(1)))

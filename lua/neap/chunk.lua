@@ -15,8 +15,8 @@ local ahead = require "neap.ahead"
 local args = require "neap.args"
 local core = require "neap.core"
 
+local cancelled, new_event, now = core.cancelled, core.event, core.now
 local finish, has_ended, wait = ahead.finish, ahead.has_ended, ahead.wait
-local new_event, now = core.event, core.now
 local fill, list = core.internal.fill, core.internal.list
 local stream_of, suppress = core.internal.stream_of, core.internal.suppress
 local take_over = core.internal.take_over
@@ -94,27 +94,29 @@ local function class (take)
 end
 
 
+-- what a protected call gave for the next item, for its weight, or for all
+-- items of the chunk; an error is noted, but not one of clean-up when the
+-- consumer is cancelled
+local function noted (work, ok, ...)
+  if ok then return ... end
+  if cancelled() then error((...), 0) end
+  work.failed, work.err = true, (...)
+end
+
+
 -- Without weights: the core fills the chunk. What was taken when it is cut
 -- short is in the chunk, and stays there.
 local Counted = class(function (work)
   local chunk = work.chunk or list(work.size)
   work.chunk = chunk
   if not work.failed then
-    local ok, err = core.pcall(fill, work.items, chunk, work.size)
-    if not ok then work.failed, work.err = true, err end
+    noted(work, core.pcall(fill, work.items, chunk, work.size))
   end
   if #chunk > 0 then
     work.chunk = nil
     return chunk
   end
 end)
-
-
--- what `pcall` gave for the next item, or for its weight
-local function noted (work, ok, ...)
-  if ok then return ... end
-  work.failed, work.err = true, (...)
-end
 
 
 local Weighed = class(function (work)
