@@ -257,4 +257,69 @@ describe("stream", function ()
 
   end)
 
+  describe("over others", function ()
+
+    -- streams that close what they read themselves
+    local over = {
+      buffer = function (source) return neap.buffer(source, 1) end,
+      chunk = function (source)
+        return neap.chunk(source, 1, { timeout = 9 })
+      end,
+      concat = function (source) return neap.concat(source, {}) end,
+      flat_map = function (source)
+        return neap.flat_map(source, function (x) return { x } end)
+      end,
+      map = function (source)
+        return neap.map(source, same, { concurrency = 2 })
+      end,
+      merge = function (source) return neap.merge(source, {}) end,
+      throttle = function (source) return neap.stream(source):throttle(9) end,
+      zip = function (source) return neap.zip(source, { 1, 2 }) end,
+    }
+
+    -- one that raises when it is closed, and gives as many items
+    local function failing (n, err)
+      local source = setmetatable({ calls = 0 }, {
+        __call = function (source)
+          source.calls = source.calls + 1
+          if source.calls <= n then return source.calls end
+          neap.sleep(99)
+        end,
+        __neap_close = function () error(err, 0) end,
+      })
+      return source
+    end
+
+    it("raise what closing them raises, an error nil, too", task(function ()
+      for _, err in ipairs { { "no" }, { false }, {} } do
+        for name, make in pairs(over) do
+          for items = 0, 1 do
+            local s = make(failing(items, err[1]))
+            if items > 0 then s() end
+            assert.same({ n = 2, false, err[1] }, table.pack(pcall(s.close, s)),
+              name)
+            assert.is_nil(s(), name)
+          end
+        end
+      end
+    end))
+
+    it("raise an error nil of one, and tell of that of closing others",
+      task(function ()
+        local function fails () error(nil, 0) end
+        for _, err in ipairs { { "no" }, {} } do
+          local told = { n = 0 }
+          neap.hooks { on_suppressed = function (e)
+            told.n = told.n + 1
+            told[told.n] = e
+          end }
+          local results = table.pack(pcall(neap.zip(fails, failing(0, err[1]))))
+          neap.hooks { on_suppressed = false }
+          assert.same({ n = 2, false, nil }, results)
+          assert.same({ n = 1, err[1] }, told)
+        end
+      end))
+
+  end)
+
 end)

@@ -76,17 +76,22 @@ end
 
 
 --- Close streams, the last one first. Of several errors the first is raised,
--- or none if the caller has one itself.
+-- or none if the caller has one itself. An error may be nil.
 -- @tparam table streams
--- @param[opt] err the caller's own error
-function ahead.close_all (streams, err)
-  local own = err
+-- @tparam[opt] boolean own has the caller one itself?
+-- @param[opt] err this one
+function ahead.close_all (streams, own, err)
+  local failed = own
   for i = #streams, 1, -1 do
     local leave = getmetatable(streams[i]).__close
     local ok, other = pcall(leave, streams[i], err)
-    if not ok then err = other end
+    if not ok and failed then
+      suppress(other) -- the stream cannot know of an error that is nil
+    elseif not ok then
+      failed, err = true, other
+    end
   end
-  if own == nil and err ~= nil then error(err, 0) end
+  if failed and not own then error(err, 0) end
 end
 
 
@@ -94,8 +99,9 @@ local Work = {
   -- the task ends, by whatever cause
   __close = function (work, err)
     -- after a cancel an error of closing is the only one there is to tell
-    if cancelled() then err = nil end
-    local ok, other = pcall(ahead.close_all, work.streams, err)
+    local failed = not work.complete and not cancelled()
+    local ok, other = pcall(ahead.close_all, work.streams, failed,
+      failed and err or nil)
     if work.channel ~= nil then work.channel:close() end
     work.changed:set()
     if not ok then error(other, 0) end
@@ -107,8 +113,12 @@ local Work = {
 local function perform (work)
   local _ <close> = work
   work.begun = true
-  if work.signal ~= nil then return with_signal(work.signal, work.run, work) end
-  work:run()
+  if work.signal ~= nil then
+    with_signal(work.signal, work.run, work)
+  else
+    work:run()
+  end
+  work.complete = true
 end
 
 
@@ -208,7 +218,8 @@ function ahead.stop (work)
     failed = task:status() == "failed"
   end
   tell_of_failures(work)
-  ahead.close_all(work.streams, failed and err or nil) -- if it never began
+  -- if it never began
+  ahead.close_all(work.streams, failed, failed and err or nil)
   if failed then error(err, 0) end
 end
 
@@ -261,6 +272,7 @@ end
 -- @treturn stream with its tail
 function ahead.stream (class, work, anywhere)
   work.begun = false
+  work.complete = false -- it has not raised
   work.halted = false
   work.name = class.__name -- of the task, for those who look at what waits
   work.failures = {}
