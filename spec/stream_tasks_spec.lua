@@ -304,6 +304,18 @@ describe("stream", function ()
       end
     end))
 
+    it("raise where closing them cannot wait, and end all the same", function ()
+      neap.clock "manual"
+      local source = numbers(99)
+      local s = neap.buffer(source, 1)
+      neap.spawn(s)
+      repeat until neap.step() == math.huge -- the item has been read
+      assert.matches("^spec/stream_tasks_spec.lua:%d+: 'close' must be called "
+        .. "in a task", error_of(function () s:close() end))
+      repeat until neap.step() == nil
+      assert.equal(1, source.closed)
+    end)
+
     it("raise an error nil of one, and tell of that of closing others",
       task(function ()
         local function fails () error(nil, 0) end

@@ -13,6 +13,7 @@
 --
 -- @module neap.ahead
 
+local args = require "neap.args"
 local core = require "neap.core"
 
 local background, cancelled = core.internal.background, core.cancelled
@@ -208,12 +209,14 @@ local function tell_of_failures (work)
 end
 
 
---- End the work: when this returns all has unwound, and all is closed.
+--- End the work: when this returns all has unwound, and all is closed. Where
+-- nobody can wait for that, it raises.
 function ahead.stop (work)
   local task = work.task
   local failed, err = false, nil
   if task ~= nil and not ended[task:status()] then
     halt(work)
+    args.enter "close"
     err = select(2, shield(task.pawait, task))
     failed = task:status() == "failed"
   end
