@@ -350,8 +350,10 @@ int generator_leave (lua_State *L) {
 
 /*** gen:close(): ends the generator: its body, which waits in 'yield', is
 unwound, and its <close> variables run; an error of theirs is raised. A 'for'
-does it by itself. Does nothing to one that has ended. Suspends when the
-<close> variables do, and for its turn; not a cancellation point. */
+that is left does it by itself if the generator function was called behind its
+'in'; a generator that is kept wants a <close> variable. Does nothing to one that
+has ended. Suspends when the <close> variables do, and for its turn; not a
+cancellation point. */
 int generator_close (lua_State *L) {
   lua_settop(L, AT_GENERATOR);
   return generator_leave(L);

@@ -131,10 +131,11 @@ arguments returns what stands behind the 'in' of a 'for', the generator object
 first. Its body is fn(yield, ...), which begins when the first value is asked
 for. yield(...), or coroutine.yield(...), hands values to the loop; the first must
 not be nil, which is the end. Between them the body may wait for anything: it
-runs in the task of its consumer. When the loop is left early, yield raises in
-the body, so that its <close> variables run. Emitting inside a scope or timeout
-that the body has opened raises. One that a task of 'run' has begun is closed at
-the end of that. Does not suspend. */
+runs in the task of its consumer. When a loop with the call behind its 'in' is
+left early, yield raises in the body, so that its <close> variables run; a
+generator that is kept wants a <close> variable itself. Emitting inside a scope
+or timeout that the body has opened raises. One that a task of 'run' has begun is
+closed at the end of that. Does not suspend. */
 static int l_generator (lua_State *L) {
   arg_callable(L, 1, 1, "generator", "fn");
   lua_settop(L, 1);

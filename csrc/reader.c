@@ -158,8 +158,10 @@ int stream_leave (lua_State *L) {
 
 
 /*** stream:close(): ends the stream and closes its source, if it has not ended;
-an error of closing it is raised. A 'for' does it by itself. Suspends when
-closing the source does, and for its turn; not a cancellation point. */
+an error of closing it is raised. A 'for' that is left does it by itself if the
+stream was made behind its 'in'; one that is kept wants a <close> variable.
+Suspends when closing the source does, and for its turn; not a cancellation
+point. */
 int stream_close (lua_State *L) {
   lua_settop(L, AT_STREAM);
   return stream_leave(L);

@@ -1,7 +1,13 @@
 --- Streams: iterators with methods.
 --
 -- A stream is read by `for item in stream do ... end`. Nothing is read before
--- the first item is asked for, and leaving the loop early closes the source.
+-- the first item is asked for. Leaving the loop early closes the stream, and so
+-- its source, if the stream was made behind the `in`, as in
+-- `for item in neap.map(items, fn) do`: Lua closes the last of the four values
+-- of that call. A variable keeps only the first one, so a stream that stands in
+-- one stays open, and can be read on; `local s <close> = neap.map(items, fn)`
+-- closes it at the end of its block.
+--
 -- Operators make a stream of a stream; each is a function on any items, too:
 -- `neap.map(items, fn)` is `neap.stream(items):map(fn)`. An operator takes its
 -- stream over: from then on the one that it returned is to be read.
