@@ -534,6 +534,25 @@ describe("UDP", function ()
     assert.equal("ClosedError", error_of(waiting.await, waiting).name)
   end))
 
+
+  it("carries nothing when it is closed, or not yet open", task(function ()
+    for _, make in ipairs { socket.udp4, socket.unix.dgram } do
+      local sock <close> = assert(make())
+      sock:close()
+      assert.same({ nil, "closed" }, { sock:receive() })
+      assert.same({ nil, "closed" }, { sock:receivefrom() })
+      assert.same({ nil, "closed" }, { sock:send "x" })
+      assert.same({ nil, "closed" }, { sock:sendto("x", "127.0.0.1", 9) })
+      assert.equal(-1, sock:getfd())
+    end
+    local sock <close> = assert(socket.udp())
+    assert.same({ nil, "closed" }, { sock:receive() })
+    sock:close()
+    assert.equal(1, sock:setsockname("127.0.0.1", 0)) -- opens it
+    sock:settimeout(0)
+    assert.same({ nil, "timeout" }, { sock:receive() })
+  end))
+
 end)
 
 

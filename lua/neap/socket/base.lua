@@ -158,7 +158,8 @@ end
 function base.attempt (self, for_writing, name, ...)
   local deadline = base.deadline(self)
   local ok, word = wire_enter(self.wire, deadline)
-  if not ok and word ~= "closed" then return nil, word end
+  -- one that is not open yet is opened by LuaSocket
+  if not ok and (word ~= "closed" or self.closed) then return nil, word end
   while true do
     local raw = self.raw
     local first, second, third = outcome(raw, name, pcall(raw[name], raw, ...))

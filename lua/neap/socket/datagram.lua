@@ -18,6 +18,8 @@ local methods = {}
 -- what LuaSocket gave, or what an operation that did not come to that raises
 local function result (self, fname, first, second, third)
   rewire(self)
+  -- what LuaSocket receives of a socket that is not open is no datagram
+  if first == "" and self.fd < 0 then return nil, "closed" end
   if first == nil and second ~= nil then return stopped(second, fname) end
   return first, second, third
 end
@@ -35,7 +37,7 @@ end
 -- @function udp:receive
 -- @tparam[opt=8192] integer size what is longer is cut
 -- @treturn string|nil the datagram
--- @treturn string|nil "timeout", or what the system says
+-- @treturn string|nil "closed", "timeout", or what the system says
 operation("receive", false)
 
 
@@ -52,7 +54,8 @@ operation("receivefrom", false)
 -- @function udp:send
 -- @tparam string datagram
 -- @treturn integer|nil how many bytes it has
--- @treturn string|nil "refused", "timeout", or what the system says
+-- @treturn string|nil "closed", "timeout", "connection refused" (nobody has
+-- taken an earlier one), or what the system says
 operation("send", true)
 
 
@@ -62,7 +65,7 @@ operation("send", true)
 -- @tparam string host an address in numbers, or the path of a Unix socket
 -- @tparam[opt] integer port
 -- @treturn integer|nil how many bytes it has
--- @treturn string|nil "timeout", or what the system says
+-- @treturn string|nil "closed", "timeout", or what the system says
 operation("sendto", true)
 
 
