@@ -581,6 +581,27 @@ describe("Unix sockets", function ()
   end))
 
 
+  it("keep their path while the server's line is full", task(function ()
+    local path, own = os.tmpname(), os.tmpname()
+    os.remove(path)
+    os.remove(own)
+    local server <close> = assert(socket.unix())
+    assert(server:bind(path))
+    assert(server:listen(0))
+    local first <close> = assert(socket.unix())
+    assert.equal(1, first:connect(path))
+    local second <close> = assert(socket.unix())
+    assert(second:bind(own))
+    local connecting = neap.async(second.connect, second, path)
+    settle()
+    assert(server:accept()):close()
+    assert.equal(1, connecting:await())
+    assert.equal(own, (second:getsockname()))
+    os.remove(path)
+    os.remove(own)
+  end))
+
+
   it("hold up who sends more datagrams than fit", task(function ()
     local path = os.tmpname()
     for _, name in ipairs { "send", "sendto" } do

@@ -10,6 +10,19 @@ local task, error_of = peers.task, support.error_of
 local pair, closing, settle = sockets.pair, sockets.closing, sockets.settle
 
 
+-- a Unix server that has no place in its line, its path, and what closes it
+local function full_server ()
+  local server = assert(socket.unix())
+  local path = os.tmpname()
+  os.remove(path)
+  assert(server:bind(path))
+  assert(server:listen(0))
+  local first = assert(socket.unix())
+  assert.equal(1, first:connect(path))
+  return server, path, closing(server, first)
+end
+
+
 describe("a timeout", function ()
 
   it("gives what there was, and the rest goes on", task(function ()
@@ -96,13 +109,7 @@ describe("a timeout", function ()
     local server <close> = assert(socket.bind("127.0.0.1", 0))
     server:settimeout(0.001)
     assert.same({ nil, "timeout" }, { server:accept() })
-    local full <close> = assert(socket.unix())
-    local path = os.tmpname()
-    os.remove(path)
-    assert(full:bind(path))
-    assert(full:listen(0))
-    local first <close> = assert(socket.unix())
-    assert.equal(1, first:connect(path))
+    local _, path, _ <close> = full_server()
     local second <close> = assert(socket.unix())
     second:settimeout(0.01)
     assert.same({ nil, "timeout" }, { second:connect(path) })
@@ -184,13 +191,7 @@ describe("cancellation", function ()
 
 
   it("of a connect leaves no descriptor", task(function ()
-    local full <close> = assert(socket.unix())
-    local path = os.tmpname()
-    os.remove(path)
-    assert(full:bind(path))
-    assert(full:listen(0))
-    local first <close> = assert(socket.unix())
-    assert.equal(1, first:connect(path))
+    local _, path, _ <close> = full_server()
     assert.is_false((neap.move_on_after(0.005, function ()
       local second <close> = assert(socket.unix())
       second:connect(path)
@@ -237,6 +238,56 @@ describe("close", function ()
       local ok, result = receiver:pawait()
       assert.is_true(ok and result == "x" or result.name == "ClosedError")
       assert.equal("not for you", c:receive())
+    end))
+
+
+  it("ends a connect to a Unix server that has no place in its line",
+    task(function ()
+      local server, path, _ <close> = full_server()
+      local second <close> = assert(socket.unix())
+      local connecting = neap.async(second.connect, second, path)
+      settle()
+      second:close()
+      assert(server:accept()):close() -- now there is place
+      assert.equal("ClosedError", error_of(connecting.await, connecting).name)
+      assert.equal(-1, second:getfd())
+      os.remove(path)
+    end))
+
+
+  it("ends the lookup of a name, and what was to come after it",
+    task(function ()
+      local internal = require("neap.core").internal
+      local resolve <close> = setmetatable({ internal.resolve }, {
+        __close = function (old) internal.resolve = old[1] end,
+      })
+      assert.is_function(resolve[1])
+      local found = neap.event()
+      function internal.resolve ()
+        found:wait()
+        return { { family = "inet", addr = "127.0.0.1" } }
+      end
+      local server <close> = assert(socket.bind("127.0.0.1", 0))
+      local _, port = server:getsockname()
+      for _, case in ipairs {
+        { socket.tcp, "connect" }, { socket.tcp, "bind" },
+        { socket.udp, "setpeername" }, { socket.udp, "setsockname" },
+      } do
+        local sock <close> = assert(case[1]())
+        sock:close() -- it can be used again
+        found:clear()
+        local waiting = neap.async(sock[case[2]], sock, "name", port)
+        settle()
+        sock:close()
+        found:set()
+        assert.equal("ClosedError", error_of(waiting.await, waiting).name)
+        assert.equal(-1, sock:getfd())
+      end
+      local sock <close> = assert(socket.tcp())
+      sock:close()
+      assert.equal(1, sock:connect("name", port))
+      assert(server:accept()):close()
+      assert.is_nil((sock:receive()))
     end))
 
 

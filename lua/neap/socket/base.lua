@@ -9,6 +9,7 @@
 --
 -- @module neap.socket.base
 
+local address = require "neap.socket.address"
 local args = require "neap.args"
 local core = require "neap.core"
 
@@ -106,7 +107,7 @@ function base.new (class, raw)
     parts = false, ahead = false, pos = 1,
     turns = false, -- what ends a turn at either side, once somebody had one
     ssl = false, -- LuaSec's object
-    closed = false,
+    closed = false, -- or how often it was: it may have been opened again
   }, class)
   base.rewire(self)
   return self
@@ -136,6 +137,17 @@ function base.stopped (word, fname)
     error(core.error("ClosedError", "the socket was closed"), 0)
   end
   return nil, word
+end
+
+
+-- The addresses of a host, for a socket that is to be opened at one of them.
+-- Suspends, as `address.resolve`.
+function base.resolve (self, host, fname)
+  local closed = self.closed
+  local list, message = address.resolve(host, fname, self.family)
+  -- LuaSocket would open it again
+  if self.closed ~= closed then base.stopped("forgotten") end
+  return list, message
 end
 
 
@@ -229,7 +241,7 @@ function base.begin (self, side, deadline)
   local sem, closed = semaphore_of(self, side), self.closed
   local wait = deadline and max(0, deadline - now()) or math.huge
   if not move_on_after(wait, sem.acquire, sem) then return false end
-  if self.closed and not closed then
+  if self.closed ~= closed then
     finish(self, side)
     base.stopped("forgotten")
   end
@@ -296,7 +308,7 @@ end
 function methods:close ()
   base.check(self, "close")
   local can_write = wire_close(self.wire, self.ssl)
-  self.closed = true
+  self.closed = (self.closed or 0) + 1
   if not self.ssl then
     self.raw:close()
   else

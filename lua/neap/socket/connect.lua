@@ -22,21 +22,6 @@ local FULL = 0.005 -- seconds until a Unix server is asked again
 local methods = {}
 
 
--- A Unix server that has no place in its line is asked again and again. Each
--- time LuaSocket closes the socket.
-local function connect_to_path (self, path, deadline)
-  while true do
-    local ok, message = self.raw:connect(path)
-    rewire(self)
-    if ok or message ~= "timeout" then return ok, message end
-    if deadline and deadline <= now() then return nil, "timeout" end
-    sleep(FULL)
-    self.raw = require("socket.unix").stream()
-    self.raw:settimeout(0)
-  end
-end
-
-
 local function connect_to (self, addr, port, deadline)
   local raw = self.raw
   local ok, message = raw:connect(addr, port)
@@ -62,13 +47,17 @@ function methods:setoption (name, value)
 end
 
 
--- a TCP socket of LuaSocket's like the one that `self` has
-local function another (self)
-  local make = luasocket[families[self.family] or "tcp"]
+-- a socket of LuaSocket's like the one that `self` has, made by `make`
+local function another (self, make)
   local raw, message = make()
   if raw == nil then return nil, message end
   for name, value in pairs(self.options or {}) do raw:setoption(name, value) end
   return raw
+end
+
+
+local function another_tcp (self)
+  return another(self, luasocket[families[self.family] or "tcp"])
 end
 
 
@@ -83,9 +72,33 @@ local function become (self, raw)
 end
 
 
+-- A Unix server that has no place in its line is asked again and again. Each
+-- time LuaSocket closes the socket, so the next one takes the near end's path,
+-- if it had one, from it.
+local function connect_to_path (self, path, deadline, closed)
+  while true do
+    local ok, message = self.raw:connect(path)
+    rewire(self)
+    if ok or message ~= "timeout" then return ok, message end
+    if deadline and deadline <= now() then return nil, "timeout" end
+    sleep(FULL)
+    if self.closed ~= closed then return nil, "forgotten" end
+    local raw
+    raw, message = another(self, require("socket.unix").stream)
+    if raw == nil then return nil, message end
+    become(self, raw)
+    if self.path then
+      os.remove(self.path)
+      ok, message = raw:bind(self.path)
+      if not ok then return nil, message end
+    end
+  end
+end
+
+
 -- the same address, or another one, by a socket of its own
 local function try_another (self, addr, port, deadline)
-  local raw, message = another(self)
+  local raw, message = another_tcp(self)
   if raw == nil then return nil, message end
   local guard <close> = base.guard(base.new(getmetatable(self), raw))
   local sock = guard.sock
@@ -98,22 +111,21 @@ end
 
 -- several addresses at a time; the first one by the socket itself
 local function try_at_once (self, addresses, port, deadline)
-  local closed = self.closed -- one that was closed may be connected again
+  local closed = self.closed
   local won, word = dial.first(dial.in_turn(addresses), function (a, i)
     if i > 1 then return try_another(self, a.addr, port, deadline) end
+    if self.closed ~= closed then return nil, "forgotten" end
     local ok, why = connect_to(self, a.addr, port, deadline)
     return ok and self, why
   end, function (sock)
     if sock ~= self then sock:close() end
   end)
   if not won then return nil, word end
-  if won ~= self then
-    if self.closed and not closed then
-      won:close()
-      return nil, "forgotten"
-    end
-    become(self, won.raw)
+  if self.closed ~= closed then
+    won:close()
+    return nil, "forgotten"
   end
+  if won ~= self then become(self, won.raw) end
   return 1
 end
 
@@ -126,7 +138,7 @@ local function try_in_turn (self, addresses, port, deadline)
   for i, a in ipairs(addresses) do
     if i > 1 and a.family ~= addresses[i - 1].family then
       local raw
-      raw, word = another(self)
+      raw, word = another_tcp(self)
       if raw == nil then return nil, word end
       become(self, raw)
     end
@@ -141,11 +153,13 @@ end
 
 -- connect to the first of the addresses that answers; 1, or nil and a word
 local function try_all (self, host, port, deadline)
+  local closed = self.closed -- one that was closed may be connected again
   local ok, word = internal.wire_enter(self.wire, deadline)
   if not ok and word ~= "closed" then return nil, word end
-  if port == nil then return connect_to_path(self, host, deadline) end
+  if self.closed ~= closed then return nil, "forgotten" end
+  if port == nil then return connect_to_path(self, host, deadline, closed) end
   local addresses
-  addresses, word = address.resolve(host, "connect", self.family)
+  addresses, word = base.resolve(self, host, "connect")
   if addresses == nil then return nil, word end
   local how = try_in_turn
   if #addresses > 1 and not self.bound and internal.may_go_on() then
@@ -201,9 +215,10 @@ function methods:bind (host, port)
   local ok, message
   if port == nil then
     ok, message = self.raw:bind(host)
+    self.path = ok and host
   else
     local list
-    list, message = address.resolve(host, "bind", self.family)
+    list, message = base.resolve(self, host, "bind")
     if list == nil then return nil, message end
     ok, message = self.raw:bind(list[1].addr, port)
     self.bound = ok ~= nil

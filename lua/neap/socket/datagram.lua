@@ -75,7 +75,7 @@ local function by_address (name)
     check(self, name)
     address.check_host(host, name)
     if port ~= nil and not address.is_numeric(host) then
-      local list, message = address.resolve(host, name, self.family)
+      local list, message = base.resolve(self, host, name)
       if list == nil then return nil, message end
       host = list[1].addr
     end
