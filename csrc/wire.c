@@ -64,15 +64,16 @@ static int refuse (lua_State *L, const char *word) {
 }
 
 
+static int is_loss (int error) {
+  return error == EPIPE || error == ECONNRESET || error == ECONNABORTED;
+}
+
+
 /* nil and the word that LuaSocket has for this */
 static int failed (lua_State *L, int error) {
-  switch (error) {
-    case EPIPE:
-    case ECONNRESET:
-    case ECONNABORTED: return refuse(L, "closed");
-    case ETIMEDOUT: return refuse(L, "timeout");
-    default: return refuse(L, strerror(error));
-  }
+  if (is_loss(error)) return refuse(L, "closed");
+  if (error == ETIMEDOUT) return refuse(L, "timeout");
+  return refuse(L, strerror(error));
 }
 
 
@@ -348,6 +349,23 @@ static int l_enter (lua_State *L) {
 }
 
 
+/* internal.wire_watch_loss(): before a call of another library that has one
+   word for the proper end of a connection and for its loss. */
+static int l_watch_loss (lua_State *L) {
+  (void)L;
+  errno = 0;
+  return 0;
+}
+
+
+/* internal.wire_lost() -> boolean: was it a loss? To be asked right after that
+   call, before anything else can set errno. */
+static int l_lost (lua_State *L) {
+  lua_pushboolean(L, is_loss(errno));
+  return 1;
+}
+
+
 /* internal.wire(fd) -> a wire over a socket that does not block; -1: over one
    that is closed, or not yet open */
 static int l_wire (lua_State *L) {
@@ -369,9 +387,11 @@ static const luaL_Reg internals[] = {
   { "wire", l_wire },
   { "wire_close", l_close },
   { "wire_enter", l_enter },
+  { "wire_lost", l_lost },
   { "wire_receive", l_receive },
   { "wire_send", l_send },
   { "wire_wait", l_wait },
+  { "wire_watch_loss", l_watch_loss },
   { NULL, NULL },
 };
 

@@ -234,6 +234,65 @@ describe("starttls #slow", function ()
   end))
 
 
+  -- pass on what comes until it ends or is closed
+  local function copy (from, to)
+    pcall(function ()
+      for piece in function () return from:read() end do to:send(piece) end
+    end)
+    to:shutdown "send"
+  end
+
+
+  it("takes a reset for no end", task(function ()
+    with_server(function (sock)
+      start_tls(sock)
+      sock:send "some"
+      while sock:receive() do sock:send "more" end
+    end, function (port)
+      local between -- the end that the client is connected to
+      with_server(function (sock)
+        between = sock
+        local far <close> = assert(socket.connect("127.0.0.1", port))
+        local up = neap.async(copy, sock, far)
+        copy(far, sock)
+        up:await()
+      end, function (relay)
+        for _, rest in ipairs { "", "more" } do
+          local sock <close> = connect(relay)
+          assert.equal("some", sock:receive(4))
+          if rest ~= "" then
+            sock:send "go on\n"
+            neap.readable(sock)
+          end
+          between:setoption("linger", { on = true, timeout = 0 })
+          between:close()
+          assert.same({ nil, "closed", rest }, { sock:receive "*a" })
+          assert.same({ nil, "closed", "" }, { sock:receive() }) -- again
+          assert.matches("connection lost", error_of(sock.read, sock))
+          assert.same({ nil, "closed", 0 }, { sock:send "x" })
+        end
+      end)
+    end)
+  end))
+
+
+  it("takes a farewell for an end, also if a reset comes next", task(function ()
+    with_server(function (sock)
+      start_tls(sock)
+      sock:send "some"
+      sock:setoption("linger", { on = true, timeout = 0 })
+      assert.equal("got it", sock:receive())
+    end, function (port)
+      local sock <close> = connect(port)
+      assert.equal("some", sock:receive(4))
+      sock:send "got it\n"
+      neap.readable(sock)
+      assert.is_nil((sock:read()))
+      assert.is_nil((sock:read()))
+    end)
+  end))
+
+
   it("times out, is cancelled and closed while it waits", task(function ()
     with_server(function (sock)
       sock:receive "*a" -- never answers

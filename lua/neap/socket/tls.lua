@@ -16,6 +16,7 @@ local core = require "neap.core"
 local internal = core.internal
 local wait_until = base.wait_until
 local wire_enter, wire_wait = internal.wire_enter, internal.wire_wait
+local wire_lost, wire_watch_loss = internal.wire_lost, internal.wire_watch_loss
 
 local IN <const>, OUT <const> = 1, 2 -- see base.begin
 
@@ -157,17 +158,20 @@ end
 local wants = { wantread = true, wantwrite = true, timeout = true }
 
 
+-- "closed" is LuaSec's word for the other side's farewell, and for a reset.
 local function pull (self, deadline)
   local ok, word, broken = enter(self, deadline)
   while ok do
     self.lost = UNKNOWN
+    wire_watch_loss()
     local data, message, partial = self.ssl:receive(PIECE)
-    self.lost = false
+    self.lost = message == "closed" and wire_lost() and message
     if data then return data end
     if partial ~= "" then
       if not wants[message] and message ~= "closed" then self.lost = message end
       return partial
     end
+    if self.lost then return nil, message, "broken" end
     ok, word, broken = wait(self, message, deadline)
   end
   return nil, word, broken
