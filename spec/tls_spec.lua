@@ -467,13 +467,27 @@ describe("starttls #slow", function ()
         .. "'cafile'", error_of(sock.starttls, sock, { ca_file = "x" }))
       assert.matches("bad option 'mode' to 'starttls'",
         error_of(sock.starttls, sock, { mode = "peer" }))
-      local result, message = sock:starttls { cafile = "/none" }
-      assert.is_nil(result)
-      assert.is_string(message)
       sock.host = nil
       assert.matches("bad option 'server_name'",
         error_of(sock.starttls, sock, { cafile = ca() }))
       sock:send "still a plain socket"
+    end)
+  end))
+
+
+  it("closes the socket when it has nothing to begin with", task(function ()
+    with_server(function (sock) sock:receive "*a" end, function (port)
+      for _, options in ipairs {
+        { cafile = "/none" }, { ciphers = "none", cafile = ca() },
+        { certificate = ca(), key = "/none", cafile = ca() },
+        { protocol = "none", cafile = ca() },
+      } do
+        local sock <close> = assert(socket.connect("localhost", port))
+        local result, message = sock:starttls(options)
+        assert.is_nil(result)
+        assert.is_string(message)
+        assert.equal(-1, sock:getfd())
+      end
     end)
   end))
 

@@ -289,7 +289,10 @@ function tls.starttls (self, options)
   end
   local context
   context, word = context_of(ssl, params)
-  if context == nil then return nil, word end
+  if context == nil then
+    self:close()
+    return nil, word
+  end
   local whom = params.mode == "client" and name
   local done
   ok, done, word = pcall(agree, self, ssl, context, whom, deadline)
