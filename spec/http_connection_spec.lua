@@ -224,6 +224,20 @@ describe("a connection", function ()
   end))
 
 
+  it("that is closed as what follows a redirect is asked: that may be repeated",
+    task(function ()
+      answering({
+        "HTTP/1.1 303 R\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n",
+        function () end, OK,
+      }, function (url, server)
+        assert.equal("ok", http.fetch(url, { method = "POST",
+          body = { "a" } }):text())
+        assert.equal(3, #server.requests)
+        assert.equal(2, server.connections)
+      end)
+    end))
+
+
   it("is kept for as long as the server says; 15 s at most", function ()
     local closed = {}
     local function note (sock)

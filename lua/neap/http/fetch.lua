@@ -133,7 +133,7 @@ local function redirect (req, status, location)
   local method = req.method
   if status == 303 and method ~= "GET" and method ~= "HEAD"
       or status < 303 and method == "POST" then
-    req.method, req.body, req.length = "GET", nil, nil
+    req.method, req.body, req.length, req.sent = "GET", nil, nil, false
     request.drop(req, of_body)
   elseif req.body ~= nil and type(req.body) ~= "string" then
     return "redirected, but its body cannot be sent twice"
