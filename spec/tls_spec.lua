@@ -1,5 +1,6 @@
 --- TLS of neap.socket, with OpenSSL's own programs at the other end, or ours.
 
+local base = require "neap.socket.base"
 local certificate = require "neap.socket.certificate"
 local neap = require "neap"
 local peers = require "spec.peers"
@@ -212,7 +213,7 @@ describe("starttls #slow", function ()
     with_server(function (sock)
       start_tls(sock)
       sock:send "some"
-      if cut then sock:shutdown() end
+      if cut then base.call(sock, "shutdown") end
     end, function (port)
       local first <close> = connect(port)
       assert.equal("some", first:receive "*a")
@@ -291,6 +292,23 @@ describe("starttls #slow", function ()
       assert.is_nil((sock:read()))
     end)
   end))
+
+
+  it("has no end for one direction, so that nothing seems to be cut",
+    task(function ()
+      with_server(function (sock)
+        start_tls(sock)
+        sock:send(sock:receive() .. "\n")
+      end, function (port)
+        local sock <close> = connect(port)
+        for _, how in ipairs { "send", "receive", "both" } do
+          assert.matches("^spec/tls_spec.lua:%d+: 'shutdown' of a TLS connect",
+            error_of(function () sock:shutdown(how) end))
+        end
+        sock:send "still open\n"
+        assert.equal("still open", sock:receive())
+      end)
+    end))
 
 
   it("times out, is cancelled and closed while it waits", task(function ()

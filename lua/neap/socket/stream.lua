@@ -384,11 +384,16 @@ methods.send = quick_send
 
 
 --- Say that no more is sent ("send", a half-close: the other side sees the
--- end), or received ("receive"), or neither. Does not suspend.
+-- end), or received ("receive"), or neither. Does not suspend. Raises on a TLS
+-- connection: that can only be closed as a whole.
 -- @function sock:shutdown
 -- @tparam[opt="both"] string how
 -- @treturn integer 1
 function methods:shutdown (how)
+  check(self, "shutdown")
+  if self.ssl then -- LuaSec has no farewell for one direction
+    args.blame "'shutdown' of a TLS connection, which can only be closed"
+  end
   return base.call(self, "shutdown", how)
 end
 
