@@ -356,6 +356,12 @@ describe("the body of a response", function ()
       assert.equal("ab", response:text())
       assert.equal("7", response.trailers:get "sum")
     end)
+    answering({ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+      .. "2\r\nab\r\n0\r\n\r\n" }, function (url)
+      local response = http.fetch(url)
+      assert.equal("ab", response:text())
+      assert.is_nil(response.trailers)
+    end)
   end))
 
 

@@ -270,7 +270,8 @@ local function next_chunk (body)
     reader.budget = HEAD
   end
   if body.step == "trailers" then
-    body.trailers = fields(reader, "the trailers")
+    local trailers = fields(reader, "the trailers")
+    if next(trailers.names) then body.trailers = trailers end
     body.ended = true
   end
 end
