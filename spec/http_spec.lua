@@ -223,12 +223,17 @@ describe("fetch", function ()
           url, { body = "x" } },
         { "'body' to 'fetch' %(must be a string, a table, an iterator", url,
           { method = "POST", body = 5 } },
+        { "^spec/http_spec.lua:%d+: bad option 'body' to 'fetch' %(must be "
+          .. "what a generator function gives", url,
+          { method = "POST", body = neap.generator(print) } },
         { "bad option 'timeout'", url, { timeout = -1 } },
         { "bad option 'redirect'", url, { redirect = "maybe" } },
         { "bad option 'signal'", url, { signal = 1 } },
         { "bad option 'tls' to 'fetch' %(must be a table", url, { tls = 1 } },
       } do
-        assert.matches(case[1], error_of(http.fetch, case[2], case[3]))
+        assert.matches(case[1], error_of(function ()
+          http.fetch(case[2], case[3])
+        end))
       end
       assert.equal("its own", error_of(http.fetch, url, {
         headers = setmetatable({}, { __pairs = function ()

@@ -169,7 +169,13 @@ end
 
 -- a body of items is closed, whatever happens
 local function perform_with_items (req)
-  local source <close> = reading(req.body, "fetch")
+  local ok, source = pcall(reading, req.body, "fetch")
+  if not ok then
+    args.blame(type(source) == "string" and source:gsub(
+      "^bad argument #1 to 'fetch' %(items ", "bad option 'body' to 'fetch' (")
+      or source)
+  end
+  local _ <close> = source
   req.body = source
   if req.signal then return (with_signal(req.signal, perform_in_time, req)) end
   return (perform_in_time(req))
