@@ -88,7 +88,6 @@ static void reserve_slot (lua_State *L, Sched *S) {
 void record_make (lua_State *L, Sched *S) {
   Task *t;
   lua_State *co = lua_newthread(L); /* the last to run finalizers */
-  lua_sethook(co, NULL, 0, 0);      /* not that of whoever made it */
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
   reserve_slot(L, S);
   if (!heap_reserve(&S->heap, sched_alloc, S))

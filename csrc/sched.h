@@ -297,6 +297,12 @@ extern const char sched_key;
 
 #define task_co(t) ((t)->flags & T_NESTED ? (t)->at.strand->co : (t)->at.co)
 
+/* the coroutine begins anew, without a hook: a new one has that of whoever made
+   it, a used one that which was set in it */
+static inline void sched_unhook (lua_State *co) {
+  if (lua_gethookmask(co) != 0) lua_sethook(co, NULL, 0, 0);
+}
+
 void *sched_alloc (void *S, void *p, size_t osize, size_t nsize);
 
 /* memory or a Lua error */

@@ -10,10 +10,8 @@
 
 
 void stock_fill (lua_State *L, Sched *S) {
-  lua_State *co;
   if (S->nidle > 0) return;
-  co = lua_newthread(L);       /* may run finalizers, which may take and give */
-  lua_sethook(co, NULL, 0, 0); /* not that of whoever made it */
+  lua_newthread(L); /* may run finalizers, which may take and give */
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
   if (S->ncos == S->idle_size) {
     lua_pushboolean(L, 0);
@@ -28,13 +26,16 @@ void stock_fill (lua_State *L, Sched *S) {
 
 
 lua_State *stock_take (lua_State *L, Sched *S) {
+  lua_State *co;
   invariant(S->nidle > 0);
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->idle);
   lua_rawgeti(L, -1, (lua_Integer)S->nidle);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -3, (lua_Integer)S->nidle--);
   lua_remove(L, -2);
-  return lua_tothread(L, -1);
+  co = lua_tothread(L, -1);
+  sched_unhook(co);
+  return co;
 }
 
 

@@ -126,6 +126,7 @@ static always_inline Task *new_task (lua_State *L, Scope *scope, int first,
   check_room(L, co, last - first + 6);
   /* nothing raises from here on */
   t = record_take(S);
+  sched_unhook(co);
   lua_pushcfunction(co, body);
   lua_pushcfunction(co, error_handler);
   lua_pushvalue(L, last + 1);

@@ -151,6 +151,16 @@ describe("generator", function ()
 
   describe("a body", function ()
 
+    it("does not get the debug hook of one before", task(function ()
+      for _ in neap.generator(function () debug.sethook(error, "", 1000) end)()
+      do end
+      for hook in neap.generator(function (yield)
+        yield(debug.gethook() or "none")
+      end)() do
+        assert.equal("none", hook)
+      end
+    end))
+
     it("GEN-05 that asks itself gets an error", function ()
       local g
       local gen = neap.generator(function (yield)

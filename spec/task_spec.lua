@@ -277,6 +277,12 @@ end)
 
 describe("a task", function ()
 
+  it("does not get the debug hook of one before", task(function ()
+    neap.spawn(debug.sethook, error, "", 1000):await()
+    assert.is_nil(neap.async(debug.gethook):await())
+  end))
+
+
   it("shows its status", task(function ()
     local t = neap.async(neap.sleep, 1)
     assert.equal("ready", t:status())

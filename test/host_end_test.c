@@ -70,6 +70,13 @@ static void test_limits (void) {
        &out);
   CHECK(out.status == NEAP_OK && strcmp(out.text, "mine") == 0);
 
+  o.watchdog = 0.02; /* it goes with its task: the next one is guarded */
+  CHECK(w.neap->configure(w.L, &o) == NEAP_OK);
+  play(&w, "debug.sethook(function () end, 'r')", &out);
+  CHECK(out.status == NEAP_OK);
+  play(&w, "for i = 1, 1e9 do end", &out);
+  CHECK(out.status == NEAP_ERROR);
+
   o.watchdog = 0; /* no longer */
   o.max_tasks = 0;
   CHECK(w.neap->configure(w.L, &o) == NEAP_OK);
