@@ -199,6 +199,7 @@ static int spawn (lua_State *L) {
   Task *t;
   int handle;
   arg_callable(L, 2, 1, "spawn", "fn");
+  sched_check_host(L, call->S);
   if (call->done != NULL) {
     new_callback(L, call->ud)->done = call->done;
     lua_pushcclosure(L, ended, 1);
@@ -253,6 +254,7 @@ static void cancel_children (lua_State *L, Scope *s) {
 
 static void h_cancel_all (lua_State *L) {
   Sched *S = sched_find(L);
+  if (S->closed) return; /* no task is left */
   cancel_children(L, S->roots);
   cancel_children(L, S->host);
   cancel_children(L, S->background);
@@ -281,6 +283,7 @@ static int close_all (lua_State *L) {
 
 static int h_close (lua_State *L, double seconds) {
   Call call;
+  if (sched_find(L)->closed) return 0;
   call.seconds = seconds > 0 ? seconds : 0;
   if (protect(L, close_all, &call, 0, 0) == NEAP_OK) return call.n;
   lua_pop(L, 1);

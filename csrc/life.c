@@ -21,9 +21,10 @@
 void sched_end_all (lua_State *L, Sched *S) {
   Scope *const tops[] = { S->roots, S->host, S->background };
   lua_State *from = S->from;
-  int i, vain = 0;
+  int i, vain = 0, ending = S->ending;
   luaL_checkstack(L, 40, NULL);
   S->from = L;
+  S->ending = 1;
   S->current = NULL;
   for (i = 0; i < 3; i++) scope_cancel(L, tops[i], CANCEL_QUIET, 0);
   while (S->live > 0 && vain < SCHED_VAIN) {
@@ -39,6 +40,7 @@ void sched_end_all (lua_State *L, Sched *S) {
     scope_renew(L, tops[i]);
   }
   S->from = from;
+  S->ending = ending;
 }
 
 

@@ -65,6 +65,13 @@ void sched_refuse_closed (lua_State *L) {
 }
 
 
+void sched_check_host (lua_State *L, const Sched *S) {
+  sched_check_open(L, S);
+  if (S->ending)
+    luaL_error(L, "a new task of the host's: all tasks are being ended");
+}
+
+
 Task *sched_refuse (lua_State *L, Sched *S, const char *fname) {
   if (S->closed)
     luaL_error(L, "'%s' cannot wait: the Lua state is being closed", fname);

@@ -274,6 +274,7 @@ struct Sched {
   Line signals;        /* who listens to signals (signals.h) */
   int interrupts;      /* Ctrl-C seen and not yet acted on */
   int was_interrupted; /* ... has ever been acted on */
+  int ending;          /* all tasks are being ended by force */
   int closed;
   size_t modules;   /* whose functions have names: a checksum */
   const char *home; /* what the sources of neap's own Lua files begin with */
@@ -342,6 +343,10 @@ void sched_refuse_closed (lua_State *L);
 static inline void sched_check_open (lua_State *L, const Sched *S) {
   if (!likely(!S->closed)) sched_refuse_closed(L);
 }
+
+/* raise if no task of the host's may begin: as before, and while all is being ended
+   by force, for whoever begins one when one ends would have no end */
+void sched_check_host (lua_State *L, const Sched *S);
 
 /* why it may not; raises */
 Task *sched_refuse (lua_State *L, Sched *S, const char *fname);

@@ -206,8 +206,12 @@ static always_inline int spawn (lua_State *L, const char *fname, int flags) {
   Sched *S = sched_of(L);
   Scope *scope = S->host;
   arg_callable(L, 1, 1, fname, "fn");
-  sched_check_open(L, S);
-  if (S->current != NULL) scope = scope_of_body(L, S->current);
+  if (S->current == NULL)
+    sched_check_host(L, S);
+  else {
+    sched_check_open(L, S);
+    scope = scope_of_body(L, S->current);
+  }
   task_new(L, scope, 1, flags);
   return 1;
 }

@@ -152,6 +152,90 @@ static void test_close (void) {
 }
 
 
+/* a script that its host begins again whenever it ends */
+typedef struct Again {
+  const neap_Api *neap;
+  int begun, refused;
+} Again;
+
+static void begin (lua_State *L, Again *x);
+
+static void begin_again (lua_State *L, int status, int n, void *ud) {
+  (void)n;
+  CHECK(status == NEAP_CANCELLED);
+  begin(L, (Again *)ud);
+}
+
+static void begin (lua_State *L, Again *x) {
+  luaL_loadstring(L, "require 'neap'.sleep(1)");
+  if (x->neap->spawn(L, 0, begin_again, x) == NEAP_OK)
+    x->begun++;
+  else {
+    CHECK(strstr(lua_tostring(L, -1), "all tasks are being ended") != NULL);
+    x->refused++;
+  }
+  lua_pop(L, 1);
+}
+
+static int l_begin (lua_State *L) {
+  begin(L, (Again *)lua_touserdata(L, lua_upvalueindex(1)));
+  return 0;
+}
+
+
+static void test_close_refuses (void) {
+  World w;
+  neap_Options o = manual();
+  Again again = { 0 };
+  Outcome out;
+  open_world(&w, &o);
+  again.neap = w.neap;
+  begin(w.L, &again);
+  w.neap->step(w.L, 0);
+  CHECK(w.neap->close(w.L, 0) == 1);
+  CHECK(again.begun == 1 && again.refused == 1);
+  play(&w, "return 'lives'", &out);
+  CHECK(out.status == NEAP_OK && strcmp(out.text, "lives") == 0);
+  lua_pushlightuserdata(w.L, &again);
+  lua_pushcclosure(w.L, l_begin, 1);
+  lua_setglobal(w.L, "begin");
+  execute(&w, "require 'neap'.simulate(1, function () begin() end)");
+  CHECK(again.begun == 2 && again.refused == 2);
+  play(&w, "return 'lives'", &out);
+  CHECK(out.status == NEAP_OK && strcmp(out.text, "lives") == 0);
+  close_world(&w);
+}
+
+
+/* a finalizer of the host's that is called when the scheduler has gone */
+static int finalize (lua_State *L) {
+  const neap_Api *neap = *(const neap_Api **)lua_touserdata(L, 1);
+  lua_pushcfunction(L, finalize);
+  CHECK(neap->spawn(L, 0, done, NULL) == NEAP_ERROR);
+  CHECK(strstr(lua_tostring(L, -1), "is being closed") != NULL);
+  neap->cancel_all(L);
+  CHECK(neap->close(L, 1) == 0);
+  told[0]++;
+  return 0;
+}
+
+
+static void test_gone (void) {
+  lua_State *L = luaL_newstate();
+  const neap_Api **neap =
+      (const neap_Api **)lua_newuserdatauv(L, sizeof(neap_Api *), 0);
+  luaL_openlibs(L);
+  lua_newtable(L);
+  lua_pushcfunction(L, finalize);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, 1);
+  *neap = neap_open(L, NULL);
+  told[0] = 0;
+  lua_close(L);
+  CHECK(told[0] == 1);
+}
+
+
 /* who does not find neap, or not one that suits it, is told so */
 static void test_not_opened (void) {
   static const char *const loaded[] = {
@@ -233,6 +317,8 @@ int main (void) {
   test_limits();
   test_budget();
   test_close();
+  test_close_refuses();
+  test_gone();
   test_close_in_time();
   test_not_opened();
   return RESULT;
