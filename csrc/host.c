@@ -85,10 +85,18 @@ static int on_error (lua_State *L) {
 }
 
 
+/* what is on top is told of errors; nil only takes back what the host has chosen
+   before, not a hook of the scripts' */
 static void set_hook (lua_State *L, Sched *S, const char *name) {
+  int chosen;
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->hooks);
-  lua_pushvalue(L, -2);
-  lua_setfield(L, -2, name);
+  lua_getfield(L, -1, name);
+  chosen = lua_tocfunction(L, -1) == on_error;
+  lua_pop(L, 1);
+  if (chosen || !lua_isnil(L, -2)) {
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, name);
+  }
   lua_pop(L, 1);
 }
 
@@ -111,12 +119,14 @@ static int configure (lua_State *L) {
     lua_pushstring(L, o->clock);
     lua_call(L, 1, 0);
   }
-  if (o->on_error != NULL) {
+  if (o->on_error == NULL)
+    lua_pushnil(L);
+  else {
     new_callback(L, o->ud)->on_error = o->on_error;
     lua_pushcclosure(L, on_error, 1);
-    set_hook(L, S, "on_unhandled");
-    set_hook(L, S, "on_suppressed");
   }
+  set_hook(L, S, "on_unhandled");
+  set_hook(L, S, "on_suppressed");
   S->host_loop = (struct ev_loop *)o->ev_loop;
   S->max_live = o->max_tasks > 0 ? o->max_tasks : UINT32_MAX;
   S->watchdog = o->watchdog;

@@ -109,8 +109,10 @@ typedef struct neap_Api {
   int version; /* NEAP_API */
   size_t size; /* sizeof(neap_Api) of the library */
 
-  /* Change the options. The clock only while no deadline is pending. Once, or
-     at any time between steps. */
+  /* Change the options, all of them: NULL as 'on_error' brings the line on
+     stderr back, and the former 'ud' is used no more. Only NULL as 'clock'
+     leaves that as it is, for a clock that is chosen begins at 0; another one
+     only while no deadline is pending. At any time between steps. */
   int (*configure)(lua_State *L, const neap_Options *options);
 
   /* Run what is ready and due without blocking, for at most about 'budget'

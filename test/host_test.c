@@ -155,6 +155,51 @@ static void test_errors (void) {
 }
 
 
+/* fail a task that nobody awaits; what is written to stderr goes to 'told' */
+static void fail_task (World *w) {
+  FILE *f = tmpfile();
+  int err = dup(2);
+  size_t n;
+  CHECK(f != NULL && dup2(fileno(f), 2) == 2);
+  spawn(w, "error('lost')", NULL, NULL);
+  lua_settop(w->L, 0);
+  w->neap->step(w->L, HUGE_VAL);
+  dup2(err, 2);
+  close(err);
+  rewind(f);
+  n = fread(told, 1, sizeof told - 1, f);
+  told[n] = '\0';
+  fclose(f);
+}
+
+
+/* what is not chosen any more is the default again */
+static void test_configured_again (void) {
+  World w;
+  neap_Options o = manual(), defaults = neap_OPTIONS;
+  o.max_tasks = 1;
+  open_world(&w, &o);
+  w.neap->advance(w.L, 0.5, 0.5);
+  CHECK(w.neap->configure(w.L, &defaults) == NEAP_OK);
+  fail_task(&w);
+  CHECK(ntold == 0 && strstr(told, "neap: ") != NULL);
+  CHECK(strstr(told, "lost") != NULL);
+  execute(&w, "local neap = require 'neap'\n"
+              "assert(neap.clock() == 'manual' and neap.now() == 0.5)\n"
+              "for i = 1, 2 do neap.spawn(print, nil) end\n"
+              "neap.hooks { on_unhandled = function () heard = 1 end }");
+  w.neap->cancel_all(w.L);
+  CHECK(w.neap->configure(w.L, &defaults) == NEAP_OK); /* the scripts' stays */
+  fail_task(&w);
+  CHECK(told[0] == '\0' && global(&w, "heard") == 1);
+  o.on_error = on_error;
+  CHECK(w.neap->configure(w.L, &o) == NEAP_OK);
+  fail_task(&w);
+  CHECK(ntold == 1);
+  close_world(&w);
+}
+
+
 static int step_inside (lua_State *L) {
   const neap_Api *neap = neap_find(L);
   lua_pushboolean(L, neap->step(L, 0) == NEAP_FAILED);
@@ -382,6 +427,7 @@ int main (void) {
   test_two_times();
   test_outcomes();
   test_errors();
+  test_configured_again();
   test_step_inside();
   test_futures();
   test_suspend();
