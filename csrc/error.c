@@ -44,110 +44,150 @@ static void to_name (lua_State *L) {
   int quoted = lua_type(L, -1) == LUA_TSTRING;
   to_text(L);
   if (!quoted) return;
-  lua_pushfstring(L, "'%s'", lua_tostring(L, -1));
-  lua_remove(L, -2);
+  lua_pushliteral(L, "'");
+  lua_insert(L, -2);
+  lua_pushliteral(L, "'");
+  lua_concat(L, 3);
 }
 
 
 /* push the beginning of what is said of the first error in a list, which may
    have 'keys' */
-static const char *push_head (lua_State *L) {
+static void push_head (lua_State *L) {
+  int top = lua_gettop(L);
   if (lua_getfield(L, 1, "keys") == LUA_TTABLE && lua_rawgeti(L, -1, 1)) {
+    lua_pushliteral(L, "; the first error, of item ");
+    lua_insert(L, -2);
     to_name(L);
-    if (!lua_isnil(L, -1))
-      return lua_pushfstring(
-          L, "; the first error, of item %s: ", lua_tostring(L, -1));
+    if (!lua_isnil(L, -1)) {
+      lua_pushliteral(L, ": ");
+      lua_concat(L, 3);
+      return;
+    }
   }
-  return "; the first error: ";
+  lua_settop(L, top);
+  lua_pushliteral(L, "; the first error: ");
 }
 
 
-/* Push how the text of the AggregateError at 1 ends, or nil: with the first of
+/* Push how the text of the AggregateError at 1 ends, or "": with the first of
    its errors and the item that it is of, or with one of those with keys. */
 static void push_first (lua_State *L) {
   int top = lua_gettop(L), error = top + 3;
-  const char *head;
   if (lua_getfield(L, 1, "errors") != LUA_TTABLE) {
     lua_settop(L, top);
-    lua_pushnil(L);
+    lua_pushliteral(L, "");
     return;
   }
   lua_getfield(L, -1, "n");
   lua_rawgeti(L, -2, 1);
   if (lua_isnil(L, -1) && lua_isnil(L, -2) && lua_next(L, top + 1)) {
     error = top + 4;
+    lua_pushliteral(L, "; the error of ");
     lua_pushvalue(L, top + 3);
     to_name(L);
-    head = lua_isnil(L, -1)
-               ? "; one error: "
-               : lua_pushfstring(L, "; the error of %s: ", lua_tostring(L, -1));
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 2);
+      lua_pushliteral(L, "; one error: ");
+    }
+    else {
+      lua_pushliteral(L, ": ");
+      lua_concat(L, 3);
+    }
   }
   else
-    head = push_head(L);
+    push_head(L);
   lua_pushvalue(L, error);
   to_text(L);
-  if (!lua_isnil(L, -1)) lua_pushfstring(L, "%s%s", head, lua_tostring(L, -1));
+  if (lua_isnil(L, -1))
+    lua_pushliteral(L, "");
+  else
+    lua_concat(L, 2);
   lua_replace(L, top + 1);
   lua_settop(L, top + 1);
 }
 
 
-/* push the same for any other error, of which the message may not say why */
-static void push_reason (lua_State *L, const char *message) {
+/* is the string at 'idx' part of the one at 'in'? */
+static int is_part (lua_State *L, int idx, int in) {
+  size_t n, m, i;
+  const char *part = lua_tolstring(L, idx, &n);
+  const char *text = lua_tolstring(L, in, &m);
+  for (i = 0; i + n <= m; i++)
+    if (memcmp(text + i, part, n) == 0) return 1;
+  return 0;
+}
+
+
+/* push the same for any other error, of which the message, at 'message', may not
+   say why */
+static void push_reason (lua_State *L, int message) {
+  lua_pushliteral(L, " (reason: ");
   lua_getfield(L, 1, "reason");
   to_text(L);
-  if (!lua_isnil(L, -1) && strstr(message, lua_tostring(L, -1)) == NULL)
-    lua_pushfstring(L, " (reason: %s)", lua_tostring(L, -1));
-  else
-    lua_pushnil(L);
-  lua_remove(L, -2);
+  if (lua_isnil(L, -1) || is_part(L, -1, message)) {
+    lua_pop(L, 2);
+    lua_pushliteral(L, "");
+    return;
+  }
+  lua_pushliteral(L, ")");
+  lua_concat(L, 3);
 }
 
 
 /* Who sees no more than this text, as under plain 'lua', is to see why. */
 static int e_tostring (lua_State *L) {
-  const char *name, *message, *why;
+  const char *name;
   lua_settop(L, 1);
   lua_getfield(L, 1, "name");
   lua_getfield(L, 1, "message");
   name = luaL_tolstring(L, 2, NULL);
-  message = luaL_tolstring(L, 3, NULL);
+  lua_pushliteral(L, ": ");
+  luaL_tolstring(L, 3, NULL);
   if (strcmp(name, "AggregateError") == 0)
     push_first(L);
   else
-    push_reason(L, message);
-  why = lua_isnil(L, -1) ? "" : lua_tostring(L, -1);
-  lua_pushfstring(L, "%s: %s%s", name, message, why);
+    push_reason(L, 6);
+  lua_concat(L, 4);
   return 1;
 }
 
 
-/* with room for so many fields */
-static void new_error (lua_State *L, const char *name, const char *message,
-                       int nfields) {
+/* the name and the message on top, whole strings, become an error object with
+   room for so many fields */
+static void make_error (lua_State *L, int nfields) {
   lua_createtable(L, 0, nfields);
-  lua_pushstring(L, name);
+  lua_insert(L, -3);
+  lua_setfield(L, -3, "message");
   lua_setfield(L, -2, "name");
-  lua_pushstring(L, message != NULL ? message : "This operation was aborted");
-  lua_setfield(L, -2, "message");
   luaL_setmetatable(L, error_meta);
 }
 
 
+static const char aborted[] = "This operation was aborted";
+
+
 void error_new (lua_State *L, const char *name, const char *message) {
-  new_error(L, name, message, 3);
+  lua_pushstring(L, name);
+  lua_pushstring(L, message != NULL ? message : aborted);
+  make_error(L, 3);
 }
 
 
 void error_abort (lua_State *L) {
   int kind = lua_type(L, -1);
   if (kind == LUA_TTABLE) return;
+  lua_pushliteral(L, "AbortError");
+  if (kind == LUA_TSTRING)
+    lua_pushvalue(L, -2);
+  else
+    lua_pushstring(L, aborted);
   if (kind == LUA_TNIL) { /* the one that there may be thousands of is small */
-    lua_pop(L, 1);
-    new_error(L, "AbortError", NULL, 2);
+    make_error(L, 2);
+    lua_remove(L, -2);
     return;
   }
-  error_new(L, "AbortError", kind == LUA_TSTRING ? lua_tostring(L, -1) : NULL);
+  make_error(L, 3);
   lua_insert(L, -2);
   lua_setfield(L, -2, "reason");
 }
@@ -155,8 +195,12 @@ void error_abort (lua_State *L) {
 
 void error_timeout (lua_State *L) {
   if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) return;
-  error_new(L, "TimeoutError",
-            lua_isnil(L, -1) ? "Timeout" : lua_tostring(L, -1));
+  lua_pushliteral(L, "TimeoutError");
+  if (lua_isnil(L, -2))
+    lua_pushliteral(L, "Timeout");
+  else
+    lua_pushvalue(L, -2);
+  make_error(L, 3);
   lua_remove(L, -2);
 }
 
@@ -206,7 +250,12 @@ static int l_error (lua_State *L) {
   if (!lua_istable(L, 3) && !lua_isnoneornil(L, 3))
     arg_error(L, 3, "error", "fields", "a table", 3);
   lua_settop(L, 3);
-  error_new(L, lua_tostring(L, 1), luaL_optstring(L, 2, ""));
+  lua_pushvalue(L, 1);
+  if (lua_isnil(L, 2))
+    lua_pushliteral(L, "");
+  else
+    lua_pushvalue(L, 2);
+  make_error(L, 3);
   if (lua_istable(L, 3)) {
     lua_pushnil(L);
     while (lua_next(L, 3) != 0) {

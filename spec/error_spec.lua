@@ -54,6 +54,24 @@ describe("errors", function ()
   end)
 
 
+  it("keeps texts with zero bytes whole", task(function ()
+    assert.same({ name = "a\0b", message = "c\0d" },
+      neap.error("a\0b", "c\0d"))
+    assert.equal("a\0b: c\0d", tostring(neap.error("a\0b", "c\0d")))
+    assert.equal("late\0ly",
+      error_of(neap.timeout, neap.sleep, 1, "late\0ly", 2).message)
+    local controller = neap.abort_controller()
+    controller:abort "why\0not"
+    assert.equal("why\0not", controller.signal.reason.message)
+    assert.equal("AbortError: why\0not", tostring(controller.signal.reason))
+    assert.equal("E: m (reason: m\0n)",
+      tostring(neap.error("E", "m", { reason = "m\0n" })))
+    local many = neap.error("AggregateError", "2 failed",
+      { errors = { [ "k\0" ] = "v\0w" } })
+    assert.equal("AggregateError: 2 failed; the error of 'k\0': v\0w",
+      tostring(many))
+  end))
+
   it("says why, as text: with a reason that its message does not have",
     function ()
       local function text (reason)
