@@ -153,11 +153,35 @@ static Posted *take_all (neap_Poster *p) {
 }
 
 
+/* a place of which the function is about to be called */
+typedef struct Turn {
+  Posted *place;
+  int begun;
+} Turn;
+
+
 static int call (lua_State *L) {
-  Posted *x = (Posted *)lua_touserdata(L, 1);
+  Turn *turn = (Turn *)lua_touserdata(L, 1);
+  turn->begun = 1;
   lua_settop(L, 0);
-  x->fn(L, x->ud);
+  turn->place->fn(L, turn->place->ud);
   return 0;
+}
+
+
+/* without memory it could not be called: from it on all wait at the head of the
+   queue, which whoever waits for it is to see again */
+static void put_back (neap_Poster *p, Posted *x) {
+  Posted *last = x;
+  while (last->next != NULL) last = last->next;
+  pthread_mutex_lock(&p->lock);
+  if (p->first == NULL) {
+    p->end = &last->next;
+    wake(p);
+  }
+  last->next = p->first;
+  p->first = x;
+  pthread_mutex_unlock(&p->lock);
 }
 
 
@@ -168,9 +192,15 @@ void post_drain (lua_State *L, Sched *S) {
   while (x != NULL) {
     Posted *next = x->next;
     int borrowed = x->borrowed; /* then 'fn' may free it */
+    Turn turn = { x, 0 };
     lua_pushcfunction(L, call);
-    lua_pushlightuserdata(L, x);
+    lua_pushlightuserdata(L, &turn);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+      if (!turn.begun) {
+        lua_pop(L, 1);
+        put_back(S->poster, x);
+        return;
+      }
       lua_pushnil(L);
       error_hook(L, S, "on_unhandled");
     }

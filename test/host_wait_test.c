@@ -228,11 +228,52 @@ static void test_threads (void) {
 }
 
 
+/* a post of which 'ud' says which one it is: the next that is to come */
+static int came;
+
+static void come (lua_State *L, void *ud) {
+  came++;
+  CHECK((L != NULL) == (came <= 2));
+  CHECK(*(int *)ud == came);
+}
+
+
+/* what cannot be called for want of memory is not lost */
+static void test_post_without_memory (void) {
+  int numbers[] = { 1, 2, 3 }, i;
+  World w;
+  neap_Poster *poster;
+  open_world(&w, NULL);
+  poster = w.neap->poster(w.L);
+  for (i = 0; i < 2; i++) CHECK(w.neap->post(poster, come, &numbers[i]) == 1);
+  /* Lua gives back what it has for calls inside one another, half each time */
+  for (i = 0; i < 12; i++) lua_gc(w.L, LUA_GCCOLLECT);
+  w.fail = 1;
+  w.neap->step(w.L, 0);
+  CHECK(came == 0);
+  w.fail = 0;
+  lua_settop(w.L, 0);
+  w.neap->step(w.L, 0);
+  CHECK(came == 2);
+  CHECK(w.neap->post(poster, come, &numbers[2]) == 1);
+  for (i = 0; i < 12; i++) lua_gc(w.L, LUA_GCCOLLECT);
+  w.fail = 1;
+  w.neap->step(w.L, 0);
+  CHECK(came == 2);
+  w.fail = 0;
+  lua_settop(w.L, 0);
+  w.neap->release(poster);
+  close_world(&w);
+  CHECK(came == 3);
+}
+
+
 int main (void) {
   unsigned backend;
   for (backend = 1; backend <= EVBACKEND_MASK / 2; backend *= 2)
     if (backend & ev_recommended_backends()) test_host_loop(backend);
   test_closed_in_poll();
   test_threads();
+  test_post_without_memory();
   return RESULT;
 }
