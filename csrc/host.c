@@ -271,18 +271,29 @@ static void h_cancel_all (lua_State *L) {
 }
 
 
+/* 'step' has said that clean-up wants to go on in 'next' seconds of its clock: in
+   how many real ones it can; NEVER: nobody knows; < 0: it cannot, for nobody
+   moves the manual clock now */
+static double awaited (Sched *S, double next) {
+  if (next <= 0) return 0;
+  if (S->clock == TIME_REAL) return next;
+  if (S->clock == TIME_VIRTUAL && next < NEVER && S->offloaded == 0)
+    return 0; /* the next step jumps there */
+  return sched_outside(S) ? NEVER : -1;
+}
+
+
 static int close_all (lua_State *L) {
   Call *call = call_of(L);
   Sched *S = call->S;
   double until = sched_real() + call->seconds, next = 0;
   generator_drop_all(S); /* tasks close them */
-  while ((S->live > 0 || S->dropped.first != NULL) &&
-         (next == 0 || S->clock == TIME_REAL)) {
+  while ((S->live > 0 || S->dropped.first != NULL) && next >= 0) {
     double left = until - sched_real();
     if (left < 0) break;
     if (next > 0) sched_look(S, L, next < left ? next : left);
     h_cancel_all(L); /* also what clean-up has spawned */
-    next = sched_step(L, S, left);
+    next = awaited(S, sched_step(L, S, left));
   }
   call->n = (int)S->live;
   sched_end_all(L, S);

@@ -142,9 +142,11 @@ typedef struct neap_Api {
   /* Cancel all tasks of this state. */
   void (*cancel_all)(lua_State *L);
 
-  /* Cancel all, step for at most about 'seconds', end by force what is left
-     (then clean-up code runs that cannot wait). Returns how many that were.
-     lua_close does the last part by itself. */
+  /* Cancel all, step for at most about 'seconds' of real time, end by force what
+     is left (then clean-up code runs that cannot wait, and 'spawn' fails).
+     Returns how many that were. On every clock clean-up may wait for what the
+     world brings: files, programs, descriptors, posts; what waits for a manual
+     clock only is ended at once. lua_close does the last part by itself. */
   int (*close)(lua_State *L, double seconds);
 
   /* Push a new future, to be handed to Lua, which awaits it. */

@@ -44,8 +44,7 @@ static void enter_loop (lua_State *L, Sched *S, const char *fname) {
 }
 
 
-/* can the outside world, or another thread, wake anybody? */
-static int outside (Sched *S) {
+int sched_outside (Sched *S) {
   return S->external > 0 || post_expected(S);
 }
 
@@ -57,16 +56,18 @@ static int outside (Sched *S) {
 */
 static double next_deadline (Sched *S) {
   if (S->heap.n == 0) return NEVER;
-  if (S->heap.n == S->alarms && !outside(S) && !alarm_heard(S)) return NEVER;
+  if (S->heap.n == S->alarms && !sched_outside(S) && !alarm_heard(S))
+    return NEVER;
   return heap_earliest(&S->heap);
 }
 
 
 /*
 ** Nobody is ready: let time pass until somebody is. 0 if nothing that could
-** wake anybody is left.
+** wake anybody is left. Real time passes for at most 'most' seconds where the
+** clock is the virtual one.
 */
-static int wait (Sched *S, lua_State *L) {
+static int wait_for (Sched *S, lua_State *L, double most) {
   double next = next_deadline(S);
   if (S->settled.first != NULL &&
       (S->offloaded == 0 || S->clock != TIME_VIRTUAL)) {
@@ -74,8 +75,8 @@ static int wait (Sched *S, lua_State *L) {
     return 1;
   }
   if (S->clock == TIME_VIRTUAL) {
-    if (outside(S))
-      sched_look(S, L, next < NEVER && S->offloaded == 0 ? 0 : NEVER);
+    if (sched_outside(S))
+      sched_look(S, L, next < NEVER && S->offloaded == 0 ? 0 : most);
     if (sched_busy(S) || S->offloaded > 0) return 1;
     if (next < NEVER) {
       if (next > S->time) S->time = next;
@@ -88,11 +89,16 @@ static int wait (Sched *S, lua_State *L) {
     sched_look(S, L, next > now ? next - now : 0);
     return 1;
   }
-  else if (outside(S)) {
+  else if (sched_outside(S)) {
     sched_look(S, L, NEVER);
     return 1;
   }
-  return outside(S);
+  return sched_outside(S);
+}
+
+
+static int wait (Sched *S, lua_State *L) {
+  return wait_for(S, L, NEVER);
 }
 
 
@@ -267,7 +273,7 @@ static double run_step (lua_State *L, Sched *S, double budget) {
   sched_wake_all(S, &S->frame, WHY_DONE);
   sched_look(S, L, 0);
   close_dropped(L, S); /* those that the host has collected */
-  if (!sched_busy(S) && S->clock == TIME_VIRTUAL) wait(S, L);
+  if (!sched_busy(S) && S->clock == TIME_VIRTUAL) wait_for(S, L, 0);
   while (sched_busy(S)) {
     if (!sched_round(S, L, until)) break;
     if (budget == NEVER || sched_real() >= until) break;

@@ -13,6 +13,9 @@ HIDDEN_BEGIN
    Raises, before anything else, if the loop is running already */
 double sched_step (lua_State *L, Sched *S, double budget);
 
+/* can the outside world, or another thread, wake anybody? */
+int sched_outside (Sched *S);
+
 void run_openlib (lua_State *L);
 
 HIDDEN_END

@@ -313,6 +313,44 @@ static void test_close_in_time (void) {
 }
 
 
+/* with the others it has them for what the world brings */
+static void test_close_in_the_world (const char *clock) {
+  World w;
+  neap_Options o = neap_OPTIONS;
+  Outcome out = { 0 };
+  int fd[2], is_virtual = strcmp(clock, "virtual") == 0;
+  o.clock = clock;
+  open_world(&w, &o);
+  spawn(&w,
+        "local neap = require 'neap'\n"
+        "local _ <close> = setmetatable({}, { __close = function ()\n"
+        "  neap.shield(neap.file.read, 'LICENSE')\n"
+        "  cleaned = 1\n"
+        "end })\n"
+        "neap.event():wait()",
+        done, &out);
+  lua_settop(w.L, 0);
+  while (w.neap->step(w.L, 0) == 0) continue;
+  CHECK(w.neap->close(w.L, 60) == 0);
+  CHECK(out.status == NEAP_CANCELLED && global(&w, "cleaned") == 1);
+
+  /* game time goes only on the virtual clock */
+  play(&w, "require 'neap'.shield(require 'neap'.sleep, 1)", &out);
+  CHECK(w.neap->close(w.L, 60) == !is_virtual && out.calls == 1);
+
+  CHECK(pipe(fd) == 0);
+  luaL_loadstring(w.L, "require 'neap'.shield(require 'neap'.readable, ...)");
+  lua_pushinteger(w.L, fd[0]);
+  CHECK(w.neap->spawn(w.L, 1, done, &out) == NEAP_OK);
+  lua_settop(w.L, 0);
+  CHECK(w.neap->step(w.L, 0) == HUGE_VAL); /* does not wait for it */
+  CHECK(w.neap->close(w.L, 1e-3) == 1 && out.calls == 2);
+  close_world(&w);
+  close(fd[0]);
+  close(fd[1]);
+}
+
+
 int main (void) {
   test_limits();
   test_budget();
@@ -320,6 +358,8 @@ int main (void) {
   test_close_refuses();
   test_gone();
   test_close_in_time();
+  test_close_in_the_world("manual");
+  test_close_in_the_world("virtual");
   test_not_opened();
   return RESULT;
 }
