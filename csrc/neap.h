@@ -68,7 +68,8 @@ typedef void (*neap_Done)(lua_State *L, int status, int n, void *ud);
    done, at once or later. May raise: then the task does not wait. */
 typedef void (*neap_Start)(lua_State *L, neap_Ticket ticket, void *ud);
 
-/* nobody waits any more: the task was cancelled. The ticket is void. */
+/* nobody waits any more: the task was cancelled, or 'start' has raised. The
+   ticket is void. */
 typedef void (*neap_Cancel)(void *ud);
 
 /* what was posted, in the thread of the state; may use Lua and raise. L is
@@ -160,8 +161,10 @@ typedef struct neap_Api {
   /* For a C function called by Lua that waits: return neap->suspend(L, ...).
      Calls start(L, ticket, ud); when the ticket is resumed with n values, the
      C function returns them; when it fails, it raises. If the task is
-     cancelled meanwhile, cancel(ud) is called (unless NULL), and it raises.
-     'ud' must live until then. Raises where a task cannot suspend. */
+     cancelled meanwhile, cancel(ud) is called (unless NULL), and it raises; so
+     it does if 'start' raises. 'ud' must live until then. Raises, and calls
+     neither, where a task cannot suspend, if it was cancelled before, and
+     without memory for the ticket: then 'ud' is still the caller's. */
   int (*suspend)(lua_State *L, neap_Start start, neap_Cancel cancel, void *ud);
 
   /* Let a waiting task go on with the 'n' values on top, or raise the error
