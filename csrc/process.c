@@ -25,11 +25,14 @@
 #include <sys/syscall.h>
 #endif
 
+#include "args.h"
 #include "fd.h"
 #include "io.h"
 #include "launch.h"
 #include "rooms.h"
+#include "scope.h"
 #include "signals.h"
+#include "task.h"
 
 #if defined(__APPLE__)
 #include <crt_externs.h>
@@ -171,6 +174,56 @@ static void finish (Sched *S, Child *c) {
 
 
 /* ---------------------------------------------------------------------- */
+/* the task that owns it */
+
+
+/* What Lua has of that. Whatever it has done, or had no memory to do: with it
+   its program has ended. */
+typedef struct Owner {
+  Told told;
+  Child *child; /* the handle keeps it; NULL: not made */
+} Owner;
+
+/* the user value that is the child */
+#define OWNER_CHILD (HANDLE_VALUE + 1)
+
+
+static void owner_ended (Told *h) {
+  Owner *o = (Owner *)h;
+  if (o->child != NULL) finish(h->handle.object.S, o->child);
+}
+
+
+/* internal.own(fn, ...) -> Task: as 'spawn', for a task that owns a program. Its
+   body begins also if it was cancelled before; then it raises where it first
+   waits. */
+static int l_own (lua_State *L) {
+  Owner *o;
+  arg_callable(L, 1, 1, "own", "fn");
+  o = (Owner *)task_new_sized(L, scope_here(L, sched_of(L)), 1, T_OWNER,
+                              sizeof(Owner), OWNER_CHILD)
+          ->handle;
+  o->told.handle.told = 1;
+  o->told.ended = owner_ended;
+  return 1;
+}
+
+
+/* the child on top belongs to the owner at 'idx' from now on */
+static void entrust (lua_State *L, int idx) {
+  Handle *h = handle_at(L, idx);
+  Owner *o = (Owner *)h;
+  luaL_argexpected(L,
+                   h != NULL && h->told && o->told.ended == owner_ended &&
+                       h->task != NULL && o->child == NULL,
+                   idx, "an owner");
+  o->child = (Child *)lua_touserdata(L, -1);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, idx, OWNER_CHILD);
+}
+
+
+/* ---------------------------------------------------------------------- */
 /* the Lua side */
 
 
@@ -209,8 +262,9 @@ static int not_started (lua_State *L, Step step, int error) {
 
 
 /*
-** internal.start_process(paths, argv, env, cwd, in, out, err, group, pidfd) ->
-** child; or nil, which step failed ("fork", "cwd", "stdio", "exec") and why.
+** internal.start_process(paths, argv, env, cwd, in, out, err, group, pidfd
+** [, owner]) -> child; or nil, which step failed ("fork", "cwd", "stdio", "exec")
+** and why.
 ** 'paths' is where to look for the program; 'env' a list of "NAME=value", or
 ** nil for ours; 'in' and so on are descriptors, or -1 for /dev/null, -2 for ours,
 ** -3 for the same as 'out'; 'pidfd': whether to use one if there is that.
@@ -220,12 +274,13 @@ static int l_start_process (lua_State *L) {
   Failure f;
   int error = 0, use_pidfd;
   Child *c;
-  lua_settop(L, 9);
+  lua_settop(L, 10);
   c = (Child *)lua_newuserdatauv(L, sizeof(Child), 0);
   memset(c, 0, sizeof(Child));
   c->reaped = 1;
   c->fd = -1;
   luaL_setmetatable(L, "neap.child");
+  if (!lua_isnil(L, 10)) entrust(L, 10);
   p.paths = push_strings(L, 1);
   p.argv = push_strings(L, 2);
   p.env = lua_isnil(L, 3) ? environ : push_strings(L, 3);
@@ -245,7 +300,7 @@ static int l_start_process (lua_State *L) {
     finish(sched_of(L), c);
     return not_started(L, STEP_FORK, error);
   }
-  lua_pushvalue(L, 10);
+  lua_pushvalue(L, 11);
   return 1;
 }
 
@@ -356,6 +411,7 @@ static const luaL_Reg meta[] = {
 static const luaL_Reg internals[] = {
   { "descriptor", l_descriptor },
   { "environ", l_environ },
+  { "own", l_own },
   { "signal_number", l_signal_number },
   { "start_process", l_start_process },
   { NULL, NULL },

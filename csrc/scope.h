@@ -32,6 +32,16 @@ static inline Scope *scope_of_body (lua_State *L, Task *t) {
   return scope_open_body(L, t);
 }
 
+/* the scope that a task belongs to which is spawned here; may raise */
+static inline Scope *scope_here (lua_State *L, Sched *S) {
+  if (S->current == NULL) {
+    sched_check_host(L, S);
+    return S->host;
+  }
+  sched_check_open(L, S);
+  return scope_of_body(L, S->current);
+}
+
 /* how a scope ended; what is above 'base' on the stack: */
 enum {
   END_VALUES,  /* the results */

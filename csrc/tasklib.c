@@ -204,15 +204,8 @@ static int t_tostring (lua_State *L) {
 
 static always_inline int spawn (lua_State *L, const char *fname, int flags) {
   Sched *S = sched_of(L);
-  Scope *scope = S->host;
   arg_callable(L, 1, 1, fname, "fn");
-  if (S->current == NULL)
-    sched_check_host(L, S);
-  else {
-    sched_check_open(L, S);
-    scope = scope_of_body(L, S->current);
-  }
-  task_new(L, scope, 1, flags);
+  task_new(L, scope_here(L, S), 1, flags);
   return 1;
 }
 
@@ -252,14 +245,6 @@ static int l_background (lua_State *L) {
   arg_callable(L, 1, 1, "background", "fn");
   task_new(L, task_background(L, sched_of(L)), 1, T_ASYNC);
   return 1;
-}
-
-
-/* internal.own(fn, ...) -> Task: as 'spawn', for a task that owns something. Its
-   body begins also if it was cancelled before; then it raises where it first
-   waits. */
-static int l_own (lua_State *L) {
-  return spawn(L, "own", T_OWNER);
 }
 
 
@@ -311,7 +296,6 @@ static const luaL_Reg funcs[] = {
 
 static const luaL_Reg internals[] = {
   { "background", l_background },
-  { "own", l_own },
   { NULL, NULL },
 };
 

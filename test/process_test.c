@@ -72,9 +72,29 @@ static int l_wait (lua_State *L) {
 }
 
 
+/* so many requests for memory are granted, and then none, while it is scarce */
+static long grants;
+static int is_scarce, was_refused;
+
+static void *sparing_alloc (void *ud, void *p, size_t osize, size_t nsize) {
+  if (is_scarce && nsize > (p == NULL ? 0 : osize) && grants-- <= 0) {
+    was_refused = 1;
+    return NULL;
+  }
+  return test_alloc(ud, p, osize, nsize);
+}
+
+
+/* host.spare(yes): memory is scarce from now on, or no more */
+static int l_spare (lua_State *L) {
+  is_scarce = lua_toboolean(L, 1);
+  return 0;
+}
+
+
 static const luaL_Reg host[] = {
-  { "exit", l_exit }, { "fork", l_fork }, { "kill", l_kill },
-  { "wait", l_wait }, { NULL, NULL },
+  { "exit", l_exit },   { "fork", l_fork }, { "kill", l_kill },
+  { "spare", l_spare }, { "wait", l_wait }, { NULL, NULL },
 };
 
 
@@ -162,6 +182,23 @@ static void test_no_stdio (void) {
 }
 
 
+/* whenever memory is out, a program does not outlive its scope */
+static void test_no_memory (void) {
+  size_t bytes;
+  lua_State *L = open_state(&bytes, host, __FILE__);
+  long n = 0;
+  lua_setallocf(L, sparing_alloc, &bytes);
+  do {
+    grants = n++;
+    was_refused = 0;
+    run(L, "program_in_scarcity");
+    CHECK(!has_children());
+  } while (was_refused && failures == 0);
+  CHECK(n > 10);
+  close_state(L, &bytes);
+}
+
+
 static void *work (void *ud) {
   size_t bytes;
   lua_State *L = open_state(&bytes, host, __FILE__);
@@ -206,6 +243,7 @@ int main (void) {
   test("fork_hears_its_own_signals");
   test("fork_before_there_is_a_loop");
   test_no_stdio();
+  test_no_memory();
   test_threads();
   CHECK(open_descriptors() == before);
   return RESULT;

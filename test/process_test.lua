@@ -26,6 +26,18 @@ function programs.errand ()
 end
 
 
+-- one that ends when its input does, in a scope that memory may run out in
+function programs.program_in_scarcity ()
+  local function use ()
+    local p = neap.process({ "cat" }, { stdout = "null", stderr = "null" })
+    p:wait()
+  end
+  host.spare(true)
+  pcall(neap.run, use)
+  host.spare(false)
+end
+
+
 -- begin a program that goes on; its process id
 function programs.begin ()
   local pid

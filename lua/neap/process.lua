@@ -233,8 +233,9 @@ local function process (argv, options)
     discarded = false, -- somebody has waited without having read
     asked_to_end = false, -- by the owner
   }, Process)
-  internal.own(owner.own, made).name = made.name
-  local child, result = launch.start(plan)
+  local task = internal.own(owner.own, made, owner.owned(made))
+  task.name = made.name
+  local child, result = launch.start(plan, task)
   if child == nil then
     if type(result) ~= "string" then error(result, 0) end
     args.blame(("'process' cannot run '%s': %s"):format(argv[1], result))

@@ -139,7 +139,8 @@ end
 
 
 -- Start it: the child and our ends of its pipes, by name; or nil and why not.
-function launch.start (plan)
+-- 'owner' is the task that it goes with.
+function launch.start (plan, owner)
   local pipes, theirs = {}, {}
   local ok, child, step, message = pcall(function ()
     return internal.start_process(plan.paths, plan.argv, plan.env,
@@ -147,7 +148,7 @@ function launch.start (plan)
       descriptor(plan.stdin, "stdin", pipes, theirs),
       descriptor(plan.stdout, "stdout", pipes, theirs),
       descriptor(plan.stderr, "stderr", pipes, theirs),
-      plan.options.group, internal.use_pidfd ~= false)
+      plan.options.group, internal.use_pidfd ~= false, owner)
   end)
   close_all(theirs)
   if ok and child ~= nil then return child, pipes end

@@ -2,7 +2,8 @@
 --
 -- It waits for the program to end, and ends it when it is itself cancelled: it
 -- asks by TERM, and after the grace it makes it. Its way out, whichever that
--- is, leads through a <close> variable that kills and reaps what is left.
+-- is, leads through a <close> variable that kills and reaps what is left; where
+-- there is no memory even for its first step, 'internal.own' does.
 --
 -- @module neap.process.owner
 
@@ -98,10 +99,17 @@ function Owned.__close (owned)
 end
 
 
+-- what the owner has to close: made before the program is started, for who has
+-- no memory for it afterwards could not end the program
+local function owned (process)
+  return setmetatable({ process = process }, Owned)
+end
+
+
 -- the body of the owner
-local function own (process)
+local function own (process, to_close)
   if process.child == nil then return end -- it could not be started
-  local _ <close> = setmetatable({ process = process }, Owned)
+  local _ <close> = to_close
   local signal = process.signal
   local ok, err
   if signal == nil then
@@ -120,4 +128,4 @@ local function own (process)
 end
 
 
-return { own = own }
+return { own = own, owned = owned }
