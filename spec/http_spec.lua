@@ -4,6 +4,7 @@ local neap = require "neap"
 local peers = require "spec.peers"
 local servers = require "spec.servers"
 local socket = require "neap.socket"
+local sockets = require "spec.sockets"
 local support = require "spec.support"
 
 local http = require "neap.http"
@@ -125,6 +126,46 @@ describe("fetch", function ()
         end)
       end
     end))
+
+
+  it("sends no more of a body that the server does not want", task(function ()
+    local large = ("x"):rep(20000000)
+    for _, body in ipairs { large, { large, large } } do
+      serving(function (sock)
+        for line in sock:lines() do
+          if line == "" then break end
+        end
+        sock:send "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
+        neap.event():wait() -- it neither reads nor hangs up
+      end, function (url, server)
+        for i = 1, 2 do
+          local response = http.fetch(url, { method = "POST", body = body })
+          assert.equal(413, response.status)
+          assert.equal("no", response:text())
+          assert.equal(i, server.connections)
+        end
+      end)
+    end
+  end))
+
+
+  it("sends all of a body whose answer has begun well", task(function ()
+    local large = ("x"):rep(5000000)
+    local whole
+    serving(function (sock)
+      for line in sock:lines() do
+        if line == "" then break end
+      end
+      sock:send "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+      sockets.settle() -- the client has seen it
+      whole = sock:receive(#large) == large
+      sock:send "ok"
+    end, function (url)
+      assert.equal("ok", http.fetch(url, { method = "POST",
+        body = large }):text())
+      assert.is_true(whole)
+    end)
+  end))
 
 
   it("raises when items are no strings, or not as long as was said, and closes "

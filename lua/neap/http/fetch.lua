@@ -10,7 +10,8 @@ local request = require "neap.http.request"
 local response = require "neap.http.response"
 local urls = require "neap.http.url"
 
-local now, timeout, with_signal = core.now, core.timeout, core.with_signal
+local now, scope = core.now, core.scope
+local timeout, with_signal = core.timeout, core.with_signal
 local reading = core.internal.reading
 local huge, max = math.huge, math.max
 
@@ -55,19 +56,44 @@ local function kept (req, version, head)
 end
 
 
-local function converse (conn, req)
-  local reader = conn.reader
-  message.expect(reader, req)
-  local sent = request.send(conn.sock, req)
+-- what `read_head` gives of the proper response
+local function read_head (reader, req)
   for _ = 1, INTERIM do
     local version, status, text, head = message.read_head(reader)
     if status == 101 then break end
-    if status >= 200 then
-      return response.new(conn, req, sent and kept(req, version, head) or 0,
-        status, text, head)
-    end
+    if status >= 200 then return version, status, text, head end
   end
   error(message.error("ResponseError", req, "too many responses, or 101"), 0)
+end
+
+
+-- The same, while a body is sent, and whether all of it was: a server that says
+-- before its end that it does not want it may read no more.
+local function send_and_read_head (conn, req)
+  local sent, version, status, text, head
+  scope(function (exchanging)
+    exchanging:spawn(function ()
+      version, status, text, head = read_head(conn.reader, req)
+      if status >= 300 then exchanging:cancel() end
+    end)
+    sent = request.send(conn.sock, req)
+  end)
+  return sent, version, status, text, head
+end
+
+
+local function converse (conn, req)
+  local reader = conn.reader
+  local sent, version, status, text, head
+  message.expect(reader, req)
+  if request.is_small(req) then
+    sent = request.send(conn.sock, req)
+    version, status, text, head = read_head(reader, req)
+  else
+    sent, version, status, text, head = send_and_read_head(conn, req)
+  end
+  return response.new(conn, req, sent and kept(req, version, head) or 0,
+    status, text, head)
 end
 
 
@@ -195,7 +221,8 @@ end
 -- several
 -- @tparam[opt] string|any options.body a string, or items that are strings (a
 -- table, an iterator, a stream), which are sent as they come: in chunks, or by
--- their length if there is a header `Content-Length`
+-- their length if there is a header `Content-Length`; no more of it is sent
+-- once the server has answered with a status of 300 or more
 -- @tparam[opt] signal options.signal ends it with the signal's reason, the
 -- reading of the body, too
 -- @tparam[opt=math.huge] number options.timeout seconds for everything until

@@ -222,14 +222,21 @@ local function send_items (sock, req)
 end
 
 
+--- Is all of it sent at once?
+function request.is_small (req)
+  local body = req.body
+  return body == nil or type(body) == "string" and #body <= SMALL
+end
+
+
 --- Send a request. False if the server closed the connection before it had all
 -- of it: perhaps it has answered nevertheless. Suspends.
 function request.send (sock, req)
   local head, body = head_of(req), req.body
-  local whole = type(body) == "string" and #body <= SMALL
-  if whole then head = head .. body end
+  local small = request.is_small(req)
+  if small then head = head .. (body or "") end
   if not check_sent(req, sock:send(head)) then return false end
-  if body == nil or whole then return true end
+  if small then return true end
   if type(body) == "string" then return check_sent(req, sock:send(body)) end
   return send_items(sock, req)
 end
