@@ -22,7 +22,7 @@ local readable, writable = core.readable, core.writable
 local with_signal = core.with_signal
 
 local BLOCK = 65536
-local MOST = 0x7fffffff -- bytes that the system reads at a time
+local MOST = 0x7fffffff -- bytes that one step may read
 local EEXIST = 17 -- on every Unix
 
 -- That there can be no file beside another one, or none of its owner: EPERM,
