@@ -191,11 +191,13 @@ static int l_clock (lua_State *L) {
    there, if it is not the system's */
 static int l_set_time (lua_State *L) {
   Sched *S = sched_of(L);
-  invariant(S->heap.n == 0);
-  if (S->clock == TIME_REAL) return 0;
-  S->time = luaL_checknumber(L, 1);
-  S->unscaled = luaL_checknumber(L, 2);
-  S->birth = S->looked = S->stepped = S->time;
+  double time = luaL_checknumber(L, 1), real = luaL_checknumber(L, 2);
+  luaL_argcheck(L, time >= 0 && time < NEVER, 1, "a time was expected");
+  luaL_argcheck(L, real >= 0 && real < NEVER, 2, "a time was expected");
+  if (S->clock == TIME_REAL || S->heap.n > 0) return 0;
+  S->time = time;
+  S->unscaled = real;
+  S->birth = S->looked = S->stepped = time;
   return 0;
 }
 
