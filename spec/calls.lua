@@ -45,6 +45,9 @@ local arguments = {
   ["neap.coroutine.resume"] = function ()
     return neap.coroutine.create(neap.sleep), 1
   end,
+  ["neap.coroutine.status"] = function ()
+    return neap.coroutine.create(nothing)
+  end,
   ["neap.file.chunks"] = function () return "LICENSE" end,
   ["neap.file.lines"] = function () return "LICENSE" end,
   ["neap.file.read"] = function () return "LICENSE" end,
