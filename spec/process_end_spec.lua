@@ -193,10 +193,10 @@ describe("process #slow", function ()
         local file = io.tmpfile()
         neap.scope(function (scope)
           local p = sh([[
-            work () { i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done; }
+            work () { i=0; while [ $i -lt 10000 ]; do i=$((i + 1)); done; }
             (trap 'work; echo bye' TERM
               sleep 60 & echo ready >&2; wait) &
-            read line]], { group = true, grace = 0.5, stdout = file })
+            read line]], { group = true, grace = 1, stdout = file })
           assert.is_table(p.stdin)
           assert.equal("ready\n", p.stderr:next())
           scope:cancel()
