@@ -97,6 +97,7 @@ int stream_fill (lua_State *L) {
   Stream *s = stream_check(L, "next");
   Sched *S = s->object.S;
   lua_Number n = lua_tonumber(L, 3);
+  luaL_checktype(L, 2, LUA_TTABLE);
   if (in_task(L, S)) SCHED_DETOUR(L, S, S->current, stream_fill);
   s->kept = (lua_Integer)lua_rawlen(L, 2);
   s->want = n < 1e15 ? (lua_Integer)n : LUA_MAXINTEGER;
