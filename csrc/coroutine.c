@@ -26,6 +26,22 @@ static lua_State *check_thread (lua_State *L, const char *fname) {
 }
 
 
+typedef enum { RUNNING, NORMAL, SUSPENDED, DEAD } State;
+
+/* as Lua sees it from L; but one in which a task waits has not yielded to anybody */
+static State state_of (lua_State *L, Sched *S, lua_State *co) {
+  lua_Debug ar;
+  if (co == L) return RUNNING;
+  switch (lua_status(co)) {
+    case LUA_YIELD: return strand_is_occupied(S, co) ? NORMAL : SUSPENDED;
+    case LUA_OK:
+      if (lua_getstack(co, 0, &ar)) return NORMAL;
+      return lua_gettop(co) > 0 ? SUSPENDED : DEAD;
+    default: return DEAD;
+  }
+}
+
+
 /* ---------------------------------------------------------------------- */
 /* bodies */
 
@@ -170,25 +186,15 @@ static int escaped (lua_State *L, Strand *x, Call call) {
 
 /* can it be resumed? else a message is pushed */
 static int resumable (lua_State *L, Sched *S, lua_State *co, int nargs) {
+  State state = state_of(L, S, co);
   if (!lua_checkstack(co, nargs))
     lua_pushliteral(L, "too many arguments to resume");
-  else if (lua_status(co) == LUA_YIELD && co != L) {
-    if (!strand_is_occupied(S, co)) return 1;
-    lua_pushliteral(L, "cannot resume non-suspended coroutine");
-  }
-  else if (lua_status(co) == LUA_OK && co != L) {
-    lua_Debug ar;
-    if (lua_getstack(co, 0, &ar))
-      lua_pushliteral(L, "cannot resume non-suspended coroutine");
-    else if (lua_gettop(co) > 0)
-      return 1;
-    else
-      lua_pushliteral(L, "cannot resume dead coroutine");
-  }
-  else if (co == L)
-    lua_pushliteral(L, "cannot resume non-suspended coroutine");
-  else
+  else if (state == SUSPENDED)
+    return 1;
+  else if (state == DEAD)
     lua_pushliteral(L, "cannot resume dead coroutine");
+  else
+    lua_pushliteral(L, "cannot resume non-suspended coroutine");
   return 0;
 }
 
@@ -327,11 +333,9 @@ it pass) goes on until it yields or waits again. Suspends when they do. */
 static int co_close (lua_State *L) {
   Sched *S = sched_of(L);
   lua_State *co = check_thread(L, "close");
-  lua_Debug ar;
   int status;
   lua_settop(L, 1);
-  if (co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)) ||
-      strand_is_occupied(S, co))
+  if (state_of(L, S, co) < SUSPENDED)
     return luaL_error(L, "cannot close a running coroutine");
   if (in_task(L, S) && waits_in_yield(co)) {
     error_push_closing(L);
@@ -345,24 +349,13 @@ static int co_close (lua_State *L) {
 }
 
 
-static const char *status_of (lua_State *L, Sched *S, lua_State *co) {
-  lua_Debug ar;
-  if (co == L) return "running";
-  switch (lua_status(co)) {
-    case LUA_YIELD: return strand_is_occupied(S, co) ? "normal" : "suspended";
-    case LUA_OK:
-      if (lua_getstack(co, 0, &ar)) return "normal";
-      return lua_gettop(co) > 0 ? "suspended" : "dead";
-    default: return "dead";
-  }
-}
-
-
 /*** neap.coroutine.status(co) -> "running", "normal", "suspended" or "dead": as
 coroutine.status; one in which a task waits is "normal". Does not suspend. */
 static int co_status (lua_State *L) {
+  static const char *const names[] = { "running", "normal", "suspended",
+                                       "dead" };
   lua_State *co = check_thread(L, "status");
-  lua_pushstring(L, status_of(L, sched_of(L), co));
+  lua_pushstring(L, names[state_of(L, sched_of(L), co)]);
   return 1;
 }
 
