@@ -238,6 +238,18 @@ static void come (lua_State *L, void *ud) {
 }
 
 
+/* a step for which there is no memory at all */
+static void step_without_memory (World *w) {
+  int i;
+  /* Lua gives back what it has for calls inside one another, half each time */
+  for (i = 0; i < 12; i++) lua_gc(w->L, LUA_GCCOLLECT);
+  w->fail = 1;
+  w->neap->step(w->L, 0);
+  w->fail = 0;
+  lua_settop(w->L, 0);
+}
+
+
 /* what cannot be called for want of memory is not lost */
 static void test_post_without_memory (void) {
   int numbers[] = { 1, 2, 3 }, i;
@@ -246,22 +258,13 @@ static void test_post_without_memory (void) {
   open_world(&w, NULL);
   poster = w.neap->poster(w.L);
   for (i = 0; i < 2; i++) CHECK(w.neap->post(poster, come, &numbers[i]) == 1);
-  /* Lua gives back what it has for calls inside one another, half each time */
-  for (i = 0; i < 12; i++) lua_gc(w.L, LUA_GCCOLLECT);
-  w.fail = 1;
-  w.neap->step(w.L, 0);
+  step_without_memory(&w);
   CHECK(came == 0);
-  w.fail = 0;
-  lua_settop(w.L, 0);
   w.neap->step(w.L, 0);
   CHECK(came == 2);
   CHECK(w.neap->post(poster, come, &numbers[2]) == 1);
-  for (i = 0; i < 12; i++) lua_gc(w.L, LUA_GCCOLLECT);
-  w.fail = 1;
-  w.neap->step(w.L, 0);
+  step_without_memory(&w);
   CHECK(came == 2);
-  w.fail = 0;
-  lua_settop(w.L, 0);
   w.neap->release(poster);
   close_world(&w);
   CHECK(came == 3);
