@@ -172,8 +172,9 @@ static int l_abort (lua_State *L) {
 
 /*** neap.abort_signal.timeout(seconds) -> signal: aborted with a TimeoutError
 in so many seconds, not before something has waited; 0: when the running task
-next waits, before neap.sleep(0) returns; math.huge: never. Equal ones are aborted in order of creation. That it is pending keeps nothing from ending.
-Does not suspend. */
+next waits, before neap.sleep(0) returns; math.huge: never. Equal ones are aborted
+in order of creation. That it is pending keeps nothing from ending. Does not
+suspend. */
 static int l_timeout (lua_State *L) {
   double seconds = arg_seconds(L, 1, 1, "abort_signal.timeout", "seconds");
   lua_settop(L, 1);
